@@ -44,7 +44,11 @@ export class VmrunError extends Error {
 }
 
 /** Shorthand for the commonest case: one error. */
-export function fail(code: string, message: string, more: Omit<Diagnostic, "code" | "message" | "severity"> = {}): never {
+export function fail(
+  code: string,
+  message: string,
+  more: Omit<Diagnostic, "code" | "message" | "severity"> = {},
+): never {
   throw new VmrunError({ code, severity: "error", message, ...more });
 }
 
