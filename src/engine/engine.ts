@@ -1,0 +1,49 @@
+/** How guest code runs: the contract between a machine and whatever executes instructions for it. */
+
+/** Why `run` came back. */
+export const RunReason = {
+  /** The budget is used up. */
+  budget: 0,
+  /** The hart waits for an interrupt. */
+  wfi: 1,
+  /** The machine asked for it ({@link Engine.requestStop}). */
+  stop: 2,
+  /** The hart reached a breakpoint of the host (debugger). */
+  breakpoint: 3,
+} as const;
+export type RunReason = (typeof RunReason)[keyof typeof RunReason];
+
+/** What an engine asks of the machine around it. Widths are 1, 2 or 4; values unsigned. Faults are answered, not thrown. */
+export interface EnginePort {
+  /** A load that is not RAM. Answers the value, or -1 for an access fault. */
+  load(address: number, width: number): number;
+  /** A store that is not RAM. Answers `false` for an access fault. */
+  store(address: number, width: number, value: number): boolean;
+  /** Ticks of the timebase, now. Below 2^53. */
+  time(): number;
+  /** The hart's `stimecmp` changed (Sstc): the machine keeps the timer. `ticks` is `Infinity` for never. */
+  setTimer(hart: number, ticks: number): void;
+  /** An `ecall` from S-mode (VS has no place here), when the machine implements the firmware. Registers are the hart's. */
+  sbi?(hart: number): void;
+}
+
+export interface Engine {
+  readonly harts: number;
+  /**
+   * Runs one hart for at most `budget` instructions. State is precise when it comes back. `executed` then tells how many
+   * were spent, trapping ones included.
+   */
+  run(hart: number, budget: number): RunReason;
+  /** Instructions spent in the current or last `run`; exact at any moment, also inside a port call. */
+  readonly executed: number;
+  /** Shortens the current `run` to at most `budget` more instructions; used when a timer moves closer. */
+  shorten(budget: number): void;
+  /** The current `run` ends at the next instruction. */
+  requestStop(): void;
+  /** Drives an interrupt input of a hart: a bit of `mip`. */
+  setPending(hart: number, bit: number, level: boolean): void;
+  /** Whether the hart has an interrupt that would end a WFI. */
+  wakes(hart: number): boolean;
+  /** Forgets cached translations and decoded code of a linear-memory page (written by DMA, a loader, a debugger). */
+  reset(): void;
+}

@@ -1,0 +1,153 @@
+/**
+ * The guest's physical RAM and ROM, laid into one WebAssembly.Memory together with engine state.
+ *
+ * Layout of the linear memory: `[0, reserved)` belongs to the engine (hart state, TLBs: small static offsets are cheap),
+ * then the blocks, each on a 64 KiB boundary, then `[poolOffset, end)` for the engine's decoded pages.
+ */
+import { fail } from "../diagnostics/diagnostic.ts";
+
+const WASM_PAGE = 65536;
+/** Guest page size: the grain of write tracking. */
+export const PAGE_SIZE = 4096;
+const MEMORY_LIMIT = 65536 * WASM_PAGE;
+
+/** A block of guest physical memory to lay out. Addresses and sizes in bytes. */
+export interface BlockSpec {
+  readonly name: string;
+  readonly at: number;
+  readonly size: number;
+  /** ROM: the guest's stores fault; loaders and `restore` still write. */
+  readonly readOnly?: boolean;
+}
+
+export interface Block extends BlockSpec {
+  /** Where the block lies in the linear memory. */
+  readonly offset: number;
+}
+
+export interface GuestMemoryOptions {
+  /** Bytes at the bottom of the linear memory for the engine. */
+  readonly reserved: number;
+  /** Bytes at the top of the linear memory for the engine's pool. */
+  readonly pool: number;
+}
+
+/** Access by vdevs and loaders: every address is checked, because a fault in a typed array would end the process. */
+export interface DmaMemory {
+  /** Copies `length` bytes out, or answers `undefined` where any of them is not RAM. */
+  read(at: number, length: number): Uint8Array | undefined;
+  /** Copies bytes in; `false` (and nothing written) where any of them is not writable RAM. */
+  write(at: number, bytes: Uint8Array): boolean;
+  /** A window on the bytes, without a copy, for reading; `undefined` where any of them is not RAM. Do not keep it. */
+  view(at: number, length: number): Uint8Array | undefined;
+  /** A window that will be written; code decoded from these bytes is forgotten first. Do not keep it. */
+  mutable(at: number, length: number): Uint8Array | undefined;
+}
+
+export class GuestMemory implements DmaMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly blocks: readonly Block[];
+  /** Where the engine's pool starts in the linear memory. */
+  readonly poolOffset: number;
+  readonly poolSize: number;
+  readonly u8: Uint8Array;
+  readonly u16: Uint16Array;
+  readonly u32: Uint32Array;
+  readonly i32: Int32Array;
+  readonly data: DataView;
+  /** One byte per 4 KiB page of the linear memory: not 0 where the engine holds decoded code of that page. */
+  readonly codePages: Uint8Array;
+  /** Set by the engine: told before bytes of a page with decoded code change. `page` indexes {@link codePages}. */
+  onCodeWrite: (page: number) => void = () => {};
+
+  constructor(specs: readonly BlockSpec[], options: GuestMemoryOptions) {
+    let offset = roundUp(options.reserved, WASM_PAGE);
+    const blocks: Block[] = [];
+    for (const spec of [...specs].sort((a, b) => a.at - b.at)) {
+      blocks.push({ ...spec, offset });
+      offset += roundUp(spec.size, WASM_PAGE);
+    }
+    this.blocks = blocks;
+    this.poolOffset = offset;
+    this.poolSize = roundUp(options.pool, WASM_PAGE);
+    const total = offset + this.poolSize;
+    if (total > MEMORY_LIMIT) {
+      fail("memory/too-large", `guest memory and engine state need ${total} bytes; one WebAssembly memory holds 4 GiB`, {
+        hint: "give the board less RAM; 3 GiB fits",
+      });
+    }
+    const pages = total / WASM_PAGE;
+    this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    const { buffer } = this.memory;
+    this.u8 = new Uint8Array(buffer);
+    this.u16 = new Uint16Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.data = new DataView(buffer);
+    this.codePages = new Uint8Array(total / PAGE_SIZE);
+  }
+
+  /** Linear-memory offset of `[at, at + length)`, or -1 where that is not wholly inside one block. */
+  locate(at: number, length: number): number {
+    for (const block of this.blocks) {
+      const inside = at - block.at;
+      if (inside >= 0 && inside + length <= block.size) return block.offset + inside;
+    }
+    return -1;
+  }
+
+  /** The block that holds guest physical address `at`. */
+  blockAt(at: number): Block | undefined {
+    return this.blocks.find((b) => at >= b.at && at < b.at + b.size);
+  }
+
+  view(at: number, length: number): Uint8Array | undefined {
+    const offset = this.locate(at, length);
+    return offset < 0 ? undefined : this.u8.subarray(offset, offset + length);
+  }
+
+  mutable(at: number, length: number): Uint8Array | undefined {
+    if (this.blockAt(at)?.readOnly) return undefined;
+    const offset = this.locate(at, length);
+    if (offset < 0) return undefined;
+    this.#announce(offset, length);
+    return this.u8.subarray(offset, offset + length);
+  }
+
+  read(at: number, length: number): Uint8Array | undefined {
+    return this.view(at, length)?.slice();
+  }
+
+  write(at: number, bytes: Uint8Array): boolean {
+    const target = this.mutable(at, bytes.length);
+    target?.set(bytes);
+    return target !== undefined;
+  }
+
+  /** Loads an image, into ROM too. Used before the guest runs. */
+  load(at: number, bytes: Uint8Array): boolean {
+    const offset = this.locate(at, bytes.length);
+    if (offset < 0) return false;
+    this.#announce(offset, bytes.length);
+    this.u8.set(bytes, offset);
+    return true;
+  }
+
+  /** Zeroes every block, as power-on does. */
+  clear(): void {
+    for (const block of this.blocks) {
+      this.#announce(block.offset, block.size);
+      this.u8.fill(0, block.offset, block.offset + block.size);
+    }
+  }
+
+  #announce(offset: number, length: number): void {
+    if (length === 0) return;
+    const last = (offset + length - 1) >>> 12;
+    for (let page = offset >>> 12; page <= last; page++) if (this.codePages[page] !== 0) this.onCodeWrite(page);
+  }
+}
+
+function roundUp(value: number, grain: number): number {
+  return Math.ceil(value / grain) * grain;
+}

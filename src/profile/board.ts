@@ -1,0 +1,93 @@
+/**
+ * A board: a profile resolved. Plain immutable data in which every address, interrupt, phandle and default is decided and
+ * proved not to clash. The device tree and the machine are both made from it and from nothing else.
+ */
+import type { VdevPlacement } from "../vdev/placement.ts";
+
+export interface Board {
+  readonly name: string;
+  /** `model` and `compatible` of the device tree's root. */
+  readonly model: string;
+  readonly compatible: readonly string[];
+  readonly cpu: BoardCpu;
+  readonly time: BoardTime;
+  /** RAM and ROM by ascending address. */
+  readonly memory: readonly BoardMemory[];
+  /** In the order of the profile. */
+  readonly vdevs: readonly BoardVdev[];
+  /** Address ranges that automatic placement leaves alone. */
+  readonly reserve: readonly BoardRange[];
+  readonly boot: BoardBoot;
+  /** Seeds every source of chance in the machine. */
+  readonly seed: number;
+  /** What became of an access that nothing answers. */
+  readonly unsupported: BoardUnsupported;
+}
+
+export interface BoardCpu {
+  readonly harts: number;
+  /** Canonical ISA string, e.g. `rv64imafdc_zicsr_zifencei_zba_zbb_zbs_sstc`: lower case, single letters in canonical order. */
+  readonly isa: string;
+  /** Every extension by its own name (`i`, `m`, …, `zba`, `sstc`, `svadu`), in canonical order. */
+  readonly extensions: readonly string[];
+  /** Largest paged mode. */
+  readonly mmu: "none" | "sv39" | "sv48" | "sv57";
+  /** Number of PMP entries. */
+  readonly pmp: number;
+  /** Phandle of each hart's interrupt controller node, by hart. */
+  readonly intcPhandles: readonly number[];
+}
+
+export interface BoardTime {
+  /** `virtual`: guest time advances with retired instructions and jumps over idle. `host`: follows the host clock. */
+  readonly mode: "virtual" | "host";
+  /** Virtual mode: instructions per guest second and hart. */
+  readonly clock: number;
+  /** Ticks per second of `time` and `mtime`. */
+  readonly timebase: number;
+  /** Wall-clock time at guest time 0 in seconds since 1970; `host` takes the host's clock at start. */
+  readonly epoch: number | "host";
+}
+
+export interface BoardMemory {
+  readonly name: string;
+  readonly kind: "ram" | "rom";
+  readonly at: number;
+  readonly size: number;
+  /** Contents at power-on, an absolute path. */
+  readonly image?: string;
+}
+
+export interface BoardVdev {
+  readonly placement: VdevPlacement;
+  /** Parsed by the type's own schema, defaults filled in. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface BoardRange {
+  readonly name: string;
+  readonly at: number;
+  readonly size: number;
+}
+
+export interface BoardBoot {
+  /** `builtin`: vmrun's own SBI. `none`: the kernel (or `entry`) starts in M-mode. A path: an ELF or raw image that starts in M-mode. */
+  readonly firmware: "builtin" | "none" | { readonly path: string };
+  /** Linux `Image` (plain or gzip), ELF or raw binary; an absolute path. */
+  readonly kernel?: string;
+  readonly initrd?: string;
+  readonly cmdline?: string;
+  /** Overrides where the first instruction is taken from. */
+  readonly entry?: number;
+  /** Overrides where raw firmware, kernel, initrd and the FDT go. */
+  readonly firmwareAt?: number;
+  readonly kernelAt?: number;
+  readonly initrdAt?: number;
+  readonly fdtAt?: number;
+}
+
+/** What an access does that no RAM and no vdev answers. */
+export interface BoardUnsupported {
+  /** `fault`: an access fault in the guest. `ignore`: reads give all ones. `abort`: the run ends. */
+  readonly memory: "fault" | "ignore" | "abort";
+}

@@ -1,0 +1,114 @@
+/** The descriptor of a vdev: what an author writes, and the only thing the rest of vmrun knows about a device. */
+import type * as v from "valibot";
+import type { FdtNode, PropertyInput } from "../fdt/tree.ts";
+import type { Json, VdevHost } from "./host.ts";
+import type { Trigger, VdevPlacement } from "./placement.ts";
+import type { RegisterMap } from "./registers.ts";
+
+/** Raised when descriptors change in a way that old vdevs cannot meet. */
+export const VDEV_ABI = 1;
+
+/** A valibot object schema for the keys of a `[[vdev]]` table that belong to this type alone. */
+export type OptionsSchema = v.ObjectSchema<v.ObjectEntries, undefined>;
+
+/** A window of guest physical addresses that the vdev answers. Bytes. */
+export interface RegionSpec {
+  readonly name: string;
+  readonly size: number;
+  /** Alignment of the address; the size rounded up to a power of two when omitted. */
+  readonly align?: number;
+}
+
+export interface InterruptSpec {
+  readonly name: string;
+  readonly trigger: Trigger;
+}
+
+/** What a vdev that other vdevs' interrupts run into says about itself. */
+export interface ControllerSpec {
+  /** Usable line numbers, inclusive. */
+  readonly first: number;
+  readonly last: number;
+}
+
+/** What is known of a board before any instance exists. */
+export interface BoardFacts {
+  readonly harts: number;
+}
+
+/** What a vdev's `fdt` may use: board data alone, no instance. */
+export interface FdtContext<Options> {
+  readonly placement: VdevPlacement;
+  readonly options: Options;
+  /** Each hart's interrupt controller (`riscv,cpu-intc`). */
+  readonly harts: readonly { readonly index: number; readonly intcPhandle: number }[];
+  /** Ticks per second of the board's timebase. */
+  readonly timebaseFrequency: number;
+  /** Unit address: the first region's, in hex without `0x`. */
+  readonly unit: string;
+  /** `reg` for all regions, in 2 address and 2 size cells. */
+  readonly reg: readonly number[];
+  /** `interrupt-parent` and `interrupts`, or nothing where the vdev has none. */
+  readonly interrupts: Readonly<Record<string, PropertyInput>>;
+}
+
+/** Nodes that a vdev adds to the tree. */
+export interface FdtContribution {
+  /** Under the `soc` bus. The first is the vdev's own: it gets the phandle when others refer to it. */
+  readonly bus?: readonly FdtNode[];
+  /** Under the root, for nodes without an address (e.g. `syscon-poweroff`). */
+  readonly root?: readonly FdtNode[];
+  /** The alias family of the own node, e.g. `serial` or `rtc`: gives `serial0`, `serial1` in board order. */
+  readonly alias?: string;
+  /** The first vdev that says so becomes `/chosen/stdout-path`. */
+  readonly console?: boolean;
+}
+
+/** The bytes of one region: widths 1, 2 and 4; the bus splits 8-byte accesses, low half first. */
+export interface RegionHandler {
+  /** `offset` is inside the region and `offset + width` does not pass its end; it may be unaligned to `width`. Result unsigned. */
+  read(offset: number, width: number): number;
+  /** `value` is unsigned and below 2^(8·width). */
+  write(offset: number, width: number, value: number): void;
+}
+
+/** A running vdev. */
+export interface VdevInstance {
+  /** In the order of the descriptor's regions. */
+  readonly regions: readonly RegionHandler[];
+  /** Power-on state. Idempotent; deasserts lines and cancels timers. */
+  reset(): void;
+  /** State as JSON, such that `restore` of it gives an indistinguishable device. */
+  snapshot(): Json;
+  restore(state: Json): void;
+  /** Interrupt controllers: a wire of another vdev changed. */
+  input?(line: number, level: boolean): void;
+  /** The machine ends: let go of host resources. */
+  terminate?(): void;
+}
+
+export interface VdevDescriptor<Schema extends OptionsSchema = OptionsSchema> {
+  readonly abi?: typeof VDEV_ABI;
+  /** The profile's `type`, e.g. `ns16550a`. */
+  readonly type: string;
+  /** One line for listings. */
+  readonly summary: string;
+  readonly options: Schema;
+  readonly regions:
+    | readonly RegionSpec[]
+    | ((options: v.InferOutput<Schema>, board: BoardFacts) => readonly RegionSpec[]);
+  readonly interrupts?: readonly InterruptSpec[];
+  /** By region name: for documentation, traces and exit labels. */
+  readonly registers?: Readonly<Record<string, RegisterMap>>;
+  readonly controller?: (options: v.InferOutput<Schema>) => ControllerSpec;
+  /** The vdev's nodes by its published binding; none when the guest cannot discover it. */
+  readonly fdt?: (context: FdtContext<v.InferOutput<Schema>>) => FdtContribution;
+  readonly create: (host: VdevHost, options: v.InferOutput<Schema>) => VdevInstance;
+}
+
+/** Identity function: gives an author full inference from the options' schema to `create`. */
+export function defineVdev<const Schema extends OptionsSchema>(
+  descriptor: VdevDescriptor<Schema>,
+): VdevDescriptor<Schema> {
+  return descriptor;
+}
