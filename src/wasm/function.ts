@@ -1,0 +1,175 @@
+/** Writes the body of one WebAssembly function. */
+import { ByteWriter } from "./bytes.ts";
+import { type MemoryOpcode, memoryOpcodes, type Opcode, opcodes, type ValueType, valueTypes } from "./opcodes.ts";
+
+/** A parameter or local variable. */
+export interface Local {
+  readonly index: number;
+  readonly type: ValueType;
+}
+
+/** A block, loop or if that branches can name. */
+export interface Label {
+  /** Nesting depth at which it was opened. */
+  readonly depth: number;
+}
+
+/** What can be called: a function of the module or an import. */
+export interface Callable {
+  readonly index: number;
+}
+
+const EMPTY_BLOCK = 0x40;
+
+export class FunctionWriter implements Callable {
+  readonly #code = new ByteWriter();
+  readonly #locals: ValueType[] = [];
+  #depth = 0;
+  readonly params: readonly Local[];
+
+  constructor(
+    readonly index: number,
+    readonly type: number,
+    params: readonly ValueType[],
+  ) {
+    this.params = params.map((t, i) => ({ index: i, type: t }));
+  }
+
+  /** A fresh local variable, zero at entry. */
+  local(type: ValueType): Local {
+    this.#locals.push(type);
+    return { index: this.params.length + this.#locals.length - 1, type };
+  }
+
+  /** Instructions without immediates, in order. */
+  op(...names: readonly Opcode[]): this {
+    for (const name of names) {
+      const code = opcodes[name];
+      if (code > 0xff) {
+        this.#code.byte(code >> 8);
+        this.#code.unsigned(code & 0xff);
+      } else this.#code.byte(code);
+    }
+    return this;
+  }
+
+  get(local: Local): this {
+    return this.#indexed(0x20, local.index);
+  }
+  set(local: Local): this {
+    return this.#indexed(0x21, local.index);
+  }
+  tee(local: Local): this {
+    return this.#indexed(0x22, local.index);
+  }
+
+  i32(value: number): this {
+    this.#code.byte(0x41);
+    this.#code.signed32(value);
+    return this;
+  }
+  i64(value: bigint): this {
+    this.#code.byte(0x42);
+    this.#code.signed64(value);
+    return this;
+  }
+  f32(value: number): this {
+    this.#code.byte(0x43);
+    this.#code.float32(value);
+    return this;
+  }
+  f64(value: number): this {
+    this.#code.byte(0x44);
+    this.#code.float64(value);
+    return this;
+  }
+
+  /** A load or store; `offset` is added to the address operand. Alignment is left unpromised: it is a hint only. */
+  memory(name: MemoryOpcode, offset = 0): this {
+    this.#code.byte(memoryOpcodes[name]);
+    this.#code.unsigned(0);
+    this.#code.unsigned(offset);
+    return this;
+  }
+
+  /** `memory.fill`: operands are address, byte value, length. */
+  memoryFill(): this {
+    this.#code.byte(0xfc);
+    this.#code.unsigned(11);
+    this.#code.byte(0);
+    return this;
+  }
+
+  block(result?: ValueType): Label {
+    return this.#open(0x02, result);
+  }
+  loop(result?: ValueType): Label {
+    return this.#open(0x03, result);
+  }
+  if(result?: ValueType): Label {
+    return this.#open(0x04, result);
+  }
+  else(): this {
+    this.#code.byte(0x05);
+    return this;
+  }
+  end(): this {
+    this.#depth--;
+    this.#code.byte(0x0b);
+    return this;
+  }
+  br(label: Label): this {
+    return this.#indexed(0x0c, this.#distance(label));
+  }
+  brIf(label: Label): this {
+    return this.#indexed(0x0d, this.#distance(label));
+  }
+  /** Branches to `labels[operand]`, to `fallback` beyond their end. */
+  brTable(labels: readonly Label[], fallback: Label): this {
+    this.#code.byte(0x0e);
+    this.#code.unsigned(labels.length);
+    for (const label of labels) this.#code.unsigned(this.#distance(label));
+    this.#code.unsigned(this.#distance(fallback));
+    return this;
+  }
+
+  call(callee: Callable): this {
+    return this.#indexed(0x10, callee.index);
+  }
+
+  /** The body with its declarations of locals, as the code section holds it. */
+  finish(): Uint8Array {
+    if (this.#depth !== 0) throw new Error(`function ${this.index}: ${this.#depth} blocks were not ended`);
+    const out = new ByteWriter();
+    const runs: { type: ValueType; count: number }[] = [];
+    for (const type of this.#locals) {
+      const last = runs.at(-1);
+      if (last?.type === type) last.count++;
+      else runs.push({ type, count: 1 });
+    }
+    out.unsigned(runs.length);
+    for (const run of runs) {
+      out.unsigned(run.count);
+      out.byte(valueTypes[run.type]);
+    }
+    out.append(this.#code.finish());
+    out.byte(0x0b);
+    return out.finish();
+  }
+
+  #indexed(code: number, index: number): this {
+    this.#code.byte(code);
+    this.#code.unsigned(index);
+    return this;
+  }
+
+  #open(code: number, result: ValueType | undefined): Label {
+    this.#code.byte(code);
+    this.#code.byte(result === undefined ? EMPTY_BLOCK : valueTypes[result]);
+    return { depth: ++this.#depth };
+  }
+
+  #distance(label: Label): number {
+    return this.#depth - label.depth;
+  }
+}
