@@ -30,7 +30,7 @@ export function mul(format: Format, a: bigint, b: bigint, rm: number): Outcome {
 
 /** a × b + c, rounded once. The callers of FMSUB, FNMADD and FNMSUB flip the signs of their operands. */
 export function fma(format: Format, a: bigint, b: bigint, c: bigint, rm: number): Outcome {
-  // An invalid product (∞ × 0) stays invalid whatever is added, a quiet NaN too: RISC-V Unpriv 20240411 §20.6.
+  // An invalid product (∞ × 0) stays invalid whatever is added, a quiet NaN too: RISC-V Unpriv, F §6.
   const product = exactProduct(unpack(format, a), unpack(format, b));
   return deliver(format, exactSum(product, unpack(format, c), rm), rm);
 }

@@ -21,7 +21,7 @@ export function le(format: Format, a: bigint, b: bigint): Outcome {
   return compare(format, a, b, true, (order) => order <= 0);
 }
 
-/** FCLASS: one bit of ten says which class the number is in (RISC-V Unpriv 20240411 §20.9). Raises nothing. */
+/** FCLASS: one bit of ten says which class the number is in (RISC-V Unpriv, F §9). Raises nothing. */
 export function classify(format: Format, a: bigint): Outcome {
   return { bits: 1n << BigInt(classOf(format, unpack(format, a))), flags: 0 };
 }

@@ -13,7 +13,7 @@ export function convert(from: Format, to: Format, bits: bigint, rm: number): Out
 
 /**
  * A number rounded to an integer register: a 64-bit pattern, 32-bit results sign-extended even when unsigned.
- * What does not fit becomes the nearest limit and NaN the upper one, raising NV alone (RISC-V Unpriv 20240411 §20.7).
+ * What does not fit becomes the nearest limit and NaN the upper one, raising NV alone (RISC-V Unpriv, F §7).
  */
 export function toInt(format: Format, bits: bigint, rm: number, width: IntegerWidth, signed: boolean): Outcome {
   const lowest = signed ? -(1n << BigInt(width - 1)) : 0n;

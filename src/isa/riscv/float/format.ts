@@ -17,7 +17,7 @@ export interface Format {
   readonly hiddenBit: bigint;
   readonly infinity: bigint;
   readonly largestFinite: bigint;
-  /** RISC-V Unpriv 20240411 §20.3: every NaN result is this one, positive and quiet with an empty payload. */
+  /** RISC-V Unpriv, F §3 (NaN generation): every NaN result is this one, positive and quiet with an empty payload. */
   readonly canonicalNaN: bigint;
 }
 
@@ -45,7 +45,7 @@ function binaryFormat(exponentBits: number, fractionBits: number): Format {
 export const binary32 = binaryFormat(8, 23);
 export const binary64 = binaryFormat(11, 52);
 
-/** Rounding modes as `frm` and the `rm` field number them (RISC-V Unpriv 20240411 §20.2). */
+/** Rounding modes as `frm` and the `rm` field number them (RISC-V Unpriv, F §2 (fcsr)). */
 export const Rounding = { nearestEven: 0, towardZero: 1, down: 2, up: 3, nearestMaxMagnitude: 4 } as const;
 
 /** Accrued exceptions as `fflags` numbers them. */

@@ -63,7 +63,7 @@ function deliverFinite(format: Format, { negative, significand, exponent }: Exac
   if (bits >= format.infinity) return overflow(format, negative, sign, rm);
   if (!inexact) return { bits: sign | bits, flags: 0 };
 
-  // RISC-V Unpriv 20240411 §20.2: tininess is detected after rounding, as if the exponent range had no end.
+  // RISC-V Unpriv, F §4 (subnormals): tininess is detected after rounding, as if the exponent range had no end.
   const tiny =
     freeQuantum < format.minQuantum &&
     (freeQuantum < format.minQuantum - 1 ||
