@@ -28,7 +28,6 @@ export interface EnginePort {
 }
 
 export interface Engine {
-  readonly harts: number;
   /**
    * Runs one hart for at most `budget` instructions. State is precise when it comes back. `executed` then tells how many
    * were spent, trapping ones included.
@@ -44,6 +43,6 @@ export interface Engine {
   setPending(hart: number, bit: number, level: boolean): void;
   /** Whether the hart has an interrupt that would end a WFI. */
   wakes(hart: number): boolean;
-  /** Forgets cached translations and decoded code of a linear-memory page (written by DMA, a loader, a debugger). */
+  /** Forgets decoded code and cached translations of every hart. */
   reset(): void;
 }

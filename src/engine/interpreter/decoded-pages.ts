@@ -1,0 +1,171 @@
+/** The decoded pages: which guest page has which, filling them op by op, and forgetting what stores make stale. */
+import type { Decoded, Decoder } from "../../isa/riscv/decode.ts";
+import type { GuestMemory } from "../../memory/guest-memory.ts";
+import { PAGE_SIZE } from "../../memory/guest-memory.ts";
+import { DECODED_PAGE_SIZE, handlerOf, OP_SIZE, OPS_PER_PAGE, OpField, Special } from "./layout.ts";
+
+const SINK = 32;
+const LAST_HALFWORD = PAGE_SIZE - 2;
+/** Stores into a page before its decoded code is dropped as a whole: from then on the page is taken for data. */
+const STORES_UNTIL_DATA = 32;
+
+export class DecodedPages {
+  /** Decoded page for the one instruction that straddles two pages at a time. */
+  readonly scratch: number;
+  readonly #first: number;
+  readonly #capacity: number;
+  #count = 0;
+  /** By page of linear memory: offset of its decoded page, or 0. */
+  readonly #byPage: Int32Array;
+  /** By decoded page: the page of linear memory it belongs to. */
+  readonly #pageOf: Int32Array;
+  readonly #stores: Uint8Array;
+  /** The bits of the instruction in the scratch page. */
+  #scratchBits = 0;
+  /** Told when stores into a page have to be noticed from now on, and when every decoded page was let go. */
+  onProtect: () => void = () => {};
+  onFlush: () => void = () => {};
+
+  constructor(
+    readonly memory: GuestMemory,
+    readonly decoder: Decoder,
+  ) {
+    this.scratch = memory.poolOffset;
+    this.#first = memory.poolOffset + DECODED_PAGE_SIZE;
+    this.#capacity = Math.floor(memory.poolSize / DECODED_PAGE_SIZE) - 1;
+    const pages = memory.u8.length / PAGE_SIZE;
+    this.#byPage = new Int32Array(pages);
+    this.#pageOf = new Int32Array(this.#capacity);
+    this.#stores = new Uint8Array(pages);
+    this.#clear(this.scratch);
+    memory.onCodeWrite = (page) => this.#release(page);
+  }
+
+  /** The decoded page of the page that holds linear-memory offset `offset`, made when there is none. */
+  of(offset: number): number {
+    const page = offset >>> 12;
+    const known = this.#byPage[page];
+    if (known !== 0) return known >>> 0;
+    if (this.#count === this.#capacity) this.flush();
+    const ops = this.#first + this.#count * DECODED_PAGE_SIZE;
+    this.#pageOf[this.#count++] = page;
+    this.#byPage[page] = ops;
+    this.#clear(ops);
+    return ops;
+  }
+
+  /** Decodes from this op on, to the end of the straight line. */
+  decodeFrom(op: number): void {
+    const { memory } = this;
+    const index = Math.floor((op - this.#first) / DECODED_PAGE_SIZE);
+    const ops = this.#first + index * DECODED_PAGE_SIZE;
+    const page = this.#pageOf[index];
+    if (memory.codePages[page] === 0) {
+      memory.codePages[page] = 1;
+      this.#stores[page] = 0;
+      this.onProtect();
+    }
+    const base = page * PAGE_SIZE;
+    for (let at = (op - ops) >> 3; at < PAGE_SIZE; ) {
+      const target = ops + (at << 3);
+      if (memory.u16[target >> 1] !== Special.undecoded) return;
+      const low = memory.u16[(base + at) >> 1];
+      const short = (low & 3) !== 3;
+      if (!short && at === LAST_HALFWORD) {
+        memory.u16[target >> 1] = Special.straddle;
+        return;
+      }
+      const bits = short ? this.decoder.expand(low) : low | (memory.u16[(base + at + 2) >> 1] << 16);
+      if (this.#write(target, bits, short ? 2 : 4, at)) return;
+      at += short ? 2 : 4;
+    }
+  }
+
+  /** Puts one 4-byte instruction into the last op of the scratch page. */
+  decodeStraddling(bits: number): void {
+    this.#scratchBits = bits;
+    this.#write(this.scratch + (OPS_PER_PAGE - 1) * OP_SIZE, bits, 4, LAST_HALFWORD);
+  }
+
+  /** The instruction behind an op: its own 16 or 32 bits, not the expanded form. */
+  bitsOf(op: number): number {
+    const index = Math.floor((op - this.#first) / DECODED_PAGE_SIZE);
+    if (index < 0) return this.#scratchBits;
+    const at = this.#pageOf[index] * PAGE_SIZE + ((op - this.#first - index * DECODED_PAGE_SIZE) >> 3);
+    const low = this.memory.u16[at >> 1];
+    return (low & 3) !== 3 ? low : low | (this.memory.u16[(at + 2) >> 1] << 16);
+  }
+
+  /** The guest is about to store into a page with decoded code: forgets the ops that the bytes belong to. */
+  noteStore(offset: number, width: number): void {
+    const page = offset >>> 12;
+    if (++this.#stores[page] >= STORES_UNTIL_DATA) return this.#release(page);
+    const ops = this.#byPage[page] >>> 0;
+    const within = offset & (PAGE_SIZE - 1);
+    // A 4-byte instruction that starts one halfword earlier holds the first byte, too.
+    const first = Math.max(0, (within & ~1) - 2);
+    const last = Math.min(PAGE_SIZE - 1, within + width - 1);
+    for (let at = first; at <= last; at += 2) this.memory.u16[(ops + (at << 3)) >> 1] = Special.undecoded;
+  }
+
+  /** Lets every decoded page go. */
+  flush(): void {
+    for (let i = 0; i < this.#count; i++) {
+      const page = this.#pageOf[i];
+      this.#byPage[page] = 0;
+      this.memory.codePages[page] = 0;
+    }
+    this.#count = 0;
+    this.onFlush();
+  }
+
+  /** Forgets a page's ops but not its place, since a hart may be executing there. */
+  #release(page: number): void {
+    this.memory.codePages[page] = 0;
+    if (this.#byPage[page] !== 0) this.#clear(this.#byPage[page] >>> 0);
+  }
+
+  #clear(ops: number): void {
+    this.memory.u8.fill(0, ops, ops + DECODED_PAGE_SIZE);
+    for (let i = OPS_PER_PAGE; i < OPS_PER_PAGE + 2; i++) this.memory.u16[(ops + i * OP_SIZE) >> 1] = Special.pageEnd;
+  }
+
+  /** Writes one op; answers whether the straight line ends with it. */
+  #write(target: number, bits: number, length: 2 | 4, at: number): boolean {
+    const { u8, u16, i32 } = this.memory;
+    u8[target + OpField.length] = length;
+    const decoded = this.decoder.decode(bits);
+    if (decoded === undefined) {
+      u16[target >> 1] = Special.illegal;
+      return true;
+    }
+    const { does } = decoded.instruction.semantics;
+    let near = true;
+    let immediate = decoded.imm;
+    if (does === "branch" || does === "jump") {
+      const destination = at + decoded.imm;
+      near = target < this.#first ? false : destination >= 0 && destination < PAGE_SIZE;
+      if (near) immediate = decoded.imm << 3;
+    } else if (does === "float" && decoded.instruction.semantics.operands === 3) immediate = decoded.rs3 * 8;
+    u16[(target + OpField.rd) >> 1] = (decoded.rd === 0 && !writesFloat(decoded) ? SINK : decoded.rd) * 8;
+    u16[(target + OpField.rs1) >> 1] = decoded.rs1 * 8;
+    u16[(target + OpField.rs2) >> 1] = decoded.rs2 * 8;
+    i32[(target + OpField.imm) >> 2] = immediate;
+    u8[target + OpField.rm] = decoded.rm;
+    // Last, so that an op is never seen half written.
+    u16[target >> 1] = handlerOf(decoded.index, length, near ? "near" : "far");
+    return does === "jump" || does === "jumpTo";
+  }
+}
+
+function writesFloat({ instruction: { semantics } }: Decoded): boolean {
+  switch (semantics.does) {
+    case "setF":
+      return true;
+    case "load":
+    case "float":
+      return semantics.to !== "x";
+    default:
+      return false;
+  }
+}

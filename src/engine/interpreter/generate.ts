@@ -1,0 +1,618 @@
+/**
+ * Generates the interpreter: one WebAssembly function with a `br_table` over pre-decoded ops, made from the instruction
+ * table. Registers live in the resident hart's block at constant addresses; loads and stores go through TLB tables.
+ */
+import { FloatOp } from "../../isa/riscv/float/dispatch.ts";
+import { CsrSlot, HartField, RESIDENT, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../isa/riscv/hart.ts";
+import type { Destination, Expr, Semantics, Service, Shared, Width } from "../../isa/riscv/semantics.ts";
+import type { Callable, FunctionWriter, Label, Local } from "../../wasm/function.ts";
+import { ModuleWriter } from "../../wasm/module.ts";
+import type { MemoryOpcode, ValueType } from "../../wasm/opcodes.ts";
+import {
+  DECODED_PAGE_SIZE,
+  HANDLER_COUNT,
+  type Handler,
+  handlerNumber,
+  handlers,
+  OP_SIZE,
+  OPS_PER_PAGE,
+  OpField,
+  Special,
+} from "./layout.ts";
+
+/** What the interpreter calls. Results: 0 goes on, {@link Status.moved} takes up `pc` anew, {@link Status.exit} leaves. */
+export interface InterpreterImports {
+  /** Makes the page at `pc` executable; its decoded page's offset is then in mail0. */
+  fetch(): number;
+  /** Decodes from this op on. */
+  decode(op: number): void;
+  /** Decodes the instruction at `pc`, which straddles two pages, into the scratch page. */
+  straddle(): number;
+  /** Loads `width` bytes at mail0 into mail0, zero-extended. */
+  load(width: number): number;
+  /** Stores the low `width` bytes of mail1 at mail0. */
+  store(width: number): number;
+  /** Finds where the RAM at mail0 lies, for an atomic access: offset in mail0. `access`: 0 load, 1 store. */
+  locate(width: number, access: number): number;
+  /** Everything that is not computation; `op` is the instruction's decoded op. */
+  service(service: number, op: number): number;
+  /** Floating-point operation on mail0..2, result in mail0, flags accrued. */
+  float(operation: number, rounding: number): void;
+}
+
+export const Status = { next: 0, moved: 1, exit: 2 } as const;
+
+/** Services by number, as `InterpreterImports.service` gets them. */
+export const services: readonly Service[] = [
+  "illegal",
+  "csr",
+  "ecall",
+  "ebreak",
+  "sret",
+  "mret",
+  "wfi",
+  "sfence.vma",
+  "cbo.inval",
+  "cbo.clean",
+  "cbo.flush",
+];
+
+const at = (field: number) => RESIDENT + field;
+const MSTATUS = at(HartField.csr + CsrSlot.mstatus * 8);
+const MSTATUS_FS = 0x6000;
+const PAGE_MASK = -4096n;
+const NAN_BOX = 0xffffffff00000000n;
+const CBZE = 0x80;
+
+const LOADS: Record<"signed" | "unsigned", Record<Width, MemoryOpcode>> = {
+  signed: { 1: "i64.load8_s", 2: "i64.load16_s", 4: "i64.load32_s", 8: "i64.load" },
+  unsigned: { 1: "i64.load8_u", 2: "i64.load16_u", 4: "i64.load32_u", 8: "i64.load" },
+};
+const STORES: Record<Width, MemoryOpcode> = { 1: "i64.store8", 2: "i64.store16", 4: "i64.store32", 8: "i64.store" };
+
+/** The interpreter as a module. `scratch` is the offset of the decoded page for straddling instructions. */
+export function generateInterpreter(memoryPages: number, scratch: number): Uint8Array<ArrayBuffer> {
+  const module = new ModuleWriter();
+  module.importMemory("env", "memory", memoryPages, memoryPages);
+  const i32: ValueType[] = ["i32"];
+  const imports: Record<keyof InterpreterImports, Callable> = {
+    fetch: module.importFunction("env", "fetch", { results: i32 }),
+    decode: module.importFunction("env", "decode", { params: i32 }),
+    straddle: module.importFunction("env", "straddle", { results: i32 }),
+    load: module.importFunction("env", "load", { params: i32, results: i32 }),
+    store: module.importFunction("env", "store", { params: i32, results: i32 }),
+    locate: module.importFunction("env", "locate", { params: ["i32", "i32"], results: i32 }),
+    service: module.importFunction("env", "service", { params: ["i32", "i32"], results: i32 }),
+    float: module.importFunction("env", "float", { params: ["i32", "i32"] }),
+  };
+  new InterpreterWriter(module.func({}, "run"), imports, scratch).write();
+  return module.finish();
+}
+
+class InterpreterWriter {
+  /** The op being executed. */
+  readonly #op: Local;
+  /** Instructions left. */
+  readonly #budget: Local;
+  /** Where execution goes when it leaves the page. */
+  readonly #pc: Local;
+  /** Address of the guest page being executed, and its decoded page. */
+  readonly #pagePc: Local;
+  readonly #pageOps: Local;
+  readonly #address: Local;
+  readonly #offset: Local;
+  readonly #status: Local;
+  readonly #old: Local;
+  readonly #spare: Record<ValueType, Local[]> = { i32: [], i64: [], f32: [], f64: [] };
+  readonly #variables = new Map<Shared, Local>();
+  #used: Record<ValueType, number> = { i32: 0, i64: 0, f32: 0, f64: 0 };
+  #next!: Label;
+  #lookup!: Label;
+  #left!: Label;
+
+  constructor(
+    readonly f: FunctionWriter,
+    readonly imports: Record<keyof InterpreterImports, Callable>,
+    readonly scratch: number,
+  ) {
+    this.#op = f.local("i32");
+    this.#budget = f.local("i32");
+    this.#pc = f.local("i64");
+    this.#pagePc = f.local("i64");
+    this.#pageOps = f.local("i32");
+    this.#address = f.local("i64");
+    this.#offset = f.local("i32");
+    this.#status = f.local("i32");
+    this.#old = f.local("i64");
+  }
+
+  write(): void {
+    const { f } = this;
+    this.#reload();
+    const exit = f.block();
+    this.#lookup = f.loop();
+    this.#left = f.block();
+    this.#writeLookup();
+    this.#next = f.loop();
+    // The budget ends here and nowhere else: whoever wants attention sets it to 0.
+    f.get(this.#budget).op("i32.eqz").if();
+    this.#save();
+    f.br(exit).end();
+    f.get(this.#budget).i32(1).op("i32.sub").set(this.#budget);
+    this.#writeDispatch();
+    f.end(); // next
+    f.end(); // left
+    this.#reload();
+    f.get(this.#status).i32(Status.exit).op("i32.ne").brIf(this.#lookup);
+    f.end(); // lookup
+    f.end(); // exit
+  }
+
+  /** From `pc` to its op, by the fetch TLB. */
+  #writeLookup(): void {
+    const { f } = this;
+    f.get(this.#pc).i64(PAGE_MASK).op("i64.and").set(this.#pagePc);
+    this.#tlbEntry(this.#pc, HartField.tlbFetch);
+    f.get(this.#pagePc).op("i64.eq").if("i32");
+    f.get(this.#offset).memory("i32.load", 8);
+    f.else();
+    this.#store32(HartField.budget, () => f.get(this.#budget));
+    this.#store64(HartField.pc, () => f.get(this.#pc));
+    f.call(this.imports.fetch).tee(this.#status).brIf(this.#left);
+    f.i32(0).memory("i32.load", at(HartField.mail0));
+    f.end();
+    f.tee(this.#pageOps);
+    f.get(this.#pc).op("i32.wrap_i64").i32(0xffe).op("i32.and").i32(3).op("i32.shl", "i32.add").set(this.#op);
+  }
+
+  #writeDispatch(): void {
+    const { f } = this;
+    const labels: Label[] = [];
+    for (let i = 0; i < HANDLER_COUNT; i++) labels.push(f.block());
+    labels.reverse();
+    f.get(this.#op).memory("i32.load16_u", OpField.handler);
+    f.brTable(labels, labels[Special.illegal]);
+    for (let i = 0; i < HANDLER_COUNT; i++) {
+      f.end();
+      this.#used = { i32: 0, i64: 0, f32: 0, f64: 0 };
+      this.#variables.clear();
+      if (i === Special.undecoded) this.#writeUndecoded();
+      else if (i === Special.pageEnd) this.#writePageEnd();
+      else if (i === Special.straddle) this.#writeStraddle();
+      else if (i === Special.illegal) this.#service("illegal");
+      else this.#writeHandler(handlers[i - handlerNumber(0)]);
+    }
+  }
+
+  #unspend(): void {
+    this.f.get(this.#budget).i32(1).op("i32.add").set(this.#budget);
+  }
+
+  #writeUndecoded(): void {
+    this.#unspend();
+    this.f.get(this.#op).call(this.imports.decode).br(this.#next);
+  }
+
+  #writePageEnd(): void {
+    this.#unspend();
+    this.#currentPc();
+    this.f.set(this.#pc).br(this.#lookup);
+  }
+
+  #writeStraddle(): void {
+    const { f } = this;
+    this.#unspend();
+    this.#save();
+    f.call(this.imports.straddle).tee(this.#status).brIf(this.#left);
+    f.i32(this.scratch).set(this.#pageOps);
+    f.i32(this.scratch + (OPS_PER_PAGE - 1) * OP_SIZE).set(this.#op);
+    f.br(this.#next);
+  }
+
+  #writeHandler(handler: Handler): void {
+    const { semantics, extension } = handler.instruction;
+    if (extension === "f" || extension === "d") this.#requireFloat(semantics);
+    switch (semantics.does) {
+      case "set":
+        this.#setRegister(() => this.#expr(semantics.value));
+        break;
+      case "setF":
+        this.#setFloat(semantics.to, () => this.#expr(semantics.bits));
+        break;
+      case "load":
+        this.#load(semantics.width, semantics.signed, semantics.address, semantics.to);
+        break;
+      case "store":
+        this.#storeTo(semantics.width, semantics.address, semantics.value);
+        break;
+      case "branch":
+        return this.#branch(handler, semantics.condition);
+      case "jump":
+        this.#setRegister(() => this.#followingPc(handler));
+        return this.#go(handler);
+      case "jumpTo":
+        return this.#jumpTo(handler, semantics.target);
+      case "amo":
+        this.#amo(semantics);
+        break;
+      case "loadReserved":
+        this.#loadReserved(semantics.width);
+        break;
+      case "storeConditional":
+        this.#storeConditional(semantics.width);
+        break;
+      case "zeroBlock":
+        this.#zeroBlock();
+        break;
+      case "float":
+        this.#float(semantics);
+        break;
+      case "service":
+        return this.#service(semantics.service);
+      case "nothing":
+        break;
+    }
+    this.#advance(handler);
+    this.f.br(this.#next);
+  }
+
+  // ---- expressions ----
+
+  #expr(e: Expr): void {
+    const { f } = this;
+    switch (e.kind) {
+      case "x":
+        this.#register(OpField[e.field], HartField.x);
+        return;
+      case "f":
+        if (e.field === "rs3") f.get(this.#op).memory("i32.load", OpField.imm).memory("i64.load", at(HartField.f));
+        else this.#register(OpField[e.field], HartField.f);
+        return;
+      case "imm":
+        f.get(this.#op).memory("i64.load32_s", OpField.imm);
+        return;
+      case "pc":
+        this.#currentPc();
+        return;
+      case "constant":
+        if (e.type === "i64") f.i64(e.value);
+        else f.i32(Number(e.value));
+        return;
+      case "op":
+        for (const arg of e.args) this.#expr(arg);
+        f.op(e.op);
+        return;
+      case "mulHigh": {
+        const high = this.#temporary("i64");
+        for (const arg of e.args) this.#expr(arg);
+        f.op(e.signed ? "i64.mul_wide_s" : "i64.mul_wide_u")
+          .set(high)
+          .op("drop")
+          .get(high);
+        return;
+      }
+      case "choose":
+        this.#expr(e.condition);
+        f.if(e.type);
+        this.#expr(e.yes);
+        f.else();
+        this.#expr(e.no);
+        f.end();
+        return;
+      case "let": {
+        const local = this.#temporary(e.variable.type);
+        this.#expr(e.value);
+        f.set(local);
+        this.#variables.set(e.variable, local);
+        this.#expr(e.body);
+        return;
+      }
+      case "shared":
+        f.get(this.#variables.get(e)!);
+        return;
+    }
+  }
+
+  #temporary(type: ValueType): Local {
+    const index = this.#used[type]++;
+    this.#spare[type][index] ??= this.f.local(type);
+    return this.#spare[type][index];
+  }
+
+  #register(field: number, file: number): void {
+    this.f.get(this.#op).memory("i32.load16_u", field).memory("i64.load", at(file));
+  }
+
+  #setRegister(value: () => void): void {
+    this.f.get(this.#op).memory("i32.load16_u", OpField.rd);
+    value();
+    this.f.memory("i64.store", at(HartField.x));
+  }
+
+  #setFloat(to: "s" | "d", bits: () => void): void {
+    this.f.get(this.#op).memory("i32.load16_u", OpField.rd);
+    bits();
+    if (to === "s") this.f.i64(NAN_BOX).op("i64.or");
+    this.f.memory("i64.store", at(HartField.f));
+  }
+
+  #setResult(to: Destination, value: () => void): void {
+    if (to === "x") this.#setRegister(value);
+    else this.#setFloat(to, value);
+  }
+
+  // ---- control flow ----
+
+  #currentPc(): void {
+    this.f.get(this.#pagePc).get(this.#op).get(this.#pageOps).op("i32.sub").i32(3).op("i32.shr_u", "i64.extend_i32_u");
+    this.f.op("i64.add");
+  }
+
+  #followingPc({ length }: Handler): void {
+    this.#currentPc();
+    if (length === 0) this.f.get(this.#op).memory("i64.load8_u", OpField.length);
+    else this.f.i64(BigInt(length));
+    this.f.op("i64.add");
+  }
+
+  #advance({ length }: Handler): void {
+    const { f } = this;
+    f.get(this.#op);
+    if (length === 0) f.get(this.#op).memory("i32.load8_u", OpField.length).i32(3).op("i32.shl");
+    else f.i32((length / 2) * OP_SIZE);
+    f.op("i32.add").set(this.#op);
+  }
+
+  /** To pc + imm. */
+  #go({ reach }: Handler): void {
+    const { f } = this;
+    if (reach === "near") {
+      f.get(this.#op).get(this.#op).memory("i32.load", OpField.imm).op("i32.add").set(this.#op).br(this.#next);
+      return;
+    }
+    this.#currentPc();
+    f.get(this.#op).memory("i64.load32_s", OpField.imm).op("i64.add").set(this.#pc).br(this.#lookup);
+  }
+
+  #branch(handler: Handler, condition: Expr): void {
+    this.#expr(condition);
+    this.f.if();
+    this.#go(handler);
+    this.f.end();
+    this.#advance(handler);
+    this.f.br(this.#next);
+  }
+
+  #jumpTo(handler: Handler, target: Expr): void {
+    const { f } = this;
+    this.#expr(target);
+    f.set(this.#pc);
+    this.#setRegister(() => this.#followingPc(handler));
+    // On the same page there is nothing to look up.
+    f.get(this.#pc).i64(PAGE_MASK).op("i64.and").get(this.#pagePc).op("i64.ne").brIf(this.#lookup);
+    f.get(this.#pageOps).get(this.#pc).op("i32.wrap_i64").i32(0xffe).op("i32.and").i32(3).op("i32.shl", "i32.add");
+    f.set(this.#op).br(this.#next);
+  }
+
+  // ---- leaving generated code ----
+
+  #save(): void {
+    this.#store64(HartField.pc, () => this.#currentPc());
+    this.#store32(HartField.budget, () => this.f.get(this.#budget));
+  }
+
+  #reload(): void {
+    const { f } = this;
+    f.i32(0).memory("i64.load", at(HartField.pc)).set(this.#pc);
+    f.i32(0).memory("i32.load", at(HartField.budget)).set(this.#budget);
+  }
+
+  /** Calls out at a precise state, and leaves the page when the callee says so. */
+  #callOut(callee: Callable, operands: () => void): void {
+    const { f } = this;
+    this.#save();
+    operands();
+    f.call(callee).tee(this.#status).brIf(this.#left);
+    f.i32(0).memory("i32.load", at(HartField.budget)).set(this.#budget);
+  }
+
+  #service(service: Service): void {
+    const { f } = this;
+    this.#callOut(this.imports.service, () => f.i32(services.indexOf(service)).get(this.#op));
+    f.get(this.#op).get(this.#op).memory("i32.load8_u", OpField.length).i32(3).op("i32.shl", "i32.add").set(this.#op);
+    f.br(this.#next);
+  }
+
+  #store64(field: number, value: () => void): void {
+    this.f.i32(0);
+    value();
+    this.f.memory("i64.store", at(field));
+  }
+
+  #store32(field: number, value: () => void): void {
+    this.f.i32(0);
+    value();
+    this.f.memory("i32.store", at(field));
+  }
+
+  // ---- memory ----
+
+  /** Leaves the entry's tag on the stack and its offset in `#offset`. */
+  #tlbEntry(address: Local, table: number): void {
+    const { f } = this;
+    f.get(address)
+      .i64(12n)
+      .op("i64.shr_u", "i32.wrap_i64")
+      .i32(TLB_ENTRIES - 1)
+      .op("i32.and");
+    f.i32(Math.log2(TLB_ENTRY_SIZE)).op("i32.shl");
+    f.i32(0).memory("i32.load", at(table)).op("i32.add").tee(this.#offset).memory("i64.load");
+  }
+
+  /** Whether the TLB has the page of `#address`; misaligned accesses never match, since tags have no low bits. */
+  #tlbHit(table: number, width: Width): void {
+    this.#tlbEntry(this.#address, table);
+    this.f
+      .get(this.#address)
+      .i64(PAGE_MASK | BigInt(width - 1))
+      .op("i64.and", "i64.eq");
+  }
+
+  #hitOffset(): void {
+    this.f.get(this.#address).op("i32.wrap_i64").get(this.#offset).memory("i32.load", 8).op("i32.add");
+  }
+
+  #load(width: Width, signed: boolean, address: Expr, to: Destination): void {
+    const { f } = this;
+    this.#expr(address);
+    f.set(this.#address);
+    this.#tlbHit(HartField.tlbRead, width);
+    f.if("i32");
+    this.#hitOffset();
+    f.else();
+    this.#store64(HartField.mail0, () => f.get(this.#address));
+    this.#callOut(this.imports.load, () => f.i32(width));
+    f.i32(at(HartField.mail0));
+    f.end().set(this.#offset);
+    this.#setResult(to, () => f.get(this.#offset).memory(LOADS[signed ? "signed" : "unsigned"][width]));
+  }
+
+  #storeTo(width: Width, address: Expr, value: Expr): void {
+    const { f } = this;
+    this.#expr(address);
+    f.set(this.#address);
+    this.#tlbHit(HartField.tlbWrite, width);
+    f.if();
+    this.#hitOffset();
+    this.#expr(value);
+    f.memory(STORES[width]);
+    f.else();
+    this.#store64(HartField.mail0, () => f.get(this.#address));
+    this.#store64(HartField.mail1, () => this.#expr(value));
+    this.#callOut(this.imports.store, () => f.i32(width));
+    f.end();
+  }
+
+  /** The offset of the RAM at x[rs1], in `#offset`. */
+  #atomicOffset(width: Width, access: "load" | "store"): void {
+    const { f } = this;
+    this.#register(OpField.rs1, HartField.x);
+    f.set(this.#address);
+    this.#locate(width, access);
+  }
+
+  #locate(width: Width, access: "load" | "store"): void {
+    const { f } = this;
+    this.#tlbHit(access === "load" ? HartField.tlbRead : HartField.tlbWrite, width);
+    f.if("i32");
+    this.#hitOffset();
+    f.else();
+    this.#store64(HartField.mail0, () => f.get(this.#address));
+    this.#callOut(this.imports.locate, () => f.i32(width).i32(access === "load" ? 0 : 1));
+    f.i32(0).memory("i32.load", at(HartField.mail0));
+    f.end().set(this.#offset);
+  }
+
+  #amo({ width, old, combine }: Extract<Semantics, { does: "amo" }>): void {
+    const { f } = this;
+    this.#atomicOffset(width, "store");
+    f.get(this.#offset).memory(LOADS.signed[width]).set(this.#old);
+    this.#variables.set(old, this.#old);
+    f.get(this.#offset);
+    this.#expr(combine);
+    f.memory(STORES[width]);
+    this.#setRegister(() => f.get(this.#old));
+  }
+
+  #loadReserved(width: 4 | 8): void {
+    const { f } = this;
+    this.#atomicOffset(width, "load");
+    this.#store32(HartField.reservation, () => f.get(this.#offset));
+    this.#setRegister(() => f.get(this.#offset).memory(LOADS.signed[width]));
+  }
+
+  #storeConditional(width: 4 | 8): void {
+    const { f } = this;
+    this.#atomicOffset(width, "store");
+    f.i32(0).memory("i32.load", at(HartField.reservation)).get(this.#offset).op("i32.eq").tee(this.#status).if();
+    f.get(this.#offset);
+    this.#register(OpField.rs2, HartField.x);
+    f.memory(STORES[width]).end();
+    this.#store32(HartField.reservation, () => f.i32(-1));
+    this.#setRegister(() => f.get(this.#status).op("i32.eqz", "i64.extend_i32_u"));
+  }
+
+  /** CBO.ZERO, where menvcfg (and senvcfg, for U-mode) permits it. RISC-V Unpriv §19.6 */
+  #zeroBlock(): void {
+    const { f } = this;
+    const forbidden = (slot: number) =>
+      f
+        .i32(0)
+        .memory("i32.load", at(HartField.csr + slot * 8))
+        .i32(CBZE)
+        .op("i32.and", "i32.eqz");
+    const privilege = () => f.i32(0).memory("i32.load", at(HartField.privilege));
+    privilege().i32(3).op("i32.ne");
+    forbidden(CsrSlot.menvcfg).op("i32.and");
+    privilege().op("i32.eqz");
+    forbidden(CsrSlot.senvcfg).op("i32.and", "i32.or").if();
+    this.#callOut(this.imports.service, () => f.i32(services.indexOf("illegal")).get(this.#op));
+    f.end();
+    this.#register(OpField.rs1, HartField.x);
+    f.i64(-64n).op("i64.and").set(this.#address);
+    this.#locate(8, "store");
+    f.get(this.#offset).i32(0).i32(64).memoryFill();
+  }
+
+  // ---- floating point ----
+
+  /** Illegal while mstatus.FS is Off; whatever may change f registers or flags makes it Dirty. RISC-V Priv §3.1.6.6 */
+  #requireFloat(semantics: Semantics): void {
+    const { f } = this;
+    f.i32(0).memory("i32.load", MSTATUS).i32(MSTATUS_FS).op("i32.and", "i32.eqz").if();
+    this.#callOut(this.imports.service, () => f.i32(services.indexOf("illegal")).get(this.#op));
+    f.end();
+    if (semantics.does === "store" || semantics.does === "set") return;
+    f.i32(0).i32(0).memory("i32.load", MSTATUS).i32(MSTATUS_FS).op("i32.or").memory("i32.store", MSTATUS);
+  }
+
+  #float(semantics: Extract<Semantics, { does: "float" }>): void {
+    const { f } = this;
+    const rounding = this.#temporary("i32");
+    f.get(this.#op).memory("i32.load8_u", OpField.rm).set(rounding);
+    if (semantics.rounds) {
+      // Mode 7 takes the dynamic one, which may be a reserved value.
+      f.get(rounding).i32(7).op("i32.eq").if();
+      f.i32(0).memory("i32.load", at(HartField.frm)).tee(rounding).i32(4).op("i32.gt_u").if();
+      this.#callOut(this.imports.service, () => f.i32(services.indexOf("illegal")).get(this.#op));
+      f.end().end();
+    }
+    const fields = [OpField.rs1, OpField.rs2, OpField.imm] as const;
+    const mails = [HartField.mail0, HartField.mail1, HartField.mail2] as const;
+    const flips = [semantics.negateProduct, false, semantics.negateAddend];
+    for (let i = 0; i < semantics.operands; i++) {
+      this.#store64(mails[i], () => {
+        this.#floatOperand(semantics.from, fields[i]);
+        if (flips[i]) f.i64(semantics.from === "s" ? 1n << 31n : 1n << 63n).op("i64.xor");
+      });
+    }
+    f.i32(FloatOp[semantics.operation]).get(rounding).call(this.imports.float);
+    this.#setResult(semantics.to, () => f.i32(0).memory("i64.load", at(HartField.mail0)));
+  }
+
+  /** An operand's bits. A single that is not NaN-boxed is the canonical NaN. RISC-V Unpriv §22.2 */
+  #floatOperand(from: "x" | "s" | "d", field: 4 | 6 | 8): void {
+    const { f } = this;
+    const file = from === "x" ? HartField.x : HartField.f;
+    f.get(this.#op)
+      .memory(field === OpField.imm ? "i32.load" : "i32.load16_u", field)
+      .memory("i64.load", at(file));
+    if (from !== "s") return;
+    const bits = this.#temporary("i64");
+    f.tee(bits).i64(0xffffffffn).op("i64.and").i64(0x7fc00000n);
+    f.get(bits).i64(32n).op("i64.shr_u").i64(0xffffffffn).op("i64.eq", "select");
+  }
+}
+
+/** Bytes of the pool that `pages` decoded pages take. */
+export const decodedPoolSize = (pages: number): number => pages * DECODED_PAGE_SIZE;

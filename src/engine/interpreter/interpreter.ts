@@ -1,0 +1,274 @@
+/** The interpreter as an engine: runs harts one at a time in generated WebAssembly and serves what that cannot do. */
+import { accessCsr, type CsrOperation, pendingInterrupts, setPending } from "../../isa/riscv/csr.ts";
+import { createDecoder } from "../../isa/riscv/decode.ts";
+import { softFloat } from "../../isa/riscv/float/mail.ts";
+import { Hart, type HartConfig, HartField, Privilege, RESIDENT } from "../../isa/riscv/hart.ts";
+import { CacheOperation, mayFence, mayManageCache } from "../../isa/riscv/mmu.ts";
+import { Cause, mayWait, mret, raise, sret, takeInterrupt, wakes } from "../../isa/riscv/trap.ts";
+import type { GuestMemory } from "../../memory/guest-memory.ts";
+import type { Engine, EnginePort } from "../engine.ts";
+import { RunReason } from "../engine.ts";
+import { DecodedPages } from "./decoded-pages.ts";
+import { generateInterpreter, type InterpreterImports, Status, services } from "./generate.ts";
+import { MemoryAccess } from "./memory-access.ts";
+
+const word = (field: number) => (RESIDENT + field) >> 2;
+const BUDGET = word(HartField.budget);
+const ATTENTION = word(HartField.attention);
+const PC = word(HartField.pc);
+const MAIL = word(HartField.mail0);
+const SYSTEM_LENGTH = 4;
+const SATP = 0x180;
+
+export class Interpreter implements Engine {
+  readonly harts: readonly Hart[];
+  readonly #memory: GuestMemory;
+  readonly #port: EnginePort;
+  readonly #pages: DecodedPages;
+  readonly #access: MemoryAccess;
+  readonly #enter: () => void;
+  #resident: Hart | undefined;
+  /** Instructions the current run may spend, has spent before entering generated code, and had left on entering. */
+  #limit = 0;
+  #spent = 0;
+  #entered = 0;
+  #running = false;
+  #reason: RunReason = RunReason.budget;
+  #stop = false;
+
+  constructor(memory: GuestMemory, config: HartConfig & { readonly harts: number }, port: EnginePort) {
+    this.#memory = memory;
+    this.#port = port;
+    this.harts = Array.from({ length: config.harts }, (_, index) => {
+      const hart = new Hart(index, memory, config, port);
+      hart.instret = () => hart.retired + (hart === this.#resident && this.#running ? this.executed : 0) - hart.trapped;
+      return hart;
+    });
+    this.#pages = new DecodedPages(memory, createDecoder(withBase(config.extensions)));
+    this.#pages.onProtect = () => {
+      for (const hart of this.harts) hart.flushTlbWrites();
+    };
+    this.#pages.onFlush = () => {
+      for (const hart of this.harts) hart.flushTlbFetches();
+    };
+    this.#access = new MemoryAccess(memory, port, this.#pages);
+    const pages = memory.memory.buffer.byteLength / 65536;
+    const module = new WebAssembly.Module(generateInterpreter(pages, this.#pages.scratch));
+    const instance = new WebAssembly.Instance(module, { env: { memory: memory.memory, ...this.#imports() } });
+    this.#enter = instance.exports.run as () => void;
+  }
+
+  run(index: number, budget: number): RunReason {
+    const hart = this.harts[index];
+    hart.makeResident(this.#resident);
+    this.#resident = hart;
+    this.#access.hart = hart;
+    this.#limit = budget;
+    this.#spent = 0;
+    this.#entered = 0;
+    this.#running = true;
+    this.#reason = RunReason.budget;
+    const { i32 } = this.#memory;
+    i32[BUDGET] = 0;
+    // A level that rose while the hart rested has to be seen, whoever drove it.
+    i32[ATTENTION] = 1;
+    while (this.#spent < this.#limit && this.#reason === RunReason.budget) {
+      if (i32[ATTENTION] !== 0) {
+        i32[ATTENTION] = 0;
+        if (this.#stop) {
+          this.#reason = RunReason.stop;
+          break;
+        }
+        takeInterrupt(hart);
+      }
+      this.#entered = this.#limit - this.#spent;
+      i32[BUDGET] = this.#entered;
+      this.#enter();
+      this.#spent += this.#entered - i32[BUDGET];
+      this.#entered = 0;
+      i32[BUDGET] = 0;
+    }
+    this.#stop = false;
+    this.#running = false;
+    hart.retired += this.#spent;
+    return this.#reason;
+  }
+
+  get executed(): number {
+    return this.#spent + this.#entered - this.#memory.i32[BUDGET] * (this.#running ? 1 : 0);
+  }
+
+  shorten(budget: number): void {
+    if (!this.#running) return;
+    this.#limit = Math.min(this.#limit, this.executed + budget);
+    this.#cut(budget);
+  }
+
+  requestStop(): void {
+    this.#stop = true;
+    this.#resident?.demandAttention();
+    this.#attend();
+  }
+
+  setPending(hart: number, bit: number, level: boolean): void {
+    setPending(this.harts[hart], bit, level);
+  }
+
+  wakes(hart: number): boolean {
+    return wakes(this.harts[hart]);
+  }
+
+  reset(): void {
+    this.#pages.flush();
+    for (const hart of this.harts) hart.flushTlb();
+  }
+
+  /** Leaves generated code after at most `budget` more instructions. */
+  #cut(budget: number): void {
+    const { i32 } = this.#memory;
+    const excess = i32[BUDGET] - budget;
+    if (excess <= 0) return;
+    i32[BUDGET] -= excess;
+    this.#entered -= excess;
+  }
+
+  /** What demands attention is looked at between entries of generated code: ends the current one. */
+  #attend(): void {
+    if (this.#memory.i32[ATTENTION] !== 0) this.#cut(0);
+  }
+
+  #imports(): InterpreterImports {
+    const access = this.#access;
+    const places = { flags: RESIDENT + HartField.fflags, mail: RESIDENT + HartField.mail0 };
+    const finished = (done: boolean) => {
+      this.#attend();
+      return done ? Status.next : Status.moved;
+    };
+    return {
+      fetch: () => this.#fetch(),
+      decode: (op) => this.#pages.decodeFrom(op >>> 0),
+      straddle: () => this.#straddle(),
+      load: (width) => finished(access.load(width)),
+      store: (width) => finished(access.store(width)),
+      locate: (width, kind) => finished(access.locate(width, kind)),
+      service: (service, op) => {
+        const status = this.#serve(services[service], this.#pages.bitsOf(op >>> 0));
+        this.#attend();
+        return status;
+      },
+      float: softFloat(this.#memory.data, places),
+    };
+  }
+
+  #fetch(): number {
+    const { i32 } = this.#memory;
+    const low = i32[PC];
+    const high = i32[PC + 1];
+    const offset = this.#access.fetch(low, high, this.#resident!.pc);
+    if (offset < 0) return this.#chargeTrap();
+    const ops = this.#pages.of(offset);
+    this.#access.fillFetch(low, high, ops);
+    i32[MAIL] = ops;
+    return Status.next;
+  }
+
+  #straddle(): number {
+    const hart = this.#resident!;
+    const { pc } = hart;
+    const next = BigInt.asUintN(64, pc + 2n);
+    const first = this.#access.fetch(Number(BigInt.asIntN(32, pc)), Number(BigInt.asIntN(32, pc >> 32n)), pc);
+    if (first < 0) return this.#chargeTrap();
+    const second = this.#access.fetch(Number(BigInt.asIntN(32, next)), Number(BigInt.asIntN(32, next >> 32n)), next);
+    if (second < 0) return this.#chargeTrap();
+    const { u16 } = this.#memory;
+    this.#pages.decodeStraddling(u16[(first + 0xffe) >> 1] | (u16[second >> 1] << 16));
+    return Status.next;
+  }
+
+  /** A fetch that traps spends one instruction, so that a guest whose handler faults cannot hold the machine. */
+  #chargeTrap(): number {
+    this.#memory.i32[BUDGET]--;
+    return this.#memory.i32[BUDGET] <= 0 ? Status.exit : Status.moved;
+  }
+
+  #serve(service: (typeof services)[number], bits: number): number {
+    const hart = this.#resident!;
+    const legal = (done: boolean) => (done ? Status.moved : this.#illegal(bits));
+    switch (service) {
+      case "illegal":
+        return this.#illegal(bits);
+      case "csr":
+        return this.#csr(hart, bits);
+      case "ecall":
+        if (hart.privilege === Privilege.supervisor && this.#port.sbi !== undefined) this.#port.sbi(hart.index);
+        else raise(hart, Cause.userEcall + hart.privilege, 0n);
+        return Status.moved;
+      case "ebreak":
+        raise(hart, Cause.breakpoint, hart.pc);
+        return Status.moved;
+      case "mret":
+        return legal(mret(hart));
+      case "sret":
+        return legal(sret(hart));
+      case "wfi":
+        return this.#wait(hart, bits);
+      case "sfence.vma":
+        return this.#fence(hart, bits);
+      case "cbo.inval":
+        return mayManageCache(hart, CacheOperation.invalidate) ? Status.next : this.#illegal(bits);
+      case "cbo.clean":
+      case "cbo.flush":
+        return mayManageCache(hart, CacheOperation.clean) ? Status.next : this.#illegal(bits);
+    }
+  }
+
+  #illegal(bits: number): number {
+    raise(this.#resident!, Cause.illegalInstruction, BigInt(bits >>> 0));
+    return Status.moved;
+  }
+
+  /** CSRRW, CSRRS, CSRRC and their immediate forms. RISC-V Unpriv §7.1 */
+  #csr(hart: Hart, bits: number): number {
+    const operation = (((bits >>> 12) & 3) - 1) as CsrOperation;
+    const source = (bits >>> 15) & 31;
+    const rd = (bits >>> 7) & 31;
+    const operand = bits & 0x4000 ? BigInt(source) : hart.x(source);
+    const write = operation === 0;
+    const old = accessCsr(hart, bits >>> 20, operation, operand, !write || rd !== 0, write || source !== 0);
+    if (old === undefined) return this.#illegal(bits);
+    hart.setX(rd, BigInt.asUintN(64, old));
+    if (bits >>> 20 !== SATP) return Status.next;
+    // The next instruction is fetched through the new page tables; Linux relies on its faulting.
+    this.#skip(hart);
+    return Status.moved;
+  }
+
+  #wait(hart: Hart, bits: number): number {
+    if (!mayWait(hart)) return this.#illegal(bits);
+    if (pendingInterrupts(hart) !== 0) return Status.next;
+    this.#skip(hart);
+    this.#reason = RunReason.wfi;
+    return Status.exit;
+  }
+
+  /** SFENCE.VMA: all, or one page where rs1 is not x0. ASIDs are not implemented, so rs2 narrows nothing. */
+  #fence(hart: Hart, bits: number): number {
+    if (!mayFence(hart)) return this.#illegal(bits);
+    const source = (bits >>> 15) & 31;
+    const { i32 } = this.#memory;
+    if (source === 0) hart.flushTlb();
+    else hart.flushTlbPage(i32[word(HartField.x) + source * 2], i32[word(HartField.x) + source * 2 + 1]);
+    // The page being executed may be mapped elsewhere now: fetch it anew.
+    this.#skip(hart);
+    return Status.moved;
+  }
+
+  #skip(hart: Hart): void {
+    hart.pc = BigInt.asUintN(64, hart.pc + BigInt(SYSTEM_LENGTH));
+  }
+}
+
+/** What every RV64 machine here has, whatever the board's ISA string names. */
+function withBase(extensions: ReadonlySet<string>): ReadonlySet<string> {
+  return new Set([...extensions, "i", "zicsr", "zifencei"]);
+}

@@ -1,0 +1,88 @@
+/**
+ * Pre-decoded code: what the decoder writes and the generated interpreter reads.
+ *
+ * Every executed 4 KiB page of guest memory has a decoded page: one 16-byte op for each of its 2048 halfwords, so that an
+ * address becomes an op by a shift and an addition. Two more ops behind the last send a fall-through to the next page.
+ */
+import type { Instruction } from "../../isa/riscv/instructions/encoding.ts";
+import { instructions } from "../../isa/riscv/instructions/table.ts";
+
+export const OP_SIZE = 16;
+/** Byte offsets inside an op. Register fields are register numbers times 8, ready to be added to a register file. */
+export const OpField = {
+  handler: 0,
+  rd: 2,
+  rs1: 4,
+  rs2: 6,
+  /** Immediate; for near branches the distance in bytes of ops; for fused multiply-add rs3. */
+  imm: 8,
+  /** Rounding mode, 1 byte. */
+  rm: 12,
+  /** Length of the instruction in bytes, 1 byte. */
+  length: 13,
+} as const;
+
+export const OPS_PER_PAGE = 2048;
+/** Bytes of a decoded page: its ops, the two that end it, and padding to a round number. */
+export const DECODED_PAGE_SIZE = (OPS_PER_PAGE + 4) * OP_SIZE;
+
+/** Handlers that stand for no instruction. */
+export const Special = {
+  /** Not decoded yet. Must be 0: cleared memory means this. */
+  undecoded: 0,
+  /** Execution ran past the end of the page. */
+  pageEnd: 1,
+  /** A 4-byte instruction in the last halfword: its second half is on another page. */
+  straddle: 2,
+  illegal: 3,
+} as const;
+const SPECIALS = 4;
+
+/** Instructions that have a 16-bit form: their handlers exist for both lengths, so that none has to load its length. */
+const SHORT_FORMS = new Set(
+  "addi addiw lui andi srli srai slli sub xor or and subw addw add jal jalr beq bne lw ld sw sd fld fsd".split(" "),
+);
+
+/** How a handler moves on. `near`: the branch target is on the same page. `far`: anywhere. */
+export type Reach = "near" | "far";
+
+export interface Handler {
+  readonly instruction: Instruction;
+  /** 0: not known to the handler, which loads it from the op. */
+  readonly length: 0 | 2 | 4;
+  readonly reach: Reach;
+}
+
+const branches = (i: Instruction) => i.semantics.does === "branch" || i.semantics.does === "jump";
+
+/** Every handler of the interpreter, in the order of their numbers. */
+export const handlers: readonly Handler[] = instructions.flatMap((instruction): Handler[] => {
+  const short = SHORT_FORMS.has(instruction.name);
+  if (instruction.semantics.does === "service") return [{ instruction, length: 0, reach: "near" }];
+  const near: Handler[] = [{ instruction, length: 4, reach: "near" }];
+  if (short) near.push({ instruction, length: 2, reach: "near" });
+  return branches(instruction) ? [...near, { instruction, length: 0, reach: "far" }] : near;
+});
+
+export const HANDLER_COUNT = SPECIALS + handlers.length;
+
+const numbers = new Map<string, number>();
+handlers.forEach((h, i) => {
+  numbers.set(`${h.instruction.name} ${h.length} ${h.reach}`, SPECIALS + i);
+});
+const byIndex = instructions.map((i) => {
+  const number = (length: number, reach: Reach) => numbers.get(`${i.name} ${length} ${reach}`);
+  const any = number(0, "near");
+  return {
+    near4: any ?? number(4, "near") ?? Special.illegal,
+    near2: any ?? number(2, "near") ?? Special.illegal,
+    far: number(0, "far"),
+  };
+});
+
+/** The handler of an instruction (by table index) of the given length. */
+export function handlerOf(index: number, length: 2 | 4, reach: Reach): number {
+  const known = byIndex[index];
+  return (reach === "far" ? known.far : undefined) ?? (length === 2 ? known.near2 : known.near4);
+}
+export const handlerNumber = (position: number): number => SPECIALS + position;

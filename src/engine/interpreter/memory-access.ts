@@ -1,0 +1,210 @@
+/**
+ * Loads and stores that generated code could not finish by its TLB: misses, device registers, misaligned accesses, stores
+ * into pages with decoded code. Addresses and data travel through the resident hart's mail fields.
+ */
+import { Access } from "../../isa/riscv/fields.ts";
+import { type Hart, HartField, RESIDENT, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../isa/riscv/hart.ts";
+import { translate, walk } from "../../isa/riscv/mmu.ts";
+import { Cause, raise } from "../../isa/riscv/trap.ts";
+import type { GuestMemory } from "../../memory/guest-memory.ts";
+import { PAGE_SIZE } from "../../memory/guest-memory.ts";
+import type { EnginePort } from "../engine.ts";
+import type { DecodedPages } from "./decoded-pages.ts";
+
+const IN_PAGE = PAGE_SIZE - 1;
+const mail = (field: number) => (RESIDENT + field) >> 2;
+const ADDRESS = mail(HartField.mail0);
+const VALUE = mail(HartField.mail1);
+const TLB_READ = mail(HartField.tlbRead);
+const TLB_WRITE = mail(HartField.tlbWrite);
+const TLB_FETCH = mail(HartField.tlbFetch);
+
+export class MemoryAccess {
+  /** The hart that runs. */
+  hart!: Hart;
+
+  constructor(
+    readonly memory: GuestMemory,
+    readonly port: EnginePort,
+    readonly pages: DecodedPages,
+  ) {}
+
+  /** Loads `width` bytes at mail0 into mail0; `false` when the load trapped. */
+  load(width: number): boolean {
+    const { i32 } = this.memory;
+    const low = i32[ADDRESS];
+    const high = i32[ADDRESS + 1];
+    if ((low & (width - 1)) !== 0) return this.#loadMisaligned(low, high, width);
+    const cause = translate(this.hart, low, high, Access.load, width);
+    if (cause !== 0) return this.#trap(cause);
+    const offset = this.memory.locate(walk.physical, PAGE_SIZE);
+    if (offset < 0) return this.#loadDevice(walk.physical + (low & IN_PAGE), width);
+    if (walk.cacheable) this.#fill(TLB_READ, low, high, offset);
+    const at = offset + (low & IN_PAGE);
+    i32[ADDRESS + 1] = 0;
+    if (width === 8) {
+      i32[ADDRESS] = i32[at >> 2];
+      i32[ADDRESS + 1] = i32[(at >> 2) + 1];
+    } else if (width === 4) i32[ADDRESS] = i32[at >> 2];
+    else i32[ADDRESS] = width === 2 ? this.memory.u16[at >> 1] : this.memory.u8[at];
+    return true;
+  }
+
+  /** Stores the low `width` bytes of mail1 at mail0; `false` when the store trapped. */
+  store(width: number): boolean {
+    const { i32 } = this.memory;
+    const low = i32[ADDRESS];
+    const high = i32[ADDRESS + 1];
+    if ((low & (width - 1)) !== 0) return this.#storeMisaligned(low, high, width);
+    const cause = translate(this.hart, low, high, Access.store, width);
+    if (cause !== 0) return this.#trap(cause);
+    const block = this.memory.locate(walk.physical, PAGE_SIZE);
+    if (block < 0) return this.#storeDevice(walk.physical + (low & IN_PAGE), width);
+    const offset = this.#writable(low, high, block, width);
+    if (offset < 0) return this.#trap(Cause.storeAccess);
+    if (width === 8) {
+      i32[offset >> 2] = i32[VALUE];
+      i32[(offset >> 2) + 1] = i32[VALUE + 1];
+    } else if (width === 4) i32[offset >> 2] = i32[VALUE];
+    else if (width === 2) this.memory.u16[offset >> 1] = i32[VALUE];
+    else this.memory.u8[offset] = i32[VALUE];
+    return true;
+  }
+
+  /** Puts the offset of the RAM at mail0 into mail0, ready for `access`; `false` when the access trapped. */
+  locate(width: number, access: number): boolean {
+    const { i32 } = this.memory;
+    const low = i32[ADDRESS];
+    const high = i32[ADDRESS + 1];
+    const store = access === Access.store;
+    if ((low & (width - 1)) !== 0) return this.#trap(store ? Cause.storeMisaligned : Cause.loadMisaligned);
+    const cause = translate(this.hart, low, high, store ? Access.store : Access.load, width);
+    if (cause !== 0) return this.#trap(cause);
+    const block = this.memory.locate(walk.physical, PAGE_SIZE);
+    // Atomic accesses and block zeroing are for memory: device registers answer with an access fault.
+    if (block < 0) return this.#trap(store ? Cause.storeAccess : Cause.loadAccess);
+    let offset = block + (low & IN_PAGE);
+    if (store) offset = this.#writable(low, high, block, Math.max(width, zeroedBy(low, width)));
+    else if (walk.cacheable) this.#fill(TLB_READ, low, high, block);
+    if (offset < 0) return this.#trap(Cause.storeAccess);
+    i32[ADDRESS] = offset;
+    return true;
+  }
+
+  /** Translates a fetch at `pc`; answers the linear-memory offset of its page, or -1 when the fetch trapped at `tval`. */
+  fetch(low: number, high: number, tval: bigint): number {
+    const cause = translate(this.hart, low, high, Access.fetch, 2);
+    const offset = cause === 0 ? this.memory.locate(walk.physical, PAGE_SIZE) : -1;
+    if (offset >= 0) return offset;
+    raise(this.hart, cause === 0 ? Cause.fetchAccess : cause, tval);
+    return -1;
+  }
+
+  /** Enters a fetch translation, where the last walk may be kept. */
+  fillFetch(low: number, high: number, ops: number): void {
+    if (walk.cacheable) this.#fillEntry(TLB_FETCH, low, high, ops);
+  }
+
+  #trap(cause: number): boolean {
+    raise(this.hart, cause, this.memory.data.getBigUint64(ADDRESS << 2, true));
+    return false;
+  }
+
+  #fill(table: number, low: number, high: number, offset: number): void {
+    this.#fillEntry(table, low, high, (offset - (low & ~IN_PAGE)) | 0);
+  }
+
+  #fillEntry(table: number, low: number, high: number, addend: number): void {
+    const { i32 } = this.memory;
+    const entry = (i32[table] + ((low >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >> 2;
+    i32[entry] = low & ~IN_PAGE;
+    i32[entry + 1] = high;
+    i32[entry + 2] = addend;
+    if (walk.superpage) this.hart.noteSuperpage(low, high);
+  }
+
+  /** Prepares a store into the page at `block`: the offset to store at, or -1 for ROM. */
+  #writable(low: number, high: number, block: number, width: number): number {
+    if (this.#isRom(walk.physical)) return -1;
+    const offset = block + (low & IN_PAGE);
+    const page = block >>> 12;
+    // Pages with decoded code get no write translation, so that every store to them comes by here.
+    if (this.memory.codePages[page] !== 0) this.pages.noteStore(offset, width);
+    if (this.memory.codePages[page] === 0 && walk.cacheable) this.#fill(TLB_WRITE, low, high, block);
+    return offset;
+  }
+
+  #isRom(physical: number): boolean {
+    return this.memory.blockAt(physical)?.readOnly === true;
+  }
+
+  #loadDevice(address: number, width: number): boolean {
+    const { i32 } = this.memory;
+    const value = this.port.load(address, width === 8 ? 4 : width);
+    // 64-bit registers are read as two halves, low half first; no guest time passes in between.
+    const upper = width === 8 && value >= 0 ? this.port.load(address + 4, 4) : 0;
+    if (value < 0 || upper < 0) return this.#trap(Cause.loadAccess);
+    i32[ADDRESS] = value;
+    i32[ADDRESS + 1] = upper;
+    return true;
+  }
+
+  #storeDevice(address: number, width: number): boolean {
+    const { i32 } = this.memory;
+    const value = i32[VALUE] >>> 0;
+    const low = width >= 4 ? value : value & (width === 2 ? 0xffff : 0xff);
+    const stored =
+      this.port.store(address, width === 8 ? 4 : width, low) &&
+      (width < 8 || this.port.store(address + 4, 4, i32[VALUE + 1] >>> 0));
+    return stored || this.#trap(Cause.storeAccess);
+  }
+
+  /** Byte by byte, both pages translated before anything is read. */
+  #loadMisaligned(low: number, high: number, width: number): boolean {
+    const { i32, u8 } = this.memory;
+    const offsets = this.#bytes(low, high, width, Access.load);
+    if (offsets === undefined) return false;
+    i32[ADDRESS] = 0;
+    i32[ADDRESS + 1] = 0;
+    for (let i = 0; i < width; i++) u8[(ADDRESS << 2) + i] = u8[offsets[i]];
+    return true;
+  }
+
+  #storeMisaligned(low: number, high: number, width: number): boolean {
+    const { u8 } = this.memory;
+    const offsets = this.#bytes(low, high, width, Access.store);
+    if (offsets === undefined) return false;
+    for (let i = 0; i < width; i++) {
+      if (this.memory.codePages[offsets[i] >>> 12] !== 0) this.pages.noteStore(offsets[i], 1);
+      u8[offsets[i]] = u8[(VALUE << 2) + i];
+    }
+    return true;
+  }
+
+  /** Where each byte of a misaligned access lies; `undefined` when it trapped. Devices take aligned accesses only. */
+  #bytes(low: number, high: number, width: number, access: 0 | 1): number[] | undefined {
+    const offsets: number[] = [];
+    const fault = access === Access.store ? Cause.storeAccess : Cause.loadAccess;
+    for (let i = 0; i < width; i++) {
+      const at = (low >>> 0) + i;
+      const carried = at > 0xffffffff ? high + 1 : high;
+      const cause = translate(this.hart, at | 0, carried, access, 1);
+      const block = cause === 0 ? this.memory.locate(walk.physical, PAGE_SIZE) : -1;
+      const rom = access === Access.store && block >= 0 && this.#isRom(walk.physical);
+      if (block < 0 || rom) {
+        // The trap value is the first byte that faults. RISC-V Priv §3.1.16
+        const { data } = this.memory;
+        data.setBigUint64(ADDRESS << 2, BigInt.asUintN(64, data.getBigUint64(ADDRESS << 2, true) + BigInt(i)), true);
+        this.#trap(cause === 0 ? fault : cause);
+        return undefined;
+      }
+      offsets.push(block + (at & IN_PAGE));
+    }
+    return offsets;
+  }
+}
+
+/** CBO.ZERO asks for the start of its block as an 8-byte store: then the whole block is about to change. */
+function zeroedBy(low: number, width: number): number {
+  return width === 8 && (low & 63) === 0 ? 64 : width;
+}

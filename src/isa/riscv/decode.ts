@@ -1,0 +1,110 @@
+/** From bits to instructions, by the table. */
+import { compressed } from "./instructions/compressed.ts";
+import type { Instruction } from "./instructions/encoding.ts";
+import { instructions } from "./instructions/table.ts";
+
+/** An instruction with its operand fields. Reused by the decoder: copy what must last. */
+export interface Decoded {
+  /** Index into the table. */
+  index: number;
+  instruction: Instruction;
+  rd: number;
+  rs1: number;
+  rs2: number;
+  rs3: number;
+  /** Rounding mode, or funct3. */
+  rm: number;
+  /** Sign-extended to 32 bits; a CSR number for CSR instructions. */
+  imm: number;
+}
+
+export interface Decoder {
+  /** Decodes a 32-bit encoding; `undefined` where it is no instruction of this machine. */
+  decode(bits: number): Decoded | undefined;
+  /** The 32-bit form of a compressed encoding; 0 (which is illegal) where it is none of this machine's. */
+  expand(halfword: number): number;
+}
+
+/** A decoder for a machine with these extensions (lower-case names; `zicsr` and `zifencei` among them). */
+export function createDecoder(extensions: ReadonlySet<string>): Decoder {
+  // Candidates by major opcode and funct3, which every format has in the same place.
+  const buckets: number[][] = Array.from({ length: 256 }, () => []);
+  instructions.forEach((candidate, index) => {
+    if (!extensions.has(candidate.extension)) return;
+    for (let bucket = 0; bucket < 256; bucket++) {
+      const known = ((bucket >> 3) << 2) | 3 | ((bucket & 7) << 12);
+      if (((known ^ candidate.match) & candidate.mask & 0x707f) === 0) buckets[bucket].push(index);
+    }
+  });
+  // More fixed bits first: an exact encoding wins over a pattern that contains it.
+  const weight = (index: number) => popcount(instructions[index].mask);
+  for (const bucket of buckets) bucket.sort((a, b) => weight(b) - weight(a));
+
+  const shortForms = extensions.has("c")
+    ? compressed.filter((c) => c.extension === undefined || extensions.has(c.extension))
+    : [];
+  const expanded = new Int32Array(65536);
+  const known = new Uint8Array(65536);
+  const decoded: Decoded = { index: 0, instruction: instructions[0], rd: 0, rs1: 0, rs2: 0, rs3: 0, rm: 0, imm: 0 };
+
+  return {
+    decode(bits) {
+      if ((bits & 3) !== 3) return undefined;
+      const bucket = buckets[(((bits >>> 2) & 31) << 3) | ((bits >>> 12) & 7)];
+      for (const index of bucket) {
+        const candidate = instructions[index];
+        if (((bits ^ candidate.match) & candidate.mask) !== 0) continue;
+        const rm = (bits >>> 12) & 7;
+        const { semantics } = candidate;
+        // Rounding modes 5 and 6 are reserved. RISC-V Unpriv §21.2
+        if (semantics.does === "float" && semantics.rounds && (rm === 5 || rm === 6)) return undefined;
+        decoded.index = index;
+        decoded.instruction = candidate;
+        decoded.rd = (bits >>> 7) & 31;
+        decoded.rs1 = (bits >>> 15) & 31;
+        decoded.rs2 = (bits >>> 20) & 31;
+        decoded.rs3 = bits >>> 27;
+        decoded.rm = rm;
+        decoded.imm = immediate(candidate, bits);
+        return decoded;
+      }
+      return undefined;
+    },
+    expand(halfword) {
+      if (known[halfword] === 0) {
+        known[halfword] = 1;
+        const form = shortForms.find((c) => (halfword & c.mask) === c.match);
+        expanded[halfword] = form ? form.expand(halfword) : 0;
+      }
+      return expanded[halfword] >>> 0;
+    },
+  };
+}
+
+/** The immediate of an encoding. RISC-V Unpriv §2.3 */
+export function immediate(instruction: Instruction, bits: number): number {
+  switch (instruction.immediate) {
+    case "I":
+      return bits >> 20;
+    case "S":
+      return ((bits >> 25) << 5) | ((bits >>> 7) & 31);
+    case "B":
+      return ((bits >> 31) << 12) | ((bits << 4) & 0x800) | ((bits >>> 20) & 0x7e0) | ((bits >>> 7) & 0x1e);
+    case "U":
+      return bits & ~0xfff;
+    case "J":
+      return ((bits >> 31) << 20) | (bits & 0xff000) | ((bits >>> 9) & 0x800) | ((bits >>> 20) & 0x7fe);
+    case "shamt":
+      return (bits >>> 20) & 63;
+    case "csr":
+      return bits >>> 20;
+    case "none":
+      return 0;
+  }
+}
+
+function popcount(value: number): number {
+  let count = 0;
+  for (let rest = value >>> 0; rest !== 0; rest = (rest & (rest - 1)) >>> 0) count++;
+  return count;
+}
