@@ -3,7 +3,10 @@ import type * as v from "valibot";
 import type { FdtNode, PropertyInput } from "../fdt/tree.ts";
 import type { Json, VdevHost } from "./host.ts";
 import type { Trigger, VdevPlacement } from "./placement.ts";
+import type { RegionHandler } from "./region.ts";
 import type { RegisterMap } from "./registers.ts";
+
+export type { RegionHandler } from "./region.ts";
 
 /** Raised when descriptors change in a way that old vdevs cannot meet. */
 export const VDEV_ABI = 1;
@@ -48,13 +51,18 @@ export interface FdtContext<Options> {
   readonly unit: string;
   /** `reg` for all regions, in 2 address and 2 size cells. */
   readonly reg: readonly number[];
+  /** The phandle of a further node of this vdev, by its label in {@link VdevDescriptor.auxiliaryPhandles}. */
+  readonly phandles: (label: string) => number;
   /** `interrupt-parent` and `interrupts`, or nothing where the vdev has none. */
   readonly interrupts: Readonly<Record<string, PropertyInput>>;
 }
 
 /** Nodes that a vdev adds to the tree. */
 export interface FdtContribution {
-  /** Under the `soc` bus. The first is the vdev's own: it gets the phandle when others refer to it. */
+  /**
+   * Under the `soc` bus. The first is the vdev's own: it gets `placement.phandle` when others refer to it.
+   * A vdev whose own nodes refer to it sets `phandle` itself.
+   */
   readonly bus?: readonly FdtNode[];
   /** Under the root, for nodes without an address (e.g. `syscon-poweroff`). */
   readonly root?: readonly FdtNode[];
@@ -62,14 +70,6 @@ export interface FdtContribution {
   readonly alias?: string;
   /** The first vdev that says so becomes `/chosen/stdout-path`. */
   readonly console?: boolean;
-}
-
-/** The bytes of one region: widths 1, 2 and 4; the bus splits 8-byte accesses, low half first. */
-export interface RegionHandler {
-  /** `offset` is inside the region and `offset + width` does not pass its end; it may be unaligned to `width`. Result unsigned. */
-  read(offset: number, width: number): number;
-  /** `value` is unsigned and below 2^(8·width). */
-  write(offset: number, width: number, value: number): void;
 }
 
 /** A running vdev. */
@@ -87,6 +87,11 @@ export interface VdevInstance {
   terminate?(): void;
 }
 
+/** Regions that depend on options or board. A method's type, as those below: a registry holds descriptors of every schema. */
+type RegionsFunction<Options> = {
+  regions(options: Options, board: BoardFacts): readonly RegionSpec[];
+}["regions"];
+
 export interface VdevDescriptor<Schema extends OptionsSchema = OptionsSchema> {
   readonly abi?: typeof VDEV_ABI;
   /** The profile's `type`, e.g. `ns16550a`. */
@@ -94,16 +99,16 @@ export interface VdevDescriptor<Schema extends OptionsSchema = OptionsSchema> {
   /** One line for listings. */
   readonly summary: string;
   readonly options: Schema;
-  readonly regions:
-    | readonly RegionSpec[]
-    | ((options: v.InferOutput<Schema>, board: BoardFacts) => readonly RegionSpec[]);
+  readonly regions: readonly RegionSpec[] | RegionsFunction<v.InferOutput<Schema>>;
   readonly interrupts?: readonly InterruptSpec[];
   /** By region name: for documentation, traces and exit labels. */
   readonly registers?: Readonly<Record<string, RegisterMap>>;
-  readonly controller?: (options: v.InferOutput<Schema>) => ControllerSpec;
+  /** Labels of nodes beside the own one that need a phandle, e.g. a UART's `clock`. */
+  readonly auxiliaryPhandles?: readonly string[];
+  controller?(options: v.InferOutput<Schema>): ControllerSpec;
   /** The vdev's nodes by its published binding; none when the guest cannot discover it. */
-  readonly fdt?: (context: FdtContext<v.InferOutput<Schema>>) => FdtContribution;
-  readonly create: (host: VdevHost, options: v.InferOutput<Schema>) => VdevInstance;
+  fdt?(context: FdtContext<v.InferOutput<Schema>>): FdtContribution;
+  create(host: VdevHost, options: v.InferOutput<Schema>): VdevInstance;
 }
 
 /** Identity function: gives an author full inference from the options' schema to `create`. */

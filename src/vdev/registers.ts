@@ -1,0 +1,149 @@
+/**
+ * Register maps: what a datasheet's register table says, said once. From one declaration come decoding, access rules,
+ * storage, reset, snapshot, documentation and the names that traces show. `register-bank.ts` brings a map to life.
+ */
+import { fail } from "../diagnostics/diagnostic.ts";
+
+/**
+ * What the guest may do. `w1c`: reads give the stored bits, writing 1 clears a bit. Of `r` and `w` the other direction
+ * does nothing, unless another register at the same offset answers it.
+ */
+export type Access = "rw" | "r" | "w" | "w1c";
+
+/** One bit, or `[high, low]`, both inclusive. */
+export type Bits = number | readonly [high: number, low: number];
+
+export type FieldSpec = Bits | { readonly bits: Bits; readonly about?: string };
+
+export interface RegisterSpec {
+  /** Offset of the register, or of the first of an array, in bytes. */
+  readonly at: number;
+  /** In bytes. */
+  readonly width: 1 | 2 | 4 | 8;
+  /** `rw` when omitted. */
+  readonly access?: Access;
+  /** Value after power-on; 0 when omitted. */
+  readonly reset?: number | bigint;
+  /** The bits that a guest's write changes; all when omitted. */
+  readonly writable?: number | bigint;
+  /** An array of so many registers: the most that the architecture has, where instances differ. */
+  readonly count?: number;
+  /** Distance between registers of an array; the width when omitted. */
+  readonly stride?: number;
+  /** The register is seen only while its bank shows this window, in place of what lies at its offset otherwise. */
+  readonly window?: string;
+  readonly fields?: Readonly<Record<string, FieldSpec>>;
+  readonly about?: string;
+}
+
+export type RegisterMap = Readonly<Record<string, RegisterSpec>>;
+
+export type Direction = "read" | "write";
+
+/** Identity with full inference; refuses a map that contradicts itself. */
+export function registerMap<const Map extends RegisterMap>(map: Map): Map {
+  const entries = Object.entries<RegisterSpec>(map);
+  for (const [name, spec] of entries) checkRegister(name, spec);
+  for (const [i, [name, spec]] of entries.entries()) {
+    for (const [otherName, other] of entries.slice(0, i)) {
+      if (spec.window === other.window && contend(spec, other) && overlap(spec, other)) {
+        refuse(`registers ${otherName} and ${name} lie over each other`);
+      }
+    }
+  }
+  return map;
+}
+
+/** Each field's bits in place, e.g. `{ ready: 0x1, level: 0xf0 }`: what a device's code tests and sets. 32 bits at most. */
+export function fieldMasks<const Spec extends { readonly fields: Readonly<Record<string, FieldSpec>> }>(
+  spec: Spec,
+): { readonly [Field in keyof Spec["fields"]]: number } {
+  const masks: Record<string, number> = {};
+  for (const [name, field] of Object.entries(spec.fields)) {
+    const [high, low] = bitRange(field);
+    masks[name] = (2 ** (high + 1) - 2 ** low) >>> 0;
+  }
+  return masks as { readonly [Field in keyof Spec["fields"]]: number };
+}
+
+export function bitRange(field: FieldSpec): readonly [high: number, low: number] {
+  const bits = typeof field === "object" && "bits" in field ? field.bits : field;
+  return typeof bits === "number" ? [bits, bits] : bits;
+}
+
+export function isReadable({ access = "rw" }: RegisterSpec): boolean {
+  return access !== "w";
+}
+
+export function isWritable({ access = "rw" }: RegisterSpec): boolean {
+  return access !== "r";
+}
+
+/** What a trace calls the bytes at `offset`: `LCR`, `MSIP[2]`, `MTIMECMP[0]+4`; `undefined` where nothing is declared. */
+export function registerLabel(
+  map: RegisterMap,
+  offset: number,
+  direction: Direction,
+  window?: string,
+): string | undefined {
+  let found: string | undefined;
+  for (const [name, spec] of Object.entries(map)) {
+    if (!(direction === "read" ? isReadable(spec) : isWritable(spec))) continue;
+    if (spec.window !== undefined && spec.window !== window) continue;
+    const { count = 1, stride = spec.width } = spec;
+    const index = Math.floor((offset - spec.at) / stride);
+    const inside = offset - spec.at - index * stride;
+    if (index < 0 || index >= count || inside >= spec.width) continue;
+    found = `${name}${spec.count === undefined ? "" : `[${index}]`}${inside === 0 ? "" : `+${inside}`}`;
+    if (spec.window !== undefined) return found;
+  }
+  return found;
+}
+
+function checkRegister(name: string, spec: RegisterSpec): void {
+  const { at, width, count = 1, stride = width, reset = 0, writable = 0, fields = {} } = spec;
+  if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name)) refuse(`"${name}" cannot be the name of a register`);
+  if (![1, 2, 4, 8].includes(width)) refuse(`${name} is ${width} bytes wide; registers have 1, 2, 4 or 8`);
+  if (!Number.isSafeInteger(at) || at < 0 || at % width !== 0) refuse(`${name} is not aligned to its width at ${at}`);
+  if (!Number.isSafeInteger(count) || count < 1) refuse(`${name} has a count of ${count}`);
+  if (!Number.isSafeInteger(stride) || stride < width || stride % width !== 0)
+    refuse(`${name} has a stride of ${stride}`);
+  const end = 1n << BigInt(width * 8);
+  for (const value of [reset, writable]) {
+    const wide = typeof value === "bigint" ? value : Number.isSafeInteger(value) ? BigInt(value) : -1n;
+    if (wide < 0n || wide >= end) refuse(`${name} cannot hold ${value}`);
+  }
+  for (const [fieldName, field] of Object.entries(fields)) {
+    const [high, low] = bitRange(field);
+    const whole = Number.isInteger(high) && Number.isInteger(low);
+    if (!whole || low < 0 || high < low || high >= width * 8) refuse(`${name}.${fieldName} has bits ${high}:${low}`);
+  }
+}
+
+/** Whether two registers would answer the same kind of access. */
+function contend(a: RegisterSpec, b: RegisterSpec): boolean {
+  return (isReadable(a) && isReadable(b)) || (isWritable(a) && isWritable(b));
+}
+
+/** Whether any register of one array shares a byte with any of the other, without walking long arrays. */
+function overlap(a: RegisterSpec, b: RegisterSpec): boolean {
+  const [few, many] = (a.count ?? 1) <= (b.count ?? 1) ? [a, b] : [b, a];
+  const { count = 1, stride = few.width } = few;
+  const { count: manyCount = 1, stride: manyStride = many.width } = many;
+  const spanEnd = many.at + (manyCount - 1) * manyStride + many.width;
+  // Only elements of the shorter array that lie in the span of the longer one can meet it.
+  const first = Math.max(0, Math.floor((many.at - few.at - few.width) / stride));
+  const last = Math.min(count - 1, Math.floor((spanEnd - few.at) / stride));
+  // Equal strides repeat: the first two elements show what all others do.
+  const stop = stride === manyStride ? Math.min(last, first + 2) : last;
+  for (let i = first; i <= stop; i++) {
+    const start = few.at + i * stride;
+    const below = Math.min(manyCount - 1, Math.floor((start + few.width - 1 - many.at) / manyStride));
+    if (below >= 0 && many.at + below * manyStride + many.width > start) return true;
+  }
+  return false;
+}
+
+function refuse(message: string): never {
+  fail("vdev/register-map", message);
+}
