@@ -117,12 +117,15 @@ export const compressed: readonly CompressedInstruction[] = [
   c("sd", 0xe003, 0xe000, "rs2,offset(rs1)", (h) => sType(Major.store, 3, rs1Prime(h), rdPrime(h), doubleOffset(h))),
 
   // Quadrant 1
-  c("nop", 0xef83, 0x0001, "", (h) => iType(Major.opImm, 0, 0, 0, imm6(h))),
+  // With rd = x0 this is C.NOP.
   c("addi", 0xe003, 0x0001, "rd,imm", (h) => iType(Major.opImm, 0, rd(h), rd(h), imm6(h))),
   c("addiw", 0xe003, 0x2001, "rd,imm", (h) => (rd(h) === 0 ? 0 : iType(Major.opImm32, 0, rd(h), rd(h), imm6(h)))),
   c("li", 0xe003, 0x4001, "rd,imm", (h) => iType(Major.opImm, 0, rd(h), 0, imm6(h))),
   c("addi16sp", 0xef83, 0x6101, "sp,imm", (h) => (addi16sp(h) === 0 ? 0 : iType(Major.opImm, 0, SP, SP, addi16sp(h)))),
   c("lui", 0xe003, 0x6001, "rd,upper", (h) => (imm6(h) === 0 ? 0 : ((imm6(h) << 12) | (rd(h) << 7) | Major.lui) >>> 0)),
+  // Shifts by 0 are hints, and have names of their own. §27.5
+  c("srli64", 0xfc7f, 0x8001, "rd", (h) => iType(Major.opImm, 5, rs1Prime(h), rs1Prime(h), 0)),
+  c("srai64", 0xfc7f, 0x8401, "rd", (h) => iType(Major.opImm, 5, rs1Prime(h), rs1Prime(h), 0x400)),
   c("srli", 0xec03, 0x8001, "rd,shamt", (h) => iType(Major.opImm, 5, rs1Prime(h), rs1Prime(h), shamt(h))),
   c("srai", 0xec03, 0x8401, "rd,shamt", (h) => iType(Major.opImm, 5, rs1Prime(h), rs1Prime(h), 0x400 | shamt(h))),
   c("andi", 0xec03, 0x8801, "rd,imm", (h) => iType(Major.opImm, 7, rs1Prime(h), rs1Prime(h), imm6(h))),
@@ -137,6 +140,7 @@ export const compressed: readonly CompressedInstruction[] = [
   c("bnez", 0xe003, 0xe001, "rs1,target", (h) => bType(1, rs1Prime(h), branch(h))),
 
   // Quadrant 2
+  c("slli64", 0xf07f, 0x0002, "rd", (h) => iType(Major.opImm, 1, rd(h), rd(h), 0)),
   c("slli", 0xe003, 0x0002, "rd,shamt", (h) => iType(Major.opImm, 1, rd(h), rd(h), shamt(h))),
   c("fldsp", 0xe003, 0x2002, "fd,offset(sp)", (h) => iType(Major.loadFp, 3, rd(h), SP, doubleSpLoad(h)), "d"),
   c("lwsp", 0xe003, 0x4002, "rd,offset(sp)", (h) => (rd(h) === 0 ? 0 : iType(Major.load, 2, rd(h), SP, wordSpLoad(h)))),

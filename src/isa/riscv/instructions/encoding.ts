@@ -6,7 +6,8 @@ export type ImmediateFormat = "none" | "I" | "S" | "B" | "U" | "J" | "shamt" | "
 
 /**
  * Operands as assembler text shows them, by names: `rd`, `rs1`, `rs2` integer; `fd`, `fs1`, `fs2`, `fs3` floating point;
- * `imm`, `offset(rs1)`, `target`, `upper`, `shamt`, `csr`, `zimm`, `rm`, `pred`, `succ`.
+ * `(rs1)`, `imm`, `offset(rs1)`, `target`, `upper`, `shamt`, `csr`, `zimm`, `pred`, `succ`; `rm`, not shown where it is
+ * dynamic, and `rm?`, not shown where it is 0, for results that are always exact. Other words stand for themselves.
  */
 export type Syntax = string;
 

@@ -98,7 +98,7 @@ function ofPrecision(p: Precision): readonly Instruction[] {
       rounds: true,
     });
   const fromInteger = (mnemonic: string, stem: string, select: number) =>
-    make(mnemonic, roundedUnary(0x68 | fmt, select, "fd,rs1,rm"), {
+    make(mnemonic, roundedUnary(0x68 | fmt, select, `fd,rs1,${p === "d" && stem.startsWith("W") ? "rm?" : "rm"}`), {
       does: "float",
       operation: `cvt${suffix}${stem}` as FloatOperation,
       from: "x",
@@ -175,7 +175,7 @@ export const float: readonly Instruction[] = [
   ...ofPrecision("s"),
   ...ofPrecision("d"),
   instruction("fcvt.s.d", "d", roundedUnary(0x20, 1, "fd,fs1,rm"), between("cvtSD", "d", "s")),
-  instruction("fcvt.d.s", "d", roundedUnary(0x21, 0, "fd,fs1,rm"), between("cvtDS", "s", "d")),
+  instruction("fcvt.d.s", "d", roundedUnary(0x21, 0, "fd,fs1,rm?"), between("cvtDS", "s", "d")),
   instruction("fmv.x.w", "f", exactUnary(0x70, 0, 0, "rd,fs1"), set(signExtend(word(fs1)))),
   instruction("fmv.x.d", "d", exactUnary(0x71, 0, 0, "rd,fs1"), set(fs1)),
   instruction("fmv.w.x", "f", exactUnary(0x78, 0, 0, "fd,rs1"), {

@@ -1,0 +1,283 @@
+/**
+ * One hart's architectural state. It lives in linear memory, where generated code reads and writes it; this class is the
+ * view that TypeScript has of it.
+ *
+ * The hart that runs is *resident*: its block lies at {@link RESIDENT}, so that generated code addresses it by constants.
+ * The others rest in blocks of their own. `Hart.base` says where the block lies now.
+ */
+import type { EnginePort } from "../../engine/engine.ts";
+import type { GuestMemory } from "../../memory/guest-memory.ts";
+
+/** Byte offsets inside a hart's block. Every field is 8 bytes unless it says otherwise. */
+export const HartField = {
+  /** x0..x31; x0 is never written: writes to it go to `sink`. */
+  x: 0x000,
+  sink: 0x100,
+  pc: 0x108,
+  f: 0x110,
+  /** Accrued exception flags, 4 bytes. */
+  fflags: 0x210,
+  /** Dynamic rounding mode, 4 bytes. */
+  frm: 0x214,
+  /** Linear-memory offset that LR reserved, or -1; 4 bytes. */
+  reservation: 0x218,
+  /** Current privilege: 0 U, 1 S, 3 M; 4 bytes. */
+  privilege: 0x21c,
+  /** Not 0: something outside the instruction stream wants attention before the next instruction; 4 bytes. */
+  attention: 0x220,
+  /** Instructions left in the current run, valid while TypeScript is in charge; 4 bytes, signed. */
+  budget: 0x224,
+  /** Linear-memory offsets of the TLB tables in force, 4 bytes each. */
+  tlbRead: 0x228,
+  tlbWrite: 0x22c,
+  tlbFetch: 0x230,
+  /** Operands and results of calls out of generated code. */
+  mail0: 0x240,
+  mail1: 0x248,
+  mail2: 0x250,
+  mail3: 0x258,
+  /** CSRs, by {@link CsrSlot}. */
+  csr: 0x280,
+} as const;
+
+/** Storage of the CSRs that have state of their own, as indices of 8-byte slots behind `HartField.csr`. */
+export const CsrSlot = {
+  mstatus: 0,
+  medeleg: 1,
+  mideleg: 2,
+  mie: 3,
+  /** Low half: bits that software set. High half: the same bits as driven by devices and the timer of Sstc. */
+  mip: 4,
+  mtvec: 5,
+  mcounteren: 6,
+  menvcfg: 7,
+  mscratch: 8,
+  mepc: 9,
+  mcause: 10,
+  mtval: 11,
+  mcountinhibit: 12,
+  stvec: 13,
+  scounteren: 14,
+  senvcfg: 15,
+  sscratch: 16,
+  sepc: 17,
+  scause: 18,
+  stval: 19,
+  satp: 20,
+  stimecmp: 21,
+  /** What was written to mcycle/minstret minus the hart's count at that moment; while inhibited, the counter itself. */
+  cycleOffset: 22,
+  instretOffset: 23,
+  /** pmpaddr0..15 and, packed as the architecture has them, pmpcfg0 and pmpcfg2. */
+  pmpaddr: 24,
+  pmpcfg: 40,
+} as const;
+
+const HART_BLOCK = 0x400;
+/** Where the running hart's block lies. */
+export const RESIDENT = 0x400;
+const HOMES = 0x1000;
+export const MAX_HARTS = 16;
+
+/** Entries of one TLB table; an entry is `{ tag: i64, addend: i32, spare: i32 }`. */
+export const TLB_ENTRIES = 512;
+export const TLB_ENTRY_SIZE = 16;
+const TLB_TABLE = TLB_ENTRIES * TLB_ENTRY_SIZE;
+const TLBS = 0x10000;
+const TLB_STRIDE = 12 * TLB_TABLE;
+/** Bytes at the bottom of linear memory that engine state takes. */
+export const ENGINE_RESERVED = TLBS + MAX_HARTS * TLB_STRIDE;
+
+export const Privilege = { user: 0, supervisor: 1, machine: 3 } as const;
+export type Privilege = (typeof Privilege)[keyof typeof Privilege];
+
+/** Which set of TLB tables an access uses: translations of different modes never meet. */
+const TlbSet = { user: 0, supervisor: 1, supervisorUserAccess: 2, machine: 3 } as const;
+
+const MSTATUS_MPRV = 1 << 17;
+const MSTATUS_SUM = 1 << 18;
+
+/** What the board decides about a hart. */
+export interface HartConfig {
+  readonly extensions: ReadonlySet<string>;
+  /** Largest paged mode. */
+  readonly mmu: "none" | "sv39" | "sv48" | "sv57";
+  /** Usable PMP entries, at most 16. */
+  readonly pmp: number;
+}
+
+/** The PMP entries in force as address ranges, highest priority first; pmp.ts decodes them from the CSRs. */
+export interface PmpRanges {
+  active: number;
+  readonly low: Float64Array;
+  readonly high: Float64Array;
+  readonly config: Uint8Array;
+}
+
+export class Hart {
+  base: number;
+  readonly #home: number;
+  readonly #tlb: number;
+  /** Instructions that trapped instead of retiring, and what earlier runs retired. Both below 2^53. */
+  trapped = 0;
+  retired = 0;
+  /** Instructions retired before the one that executes now. The engine puts its exact count here. */
+  instret: () => number = () => this.retired;
+  readonly pmp: PmpRanges = {
+    active: 0,
+    low: new Float64Array(16),
+    high: new Float64Array(16),
+    config: new Uint8Array(16),
+  };
+  /** Address ranges (by hash of the gigabyte) whose translations came from superpages: single-page flushes cannot reach them. */
+  readonly #superpages = new Uint8Array(512);
+
+  constructor(
+    readonly index: number,
+    readonly memory: GuestMemory,
+    readonly config: HartConfig,
+    readonly port: EnginePort,
+  ) {
+    this.#home = HOMES + index * HART_BLOCK;
+    this.#tlb = TLBS + index * TLB_STRIDE;
+    this.base = this.#home;
+  }
+
+  /** Moves the hart's block to where generated code expects it, and `previous` home. */
+  makeResident(previous: Hart | undefined): void {
+    if (previous === this) return;
+    const { u8 } = this.memory;
+    if (previous) {
+      u8.copyWithin(previous.#home, RESIDENT, RESIDENT + HART_BLOCK);
+      previous.base = previous.#home;
+      // Others run now and may store: what LR reserved is no longer certain.
+      previous.reservation = -1;
+    }
+    u8.copyWithin(RESIDENT, this.#home, this.#home + HART_BLOCK);
+    this.base = RESIDENT;
+  }
+
+  /** Register x`index` as a 64-bit pattern. */
+  x(index: number): bigint {
+    return this.memory.data.getBigUint64(this.base + HartField.x + index * 8, true);
+  }
+  setX(index: number, value: bigint): void {
+    if (index !== 0) this.memory.data.setBigUint64(this.base + HartField.x + index * 8, value, true);
+  }
+  f(index: number): bigint {
+    return this.memory.data.getBigUint64(this.base + HartField.f + index * 8, true);
+  }
+  setF(index: number, value: bigint): void {
+    this.memory.data.setBigUint64(this.base + HartField.f + index * 8, value, true);
+  }
+  get pc(): bigint {
+    return this.memory.data.getBigUint64(this.base + HartField.pc, true);
+  }
+  set pc(value: bigint) {
+    this.memory.data.setBigUint64(this.base + HartField.pc, value, true);
+  }
+  /** Storage of a CSR; reading and writing with the architecture's rules is csr.ts's affair. */
+  csr(slot: number): bigint {
+    return this.memory.data.getBigUint64(this.base + HartField.csr + slot * 8, true);
+  }
+  setCsr(slot: number, value: bigint): void {
+    this.memory.data.setBigUint64(this.base + HartField.csr + slot * 8, value, true);
+  }
+  /** Low and high halves of a CSR's storage, for paths where BigInt is too slow. */
+  csrLow(slot: number): number {
+    return this.memory.i32[(this.base + HartField.csr + slot * 8) >> 2];
+  }
+  csrHigh(slot: number): number {
+    return this.memory.i32[(this.base + HartField.csr + slot * 8 + 4) >> 2];
+  }
+  setCsrLow(slot: number, value: number): void {
+    this.memory.i32[(this.base + HartField.csr + slot * 8) >> 2] = value;
+  }
+  setCsrHigh(slot: number, value: number): void {
+    this.memory.i32[(this.base + HartField.csr + slot * 8 + 4) >> 2] = value;
+  }
+  /** One of the 4-byte fields. */
+  word(field: number): number {
+    return this.memory.i32[(this.base + field) >> 2];
+  }
+  setWord(field: number, value: number): void {
+    this.memory.i32[(this.base + field) >> 2] = value;
+  }
+  get privilege(): Privilege {
+    return this.word(HartField.privilege) as Privilege;
+  }
+  set privilege(value: Privilege) {
+    this.setWord(HartField.privilege, value);
+  }
+  set reservation(offset: number) {
+    this.setWord(HartField.reservation, offset);
+  }
+  /** Asks generated code to look for interrupts and stops before its next instruction. */
+  demandAttention(): void {
+    this.setWord(HartField.attention, 1);
+  }
+
+  has(extension: string): boolean {
+    return this.config.extensions.has(extension);
+  }
+
+  /** The privilege that loads and stores have: MPRV lends that of MPP. RISC-V Priv §3.1.6.3 */
+  get dataPrivilege(): Privilege {
+    const status = this.csrLow(CsrSlot.mstatus);
+    return this.privilege === Privilege.machine && (status & MSTATUS_MPRV) !== 0
+      ? (((status >> 11) & 3) as Privilege)
+      : this.privilege;
+  }
+
+  /** Selects the TLB tables for the mode in force. To be called after every change of privilege, MPRV, MPP or SUM. */
+  refreshMode(): void {
+    const data = this.dataPrivilege;
+    const sum = (this.csrLow(CsrSlot.mstatus) & MSTATUS_SUM) !== 0;
+    const set =
+      data === Privilege.machine
+        ? TlbSet.machine
+        : data === Privilege.user
+          ? TlbSet.user
+          : sum
+            ? TlbSet.supervisorUserAccess
+            : TlbSet.supervisor;
+    this.setWord(HartField.tlbRead, this.#tlb + set * TLB_TABLE);
+    this.setWord(HartField.tlbWrite, this.#tlb + (4 + set) * TLB_TABLE);
+    this.setWord(HartField.tlbFetch, this.#tlb + (8 + this.privilege) * TLB_TABLE);
+  }
+
+  /** Forgets every translation: `satp`, PMP or MXR changed, or SFENCE.VMA without an address. */
+  flushTlb(): void {
+    this.memory.u8.fill(0xff, this.#tlb, this.#tlb + TLB_STRIDE);
+    this.#superpages.fill(0);
+  }
+
+  /** Forgets the translation of one page (virtual address as low and high half), in every mode. */
+  flushTlbPage(low: number, high: number): void {
+    if (this.#superpages[gigabyte(low, high)] !== 0) return this.flushTlb();
+    const entry = ((low >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE;
+    for (let table = 0; table < 12; table++) {
+      const at = this.#tlb + table * TLB_TABLE + entry;
+      this.memory.u8.fill(0xff, at, at + 8);
+    }
+  }
+
+  /** Forgets every write translation: some page is about to hold decoded code. */
+  flushTlbWrites(): void {
+    this.memory.u8.fill(0xff, this.#tlb + 4 * TLB_TABLE, this.#tlb + 8 * TLB_TABLE);
+  }
+
+  /** Forgets every fetch translation: decoded pages were let go. */
+  flushTlbFetches(): void {
+    this.memory.u8.fill(0xff, this.#tlb + 8 * TLB_TABLE, this.#tlb + 12 * TLB_TABLE);
+  }
+
+  /** Remembers that pages of this gigabyte may come from a superpage. */
+  noteSuperpage(low: number, high: number): void {
+    this.#superpages[gigabyte(low, high)] = 1;
+  }
+}
+
+function gigabyte(low: number, high: number): number {
+  return ((low >>> 30) | (high << 2)) & 511;
+}
