@@ -3,8 +3,18 @@
  * table. Registers live in the resident hart's block at constant addresses; loads and stores go through TLB tables.
  */
 import { FloatOp } from "../../isa/riscv/float/dispatch.ts";
+import { defineFloatHelpers } from "../../isa/riscv/float/fast.ts";
+import { importSoftFloat } from "../../isa/riscv/float/mail.ts";
 import { CsrSlot, HartField, RESIDENT, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../isa/riscv/hart.ts";
-import type { Destination, Expr, Semantics, Service, Shared, Width } from "../../isa/riscv/semantics.ts";
+import type {
+  Destination,
+  Expr,
+  FloatOperation,
+  Semantics,
+  Service,
+  Shared,
+  Width,
+} from "../../isa/riscv/semantics.ts";
 import type { Callable, FunctionWriter, Label, Local } from "../../wasm/function.ts";
 import { ModuleWriter } from "../../wasm/module.ts";
 import type { MemoryOpcode, ValueType } from "../../wasm/opcodes.ts";
@@ -60,6 +70,8 @@ export const services: readonly Service[] = [
 const at = (field: number) => RESIDENT + field;
 const MSTATUS = at(HartField.csr + CsrSlot.mstatus * 8);
 const MSTATUS_FS = 0x6000;
+/** Where floating-point helpers and the exact library find flags and operands. */
+export const FLOAT_PLACES = { flags: at(HartField.fflags), mail: at(HartField.mail0) } as const;
 const PAGE_MASK = -4096n;
 const NAN_BOX = 0xffffffff00000000n;
 const CBZE = 0x80;
@@ -83,11 +95,16 @@ export function generateInterpreter(memoryPages: number, scratch: number): Uint8
     store: module.importFunction("env", "store", { params: i32, results: i32 }),
     locate: module.importFunction("env", "locate", { params: ["i32", "i32"], results: i32 }),
     service: module.importFunction("env", "service", { params: ["i32", "i32"], results: i32 }),
-    float: module.importFunction("env", "float", { params: ["i32", "i32"] }),
+    float: importSoftFloat(module, "env", "float"),
   };
-  new InterpreterWriter(module.func({}, "run"), imports, scratch).write();
+  const helpers = defineFloatHelpers(module, FLOAT_PLACES, imports.float);
+  new InterpreterWriter(module.func({}, "run"), imports, helpers, scratch).write();
   return module.finish();
 }
+
+type FloatSemantics = Extract<Semantics, { does: "float" }>;
+/** Where the operands of floating-point instructions are named in an op. */
+const FLOAT_FIELDS = [OpField.rs1, OpField.rs2, OpField.imm] as const;
 
 class InterpreterWriter {
   /** The op being executed. */
@@ -113,6 +130,7 @@ class InterpreterWriter {
   constructor(
     readonly f: FunctionWriter,
     readonly imports: Record<keyof InterpreterImports, Callable>,
+    readonly floatHelpers: Partial<Record<FloatOperation, Callable>>,
     readonly scratch: number,
   ) {
     this.#op = f.local("i32");
@@ -576,7 +594,7 @@ class InterpreterWriter {
     f.i32(0).i32(0).memory("i32.load", MSTATUS).i32(MSTATUS_FS).op("i32.or").memory("i32.store", MSTATUS);
   }
 
-  #float(semantics: Extract<Semantics, { does: "float" }>): void {
+  #float(semantics: FloatSemantics): void {
     const { f } = this;
     const rounding = this.#temporary("i32");
     f.get(this.#op).memory("i32.load8_u", OpField.rm).set(rounding);
@@ -587,14 +605,34 @@ class InterpreterWriter {
       this.#callOut(this.imports.service, () => f.i32(services.indexOf("illegal")).get(this.#op));
       f.end().end();
     }
-    const fields = [OpField.rs1, OpField.rs2, OpField.imm] as const;
+    const helper = this.floatHelpers[semantics.operation];
+    if (helper) this.#callHelper(semantics, rounding, helper);
+    else this.#callSoftFloat(semantics, rounding);
+  }
+
+  /** Operands and result as native numbers. */
+  #callHelper(semantics: FloatSemantics, rounding: Local, helper: Callable): void {
+    const { f } = this;
+    const { from, to, operands, negateProduct, negateAddend } = semantics;
+    const flips = [negateProduct, false, negateAddend];
+    this.#setResult(to, () => {
+      for (let i = 0; i < operands; i++) {
+        this.#floatOperand(from, FLOAT_FIELDS[i]);
+        if (from === "s") f.op("i32.wrap_i64", "f32.reinterpret_i32");
+        else if (from === "d") f.op("f64.reinterpret_i64");
+        if (flips[i]) f.op(from === "s" ? "f32.neg" : "f64.neg");
+      }
+      f.get(rounding).call(helper);
+      if (to === "s") f.op("i32.reinterpret_f32", "i64.extend_i32_u");
+      else if (to === "d") f.op("i64.reinterpret_f64");
+    });
+  }
+
+  #callSoftFloat(semantics: FloatSemantics, rounding: Local): void {
+    const { f } = this;
     const mails = [HartField.mail0, HartField.mail1, HartField.mail2] as const;
-    const flips = [semantics.negateProduct, false, semantics.negateAddend];
     for (let i = 0; i < semantics.operands; i++) {
-      this.#store64(mails[i], () => {
-        this.#floatOperand(semantics.from, fields[i]);
-        if (flips[i]) f.i64(semantics.from === "s" ? 1n << 31n : 1n << 63n).op("i64.xor");
-      });
+      this.#store64(mails[i], () => this.#floatOperand(semantics.from, FLOAT_FIELDS[i]));
     }
     f.i32(FloatOp[semantics.operation]).get(rounding).call(this.imports.float);
     this.#setResult(semantics.to, () => f.i32(0).memory("i64.load", at(HartField.mail0)));

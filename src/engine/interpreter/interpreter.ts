@@ -9,7 +9,7 @@ import type { GuestMemory } from "../../memory/guest-memory.ts";
 import type { Engine, EnginePort } from "../engine.ts";
 import { RunReason } from "../engine.ts";
 import { DecodedPages } from "./decoded-pages.ts";
-import { generateInterpreter, type InterpreterImports, Status, services } from "./generate.ts";
+import { FLOAT_PLACES, generateInterpreter, type InterpreterImports, Status, services } from "./generate.ts";
 import { MemoryAccess } from "./memory-access.ts";
 
 const word = (field: number) => (RESIDENT + field) >> 2;
@@ -139,7 +139,6 @@ export class Interpreter implements Engine {
 
   #imports(): InterpreterImports {
     const access = this.#access;
-    const places = { flags: RESIDENT + HartField.fflags, mail: RESIDENT + HartField.mail0 };
     const finished = (done: boolean) => {
       this.#attend();
       return done ? Status.next : Status.moved;
@@ -156,7 +155,7 @@ export class Interpreter implements Engine {
         this.#attend();
         return status;
       },
-      float: softFloat(this.#memory.data, places),
+      float: softFloat(this.#memory.data, FLOAT_PLACES),
     };
   }
 

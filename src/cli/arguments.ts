@@ -1,0 +1,70 @@
+/** What citty's parser leaves to its users: options that repeat, order between options, and unknown options. */
+import type { ArgsDef } from "citty";
+import { fail } from "../diagnostics/diagnostic.ts";
+import { nearestName } from "../vdev/registry.ts";
+
+export interface Option {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** Every occurrence of the options in `names`, in the order of the command line. */
+export function occurrences(rawArgs: readonly string[], names: readonly string[]): Option[] {
+  const found: Option[] = [];
+  for (let i = 0; i < rawArgs.length && rawArgs[i] !== "--"; i++) {
+    const match = /^--([a-z-]+)(?:=([\s\S]*))?$/.exec(rawArgs[i]);
+    if (match === null || !names.includes(match[1])) continue;
+    const value = match[2] ?? rawArgs[++i];
+    if (value === undefined) fail("cli/usage", `--${match[1]} needs a value`);
+    found.push({ name: match[1], value });
+  }
+  return found;
+}
+
+/** Refuses options that the command does not have; citty would pass them over. */
+export function refuseUnknown(rawArgs: readonly string[], args: ArgsDef): void {
+  const known = new Set<string>();
+  const takesValue = new Set<string>();
+  for (const [name, { type, alias = [] }] of Object.entries(
+    args as Record<string, { type?: string; alias?: string | string[] }>,
+  )) {
+    for (const each of [name, ...(Array.isArray(alias) ? alias : [alias])]) {
+      known.add(each);
+      if (type !== "boolean") takesValue.add(each);
+    }
+  }
+  for (let i = 0; i < rawArgs.length && rawArgs[i] !== "--"; i++) {
+    const match = /^--?([A-Za-z][\w-]*)(=)?/.exec(rawArgs[i]);
+    if (match === null) continue;
+    const name = match[1];
+    if (!known.has(name) && !known.has(name.replace(/^no-/, ""))) {
+      const near = nearestName(name, [...known]);
+      fail("cli/unknown-option", `there is no option --${name}`, {
+        hint: near ? `did you mean --${near}?` : "--help lists the options",
+      });
+    }
+    if (match[2] === undefined && takesValue.has(name)) i++;
+  }
+}
+
+const UNITS: Record<string, number> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9, min: 60e9, h: 3600e9 };
+
+/** A duration such as `10s`, `500ms` or `2min` in nanoseconds; a bare number is seconds. */
+export function duration(option: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/.exec(text);
+  const unit = UNITS[match?.[2] || "s"];
+  if (match === null || unit === undefined) {
+    fail("cli/duration", `--${option} takes a duration, and "${text}" is none`, {
+      hint: "for example 10s, 500ms or 2min",
+    });
+  }
+  return Number(match[1]) * unit;
+}
+
+/** Resolves the escapes of `--input`: \n \r \t \\ \e \xHH. */
+export function unescaped(text: string): string {
+  const simple: Record<string, string> = { n: "\n", r: "\r", t: "\t", e: "\x1b", "\\": "\\" };
+  return text.replace(/\\(?:x([0-9a-fA-F]{2})|([nrte\\]))/g, (_, hex, letter) =>
+    hex !== undefined ? String.fromCharCode(Number.parseInt(hex, 16)) : simple[letter],
+  );
+}

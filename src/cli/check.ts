@@ -1,0 +1,23 @@
+/** `vmrun check`: is the profile right, and what does it come to? */
+import { defineCommand } from "citty";
+import { explainBoard } from "../profile/explain.ts";
+import { refuseUnknown } from "./arguments.ts";
+import { ExitCode } from "./exit-codes.ts";
+import { loadFromArguments, profileArguments } from "./profile-argument.ts";
+
+const args = {
+  ...profileArguments,
+  resolved: { type: "boolean", description: "print the board with every value and where it comes from" },
+} as const;
+
+export const check = defineCommand({
+  meta: { name: "check", description: "Check a profile and, with --resolved, show every value that it comes to" },
+  args,
+  run({ args: given, rawArgs }) {
+    refuseUnknown(rawArgs, args);
+    const { board, provenance, registry } = loadFromArguments(given.profile, rawArgs);
+    if (given.resolved) process.stdout.write(`${explainBoard(board, provenance, registry).trimEnd()}\n`);
+    else process.stdout.write(`${given.profile}: ${board.name} is a valid board with ${board.vdevs.length} vdevs\n`);
+    return ExitCode.success;
+  },
+});

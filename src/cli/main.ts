@@ -1,0 +1,89 @@
+/** Dispatches to commands, each loaded when it is asked for, and turns errors into text and exit codes. */
+import { type CommandDef, defineCommand, renderUsage, runCommand } from "citty";
+import { render, VmrunError } from "../diagnostics/diagnostic.ts";
+import { nearestName } from "../vdev/registry.ts";
+import { ExitCode } from "./exit-codes.ts";
+
+const VERSION = "0.1.0";
+
+/** A command: its usage for citty, and a result that is the exit code. */
+const commands: Record<string, () => Promise<CommandDef>> = {
+  run: () => import("./run.ts").then((m) => m.run as CommandDef),
+  check: () => import("./check.ts").then((m) => m.check as CommandDef),
+  fdt: () => import("./fdt.ts").then((m) => m.fdt as CommandDef),
+  schema: () => import("./schema.ts").then((m) => m.schema as CommandDef),
+};
+
+const root = defineCommand({
+  meta: {
+    name: "vmrun",
+    version: VERSION,
+    description:
+      "Machine emulator: runs the board that a TOML profile declares. `vmrun PROFILE` is `vmrun run PROFILE`.",
+  },
+  subCommands: commands,
+});
+
+/** Runs a command line; answers the exit code. */
+export async function main(args: readonly string[]): Promise<number> {
+  try {
+    return await dispatch([...args]);
+  } catch (error) {
+    return report(error);
+  }
+}
+
+async function dispatch(args: string[]): Promise<number> {
+  const [first] = args;
+  if (first === undefined || first === "--help" || first === "-h" || first === "help") {
+    print(await renderUsage(root as CommandDef));
+    return first === undefined ? ExitCode.usage : ExitCode.success;
+  }
+  if (first === "--version" || first === "-v") {
+    print(VERSION);
+    return ExitCode.success;
+  }
+  const named = Object.hasOwn(commands, first);
+  const command = await commands[named ? first : commandMeant(first)]();
+  const rest = named ? args.slice(1) : args;
+  if (rest.includes("--help") || rest.includes("-h")) {
+    print(await renderUsage(command, root as CommandDef));
+    return ExitCode.success;
+  }
+  const { result } = await runCommand(command, { rawArgs: rest });
+  return typeof result === "number" ? result : ExitCode.success;
+}
+
+/** A first word that is no command is a profile, unless it looks like a command misspelt. */
+function commandMeant(word: string): "run" {
+  const looksLikeFile = word.startsWith("-") || /[./\\]/.test(word);
+  if (looksLikeFile) return "run";
+  const near = nearestName(word, Object.keys(commands));
+  throw new VmrunError({
+    code: "cli/unknown-command",
+    severity: "error",
+    message: `"${word}" is neither a command nor a profile`,
+    hint: near ? `did you mean "vmrun ${near}"?` : "vmrun --help lists the commands; a profile is a .toml file",
+  });
+}
+
+function report(error: unknown): ExitCode {
+  if (error instanceof VmrunError) {
+    for (const diagnostic of error.diagnostics) process.stderr.write(`${render(diagnostic)}\n`);
+    const count = error.diagnostics.filter((d) => d.severity === "error").length;
+    if (count > 1) process.stderr.write(`${count} errors\n`);
+    return ExitCode.usage;
+  }
+  // What citty refuses: a missing argument and the like.
+  if (error instanceof Error && error.name === "CLIError") {
+    process.stderr.write(`error[cli/usage]: ${error.message}\n  hint: --help tells what the command takes\n`);
+    return ExitCode.usage;
+  }
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`error[internal]: vmrun itself failed; this is a bug in it\n${detail}\n`);
+  return ExitCode.internal;
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

@@ -1,0 +1,201 @@
+/** `vmrun run`: builds the machine of a profile and runs it. */
+import { defineCommand } from "citty";
+import { openDisk } from "../host/disk.ts";
+import { createFile } from "../host/files.ts";
+import { type HostInput, openStdin, writeStdout } from "../host/terminal.ts";
+import { assemble } from "../machine/assemble.ts";
+import type { Machine, MachineHost } from "../machine/machine.ts";
+import { type RunEnd, Runner } from "../machine/runner.ts";
+import { Script, type ScriptStep } from "../machine/script.ts";
+import { BufferedStream } from "../machine/streams.ts";
+import { duration, occurrences, refuseUnknown, unescaped } from "./arguments.ts";
+import { ConsoleEscape } from "./console.ts";
+import { ExitCode } from "./exit-codes.ts";
+import { loadFromArguments, profileArguments } from "./profile-argument.ts";
+
+const args = {
+  ...profileArguments,
+  timeout: { type: "string", valueHint: "TIME", description: "give up after this much guest time, e.g. 30s" },
+  "host-timeout": { type: "string", valueHint: "TIME", description: "give up after this much time of the host" },
+  expect: {
+    type: "string",
+    valueHint: "TEXT",
+    description: "wait for TEXT on the console; ends with success after the last one. Repeats, in order with --input",
+  },
+  input: {
+    type: "string",
+    valueHint: "TEXT",
+    description: "type TEXT (with \\n, \\r, \\t, \\e, \\xHH) when it is its turn. Repeats, in order with --expect",
+  },
+  reboot: { type: "boolean", default: true, negativeDescription: "end at a reboot of the guest, with success" },
+  quiet: { type: "boolean", alias: "q", description: "print nothing but the guest's output and errors" },
+  verbose: { type: "boolean", description: "tell what guests do that they should not" },
+} as const;
+
+export const run = defineCommand({
+  meta: { name: "run", description: "Run the machine of a profile; Ctrl-A x ends it, Ctrl-A h helps" },
+  args,
+  async run({ args: given, rawArgs }) {
+    refuseUnknown(rawArgs, args);
+    const limits = {
+      guestLimit: given.timeout === undefined ? undefined : duration("timeout", given.timeout),
+      hostLimit: given["host-timeout"] === undefined ? undefined : duration("host-timeout", given["host-timeout"]),
+    };
+    const steps = occurrences(rawArgs, ["expect", "input"]).map(
+      ({ name, value }): ScriptStep =>
+        name === "expect" ? { kind: "expect", text: unescaped(value) } : { kind: "input", text: unescaped(value) },
+    );
+    const { board, registry } = loadFromArguments(given.profile, rawArgs);
+    const session = new Session(steps, { quiet: given.quiet === true, verbose: given.verbose === true });
+    const machine = assemble(board, registry, session.host);
+    return session.run(machine, { ...limits, endOnReboot: given.reboot === false });
+  },
+});
+
+interface SessionOptions {
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+}
+
+/** One machine and the process around it: its streams, signals, script, and what is said at the end. */
+class Session {
+  readonly #stdio: BufferedStream;
+  readonly #script: Script;
+  readonly #options: SessionOptions;
+  #input: HostInput | undefined;
+  #interrupt: number | undefined;
+  #atLineStart = true;
+  readonly host: MachineHost;
+
+  constructor(steps: readonly ScriptStep[], options: SessionOptions) {
+    this.#options = options;
+    this.#stdio = new BufferedStream((bytes) => this.#output(bytes));
+    this.#script = new Script(steps, (bytes) => this.#stdio.push(bytes));
+    this.host = {
+      stdio: this.#stdio,
+      createFile,
+      openDisk,
+      hostRandom: (into) => {
+        // The Web Crypto call takes at most 64 KiB.
+        for (let at = 0; at < into.length; at += 65536)
+          crypto.getRandomValues(into.subarray(at, at + 65536) as Uint8Array<ArrayBuffer>);
+      },
+      log: (level, source, message) => this.#log(level, source, message),
+      nanoseconds: () => Bun.nanoseconds(),
+      wallClock: () => Date.now() / 1000,
+    };
+  }
+
+  async run(
+    machine: Machine,
+    limits: { readonly guestLimit?: number; readonly hostLimit?: number; readonly endOnReboot: boolean },
+  ): Promise<ExitCode> {
+    const begun = Bun.nanoseconds();
+    const runner = new Runner(machine, {
+      ...limits,
+      listening: () => this.#input?.isOpen() ?? false,
+      between: () => this.#interrupt !== undefined || this.#script.fulfilled,
+    });
+    const interrupt = (code: number) => () => {
+      this.#interrupt ??= code;
+      runner.wake();
+    };
+    process.on("SIGINT", interrupt(ExitCode.interrupted));
+    process.on("SIGTERM", interrupt(ExitCode.terminated));
+    process.on("SIGHUP", interrupt(ExitCode.terminated));
+    this.#input = await this.#listen(runner, () => this.#say(this.#summary(machine, begun)));
+    let end: RunEnd;
+    try {
+      end = await runner.run();
+    } finally {
+      this.#input.close();
+      machine.terminate();
+    }
+    const [code, how] = this.#verdict(end);
+    if (!this.#options.quiet) this.#say(`${how}: ${this.#summary(machine, begun)}`);
+    return code;
+  }
+
+  /** Input from the terminal or a pipe goes to the guest, as far as it is not for vmrun. */
+  async #listen(runner: Runner, status: () => void): Promise<HostInput> {
+    const input = await openStdin();
+    const commands = new ConsoleEscape(
+      {
+        quit: () => {
+          this.#interrupt ??= ExitCode.interrupted;
+        },
+        status,
+      },
+      (text) => process.stderr.write(text),
+    );
+    this.#stdio.push(input.initial);
+    input.onBytes = (bytes) => {
+      this.#stdio.push(input.kind === "terminal" ? commands.filter(bytes) : bytes);
+      runner.wake();
+    };
+    input.onEnd = () => runner.wake();
+    if (input.kind === "terminal" && !this.#options.quiet) this.#say("Ctrl-A x ends the machine, Ctrl-A h helps");
+    return input;
+  }
+
+  #output(bytes: Uint8Array): void {
+    this.#script.output(bytes);
+    this.#atLineStart = bytes.at(-1) === 0x0a;
+    // Nobody reads any more: there is no point in going on.
+    if (!writeStdout(bytes)) this.#interrupt ??= ExitCode.success;
+  }
+
+  #verdict(end: RunEnd): readonly [ExitCode, string] {
+    const waited = this.#script.pending;
+    const unmet = waited === undefined ? undefined : ` without ${JSON.stringify(waited)} having appeared`;
+    const judged = (code: ExitCode, how: string) => [unmet ? ExitCode.expectation : code, how + (unmet ?? "")] as const;
+    switch (end.kind) {
+      case "poweroff":
+        return judged(ExitCode.success, "guest powered off");
+      case "reboot":
+        return judged(ExitCode.success, "guest rebooted");
+      case "failed":
+        return [ExitCode.guestFailed, `guest reported failure ${end.code}`];
+      case "aborted":
+        return [ExitCode.aborted, `ended by the profile's policy: ${end.message}`];
+      case "guest-limit":
+        return judged(ExitCode.timeout, "guest time is up");
+      case "host-limit":
+        return judged(ExitCode.timeout, "host time is up");
+      case "stuck":
+        return judged(ExitCode.stuck, "guest waits for ever: no timer is armed and no input can come");
+      case "ended":
+        if (this.#interrupt !== undefined) return [this.#interrupt as ExitCode, "ended from outside"];
+        return [ExitCode.success, "everything expected has appeared"];
+    }
+  }
+
+  #summary(machine: Machine, begun: number): string {
+    const seconds = (Bun.nanoseconds() - begun) / 1e9;
+    const count = (n: number) => n.toLocaleString("en-US");
+    const mips = machine.instructions / seconds / 1e6;
+    const reboots = machine.reboots > 0 ? `, ${machine.reboots} reboots` : "";
+    return [
+      `${(machine.clock.now() / 1e9).toFixed(3)} s of guest time`,
+      `${count(machine.instructions)} instructions`,
+      `${mips.toFixed(0)} MIPS`,
+      `${count(machine.bus.exits)} exits${reboots}`,
+    ].join(", ");
+  }
+
+  #say(text: string): void {
+    process.stderr.write(`${this.#atLineStart ? "" : "\r\n"}vmrun: ${text}\r\n`.replace(/\r\n/g, this.#newline()));
+    this.#atLineStart = true;
+  }
+
+  /** A terminal in raw mode needs the carriage returns that files should not have. */
+  #newline(): string {
+    return this.#input?.kind === "terminal" ? "\r\n" : "\n";
+  }
+
+  #log(level: "error" | "warn" | "debug", source: string, message: string): void {
+    if (level === "debug" && !this.#options.verbose) return;
+    if (this.#options.quiet && level !== "error") return;
+    this.#say(`${source}: ${message}`);
+  }
+}

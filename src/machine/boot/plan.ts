@@ -1,0 +1,355 @@
+/**
+ * From a board's `[boot]` to what is laid into guest memory before the first instruction, and where that one is.
+ * Addresses follow QEMU's `virt` machine and OpenSBI, so that images made for them run unmodified.
+ */
+import { fail, type Place, VmrunError } from "../../diagnostics/diagnostic.ts";
+import type { Board, BoardMemory } from "../../profile/board.ts";
+import { alignUp, hex, shownSpan } from "../../profile/place.ts";
+import { FIRMWARE_INFO_SIZE, firmwareInfo } from "./firmware-info.ts";
+import { type ElfBootImage, type LinuxImage, type RawImage, readImage, UNPACKED_LIMIT } from "./image.ts";
+import { Room, type Span, shownSize } from "./room.ts";
+
+export interface BootLoad {
+  /** For people: `kernel`, `firmware segment 1`, `rom "flash"`. */
+  readonly name: string;
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface BootPlan {
+  /** In no particular order: no two meet, and each lies in one block of the board's memory. */
+  readonly loads: readonly BootLoad[];
+  /** What must be zero, though no load says so: the bss of ELF segments. */
+  readonly clears: readonly Span[];
+  /** Where the device tree is: a1 of every hart. */
+  readonly fdtAt: number;
+  /** The first pc of every hart that starts. */
+  readonly entry: number;
+  readonly mode: "machine" | "supervisor";
+  /** Where `struct fw_dynamic_info` is: a2 of every hart, with firmware from a file. */
+  readonly info?: number;
+}
+
+export interface BootFiles {
+  read(path: string): Uint8Array;
+}
+
+/** Makes the device tree (DTB) once it is known where the initrd lies. */
+export type MakeTree = (initrd?: { start: number; end: number }) => Uint8Array;
+
+const KIB = 1024;
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+const PAGE = 4096;
+
+/** The first RAM of at least this size holds the guest; less than that is a scratchpad. */
+const MAIN_RAM = 16 * MIB;
+/** Where firmware starts its payload, from its own start: OpenSBI's FW_JUMP_OFFSET and FW_PAYLOAD_OFFSET. */
+const PAYLOAD_OFFSET = 2 * MIB;
+/** Linux, Documentation/arch/riscv/boot.rst, "Kernel location": the alignment of a PMD. */
+const LINUX_ALIGN = 2 * MIB;
+/** fw_jump copies the device tree to its own start + 0x220_0000; a wide berth, for trees may be large. */
+const JUMP_TREE: Span = { at: 32 * MIB, size: 4 * MIB };
+/** An initrd this far from the start of RAM is clear of a kernel that unpacks or relocates itself. */
+const INITRD_OFFSET = 64 * MIB;
+/** Firmware and boot loaders add nodes to the tree in place. */
+const TREE_GROWTH = 64 * KIB;
+/** Devicetree Specification 0.4 §5.6.1: the blob's own alignment. */
+const TREE_ALIGN = 8;
+
+export function planBoot(board: Board, files: BootFiles, makeTree: MakeTree): BootPlan {
+  return new Planner(board, files).plan(makeTree);
+}
+
+type Role = "firmware" | "kernel" | "initrd";
+const MOVERS = {
+  firmware: "boot.firmware_at",
+  kernel: "boot.kernel_at",
+  initrd: "boot.initrd_at",
+  tree: "boot.fdt_at",
+} as const;
+
+/** A program that has its place. */
+interface Placed {
+  readonly entry: number;
+  /** The lowest address that it takes, and the end of the highest. */
+  readonly start: number;
+  readonly end: number;
+}
+
+class Planner {
+  readonly #room: Room;
+  readonly #ram: BoardMemory;
+  readonly #loads: BootLoad[] = [];
+  readonly #clears: Span[] = [];
+  /** What firmware takes beyond its file: its heap and its stacks. */
+  readonly #firmwareRoom: Span[] = [];
+  /** Left alone by what has no address of its own. */
+  readonly #avoid: Span[] = [];
+
+  constructor(
+    readonly board: Board,
+    readonly files: BootFiles,
+  ) {
+    this.#room = new Room(board.memory);
+    const rams = board.memory.filter((block) => block.kind === "ram");
+    const ram = rams.find((block) => block.size >= MAIN_RAM) ?? rams[0];
+    if (!ram) fail("boot/no-ram", "the board has no RAM", { place: { path: "memory" }, hint: "add a [[memory]]" });
+    this.#ram = ram;
+  }
+
+  plan(makeTree: MakeTree): BootPlan {
+    const { boot } = this.board;
+    for (const block of this.board.memory) this.#loadMemory(block);
+    const firmware = typeof boot.firmware === "object" ? this.#firmware(boot.firmware.path) : undefined;
+    if (firmware) {
+      this.#firmwareRoom.push({ at: firmware.start, size: PAYLOAD_OFFSET });
+      // No reason to move a kernel: fw_jump starts it at a fixed address.
+      this.#avoid.push(...this.#firmwareRoom, { at: firmware.start + JUMP_TREE.at, size: JUMP_TREE.size });
+    }
+    if (boot.fdtAt !== undefined) this.#avoid.push({ at: boot.fdtAt, size: 2 * TREE_GROWTH });
+    const initrd = boot.initrd === undefined ? undefined : this.#read(boot.initrd, "initrd");
+    const kernel = boot.kernel === undefined ? undefined : this.#kernel(boot.kernel, firmware, initrd?.length ?? 0);
+    const entry = this.#entry(firmware, kernel);
+    const initrdAt = initrd && this.#initrd(initrd, kernel);
+    const tree = makeTree(initrd && { start: initrdAt!, end: initrdAt! + initrd.length });
+    const fdtAt = this.#tree(tree);
+    return {
+      info: firmware && this.#info(firmwareInfo(kernel?.entry ?? 0), fdtAt),
+      loads: this.#loads,
+      clears: this.#clears,
+      fdtAt,
+      entry,
+      mode: boot.firmware === "builtin" ? "supervisor" : "machine",
+    };
+  }
+
+  /** What a block of memory holds at power-on. */
+  #loadMemory(block: BoardMemory): void {
+    if (block.image === undefined) return;
+    const place = { file: block.image, path: `memory "${block.name}"` };
+    const bytes = this.#readFile(block.image, place);
+    const name = `${block.kind} "${block.name}"`;
+    if (bytes.length > block.size) {
+      const message = `the image of ${name} has ${shownSize(bytes.length)}, the memory ${shownSize(block.size)}`;
+      fail("boot/too-small", message, { place, hint: "make the memory larger or the image smaller" });
+    }
+    this.#room.claim({ name, at: block.at, size: bytes.length, place });
+    if (bytes.length > 0) this.#loads.push({ name, at: block.at, bytes });
+  }
+
+  #firmware(path: string): Placed {
+    const { firmwareAt } = this.board.boot;
+    const image = readImage(this.#read(path, "firmware"), path, this.#unpackedLimit());
+    if (image.kind === "elf") return this.#elf("firmware", path, image, firmwareAt, this.#ram.at);
+    if (image.kind === "linux") {
+      fail("boot/firmware-is-kernel", "boot.firmware names a Linux kernel, which cannot start in M-mode on its own", {
+        place: placeOf("firmware", path),
+        hint: 'write `kernel = …` for it, and `firmware = "builtin"`',
+      });
+    }
+    return this.#raw("firmware", path, image, firmwareAt ?? this.#ram.at);
+  }
+
+  #kernel(path: string, firmware: Placed | undefined, initrdSize: number): Placed {
+    const { boot } = this.board;
+    const image = readImage(this.#read(path, "kernel"), path, this.#unpackedLimit());
+    if (image.kind === "linux") return this.#linux(path, image, initrdSize);
+    const bare = !firmware && boot.firmware === "none";
+    const usual = bare ? this.#ram.at : this.#ram.at + PAYLOAD_OFFSET;
+    if (image.kind === "elf") return this.#elf("kernel", path, image, boot.kernelAt, usual);
+    return this.#raw("kernel", path, image, boot.kernelAt ?? usual);
+  }
+
+  #linux(path: string, image: LinuxImage, initrdSize: number): Placed {
+    const { kernelAt } = this.board.boot;
+    const place = placeOf("kernel", path);
+    if (kernelAt !== undefined && kernelAt % LINUX_ALIGN !== 0) {
+      fail("boot/misaligned", `boot.kernel_at is ${hex(kernelAt)}; a Linux kernel lies on a 2 MiB boundary`, {
+        place,
+        hint: `${hex(alignUp(kernelAt, LINUX_ALIGN))} is the next one`,
+      });
+    }
+    const { bytes } = image;
+    const size = Math.max(image.imageSize, bytes.length);
+    const from = this.#ram.at + image.textOffset;
+    const at = kernelAt ?? this.#room.lowest(this.#ram, size, LINUX_ALIGN, from, this.#firmwareRoom);
+    if (at === undefined) this.#noRoom("kernel", place, size, alignUp(from, LINUX_ALIGN), initrdSize);
+    this.#room.claim({ name: "kernel", at, size, place, mover: MOVERS.kernel });
+    this.#loads.push({ name: "kernel", at, bytes });
+    return { entry: at, start: at, end: at + size };
+  }
+
+  #raw(role: "firmware" | "kernel", path: string, { bytes }: RawImage, at: number): Placed {
+    this.#room.claim({ name: role, at, size: bytes.length, place: placeOf(role, path), mover: MOVERS[role] });
+    this.#loads.push({ name: role, at, bytes });
+    return { entry: at, start: at, end: at + bytes.length };
+  }
+
+  /** An ELF goes where it is linked; one that relocates itself goes where it is told, or where there is memory. */
+  #elf(role: "firmware" | "kernel", path: string, image: ElfBootImage, key: number | undefined, usual: number): Placed {
+    const place = placeOf(role, path);
+    const linked = image.segments[0].at;
+    const start = key ?? (image.movable && (linked === 0 || !this.#room.blockAt(linked)) ? usual : linked);
+    const slide = start - linked;
+    if (slide !== 0 && !image.movable) {
+      fail("boot/not-movable", `${MOVERS[role]} is ${hex(start)}, but this ELF is linked to run at ${hex(linked)}`, {
+        place,
+        hint: `leave ${MOVERS[role]} out, or link the ${role} to ${hex(start)}`,
+      });
+    }
+    if (slide % PAGE !== 0) {
+      fail(
+        "boot/misaligned",
+        `${MOVERS[role]} would move this ELF by ${hex(Math.abs(slide))}, which is no multiple of 4 KiB`,
+        {
+          place,
+          hint: `${hex(linked + alignUp(slide, PAGE))} is the next address that works`,
+        },
+      );
+    }
+    let end = start;
+    image.segments.forEach(({ at: linkedAt, bytes, memorySize }, i) => {
+      const name = image.segments.length > 1 ? `${role} segment ${i}` : role;
+      const at = linkedAt + slide;
+      this.#room.claim({ name, at, size: memorySize, place, mover: image.movable ? MOVERS[role] : undefined });
+      if (bytes.length > 0) this.#loads.push({ name, at, bytes });
+      if (memorySize > bytes.length) this.#clears.push({ at: at + bytes.length, size: memorySize - bytes.length });
+      end = at + memorySize;
+    });
+    return { entry: image.entry + slide, start, end };
+  }
+
+  #entry(firmware: Placed | undefined, kernel: Placed | undefined): number {
+    const { boot, cpu } = this.board;
+    const place = { path: "boot.entry" };
+    const entry = boot.entry ?? firmware?.entry ?? kernel?.entry;
+    if (entry === undefined) {
+      const builtin = boot.firmware === "builtin";
+      const what = builtin
+        ? "the builtin SBI has no kernel to start"
+        : "nothing to start: no firmware, kernel or entry";
+      fail("boot/nothing-to-start", what, {
+        place: { path: "boot" },
+        hint: builtin ? 'add `kernel = "Image"`, or a firmware of its own: `firmware = "fw.elf"`' : "add `kernel = …`",
+      });
+    }
+    if (!this.#room.blockAt(entry)) {
+      fail("boot/outside-memory", `execution would start at ${hex(entry)}, where the board has no memory`, {
+        place,
+        hint: `the board's memory: ${this.#room.describe()}`,
+      });
+    }
+    // RISC-V Unprivileged 20240411 §1.5: IALIGN is 16 with C, 32 without.
+    const align = cpu.extensions.includes("c") || cpu.extensions.includes("zca") ? 2 : 4;
+    if (entry % align !== 0) {
+      const message = `execution would start at ${hex(entry)}, but instructions lie at multiples of ${align}`;
+      fail("boot/misaligned", message, { place, hint: "is this the address of a symbol with its low bit set?" });
+    }
+    return entry;
+  }
+
+  #initrd(bytes: Uint8Array, kernel: Placed | undefined): number {
+    const { initrd: path = "", initrdAt } = this.board.boot;
+    const place = placeOf("initrd", path);
+    const [ram, size] = [this.#ram, bytes.length];
+    const behind = kernel && kernel.end > ram.at ? kernel.end : ram.at;
+    const far = Math.max(behind, ram.at + INITRD_OFFSET);
+    const find = (from: number, align: number) => this.#room.lowest(ram, size, align, from, this.#avoid);
+    const at = initrdAt ?? find(far, 2 * MIB) ?? find(behind, 2 * MIB) ?? find(behind, PAGE) ?? find(ram.at, PAGE);
+    if (at === undefined) this.#noRoom("initrd", place, size, behind);
+    this.#room.claim({ name: "initrd", at, size, place, mover: MOVERS.initrd });
+    this.#loads.push({ name: "initrd", at, bytes });
+    return at;
+  }
+
+  #tree(bytes: Uint8Array): number {
+    const { fdtAt } = this.board.boot;
+    const place = { path: MOVERS.tree };
+    if (fdtAt !== undefined && fdtAt % TREE_ALIGN !== 0) {
+      fail("boot/misaligned", `boot.fdt_at is ${hex(fdtAt)}; a device tree lies on an 8-byte boundary`, {
+        place,
+        hint: `${hex(alignUp(fdtAt, TREE_ALIGN))} is the next one`,
+      });
+    }
+    const at = fdtAt ?? this.#roomForTree(bytes.length);
+    if (at === undefined) this.#noRoom("device tree", place, bytes.length, this.#room.endOfClaims(this.#ram));
+    this.#room.claim({ name: "device tree", at, size: bytes.length, place, mover: MOVERS.tree });
+    this.#loads.push({ name: "device tree", at, bytes });
+    return at;
+  }
+
+  /** Near the top of RAM, as QEMU has it: out of the way of kernels, but where 32-bit DMA and page tables reach. */
+  #roomForTree(size: number): number | undefined {
+    const ram = this.#ram;
+    const low = Math.min(ram.at + 3 * GIB, ram.at < 4 * GIB ? 4 * GIB : Infinity);
+    const find = (room: number, align: number, end = low) => this.#room.highest(ram, room, align, end, this.#avoid);
+    // A small RAM may have no aligned room, or none to grow; the tree itself must fit.
+    const grown = size + TREE_GROWTH;
+    return (
+      find(grown, 2 * MIB) ??
+      find(grown, PAGE) ??
+      find(size, PAGE) ??
+      find(size, TREE_ALIGN) ??
+      find(size, TREE_ALIGN, Infinity)
+    );
+  }
+
+  /** Below the tree, because firmware may grow the tree before every hart has read this. */
+  #info(bytes: Uint8Array, fdtAt: number): number {
+    const [ram, place] = [this.#ram, { path: "boot.firmware" }];
+    const find = (end: number, align: number) => this.#room.highest(ram, FIRMWARE_INFO_SIZE, align, end, this.#avoid);
+    const at = find(fdtAt, PAGE) ?? find(fdtAt, TREE_ALIGN) ?? find(Infinity, TREE_ALIGN);
+    if (at === undefined) this.#noRoom("firmware info", place, bytes.length, this.#room.endOfClaims(ram));
+    this.#room.claim({ name: "firmware info", at, size: bytes.length, place });
+    this.#loads.push({ name: "firmware info", at, bytes });
+    return at;
+  }
+
+  /** `later` is the size of what will still want room after this. */
+  #noRoom(name: string, place: Place, size: number, from: number, later = 0): never {
+    const ram = this.#ram;
+    // What lies between: alignment, the berth for fw_jump's tree, the device tree at the end.
+    const between = 16 * MIB;
+    const top = Math.max(from, this.#room.endOfClaims(ram), ram.at);
+    const enough = alignUp(top - ram.at + size + later + between, MIB);
+    fail(
+      "boot/too-small",
+      `ram "${ram.name}" (${shownSpan(ram)}, ${shownSize(ram.size)}) has no room for ${name} (${shownSize(size)})`,
+      {
+        place,
+        hint: `size = "${enough / MIB}MiB" of memory "${ram.name}" is enough`,
+      },
+    );
+  }
+
+  #read(path: string, role: Role): Uint8Array {
+    const place = placeOf(role, path);
+    const bytes = this.#readFile(path, place);
+    if (bytes.length === 0) {
+      fail("boot/empty", `the file of boot.${role} is empty`, { place, hint: "was it written to the end?" });
+    }
+    return bytes;
+  }
+
+  #readFile(path: string, place: Place): Uint8Array {
+    try {
+      return this.files.read(path);
+    } catch (error) {
+      if (error instanceof VmrunError) throw error;
+      return fail("boot/unreadable", `cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`, {
+        place,
+      });
+    }
+  }
+
+  /** Enough to say how much RAM a usual kernel needs; beyond that, no file is unpacked to more than could be loaded. */
+  #unpackedLimit(): number {
+    const largest = this.board.memory.reduce((most, { size }) => Math.max(most, size), 256 * MIB);
+    return Math.min(UNPACKED_LIMIT, largest);
+  }
+}
+
+function placeOf(role: Role, file: string): Place {
+  return { file, path: `boot.${role}` };
+}

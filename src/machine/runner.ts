@@ -1,0 +1,107 @@
+/** Runs a machine in the host's world: slices, idle time, limits, and a turn for the host's events in between. */
+import type { Ending, Machine } from "./machine.ts";
+
+/** Instructions between two looks at the host. */
+const SLICE = 1_000_000;
+/** Host time between two turns of the event loop while the guest is busy, ns. */
+const SERVICE_INTERVAL = 4e6;
+const NS_PER_MS = 1e6;
+/** A timer of the host is not started for less. */
+const SHORTEST_SLEEP = 1e6;
+
+export interface RunnerOptions {
+  /** Guest time after which the run is given up, ns. */
+  readonly guestLimit?: number;
+  /** Host time after which the run is given up, ns. */
+  readonly hostLimit?: number;
+  /** Whether a reboot ends the run. */
+  readonly endOnReboot?: boolean;
+  /** Whether something outside can still wake an idle guest. Then idle time passes at the host's pace, else it is skipped. */
+  readonly listening: () => boolean;
+  /** Called between slices, after output was flushed. Answers whether to end. */
+  readonly between: () => boolean;
+}
+
+export type RunEnd =
+  | Ending
+  | { readonly kind: "guest-limit" }
+  | { readonly kind: "host-limit" }
+  /** Every hart waits, no timer is armed, and nothing outside will come. */
+  | { readonly kind: "stuck" }
+  /** `between` asked for it. */
+  | { readonly kind: "ended" };
+
+export class Runner {
+  #wake: () => void = () => {};
+
+  constructor(
+    readonly machine: Machine,
+    readonly options: RunnerOptions,
+  ) {}
+
+  /** Something came from outside: an idle guest need not wait any longer. */
+  wake(): void {
+    this.#wake();
+  }
+
+  async run(): Promise<RunEnd> {
+    const { machine, options } = this;
+    const { guestLimit = Number.POSITIVE_INFINITY, hostLimit = Number.POSITIVE_INFINITY } = options;
+    const start = Bun.nanoseconds();
+    let served = start;
+    for (;;) {
+      const progress = machine.run(SLICE);
+      machine.streams.flush();
+      if (options.between()) return { kind: "ended" };
+      if (progress === "ended") {
+        const ending = machine.ending!;
+        if (ending.kind !== "reboot" || options.endOnReboot) return ending;
+        machine.reboot();
+        continue;
+      }
+      const now = Bun.nanoseconds();
+      if (now - start >= hostLimit) return { kind: "host-limit" };
+      if (machine.clock.now() >= guestLimit) return { kind: "guest-limit" };
+      if (progress === "idle") {
+        const end = await this.#idle(guestLimit, hostLimit - (now - start));
+        if (end !== undefined) return end;
+        served = Bun.nanoseconds();
+      } else if (now - served >= SERVICE_INTERVAL) {
+        await new Promise<void>((resolve) => setImmediate(resolve));
+        served = Bun.nanoseconds();
+      }
+    }
+  }
+
+  /** Every hart waits: for the next timer, or for something from outside. */
+  async #idle(guestLimit: number, hostLeft: number): Promise<RunEnd | undefined> {
+    const { machine, options } = this;
+    // Input that the guest has not taken yet may have woken a vdev in the meantime.
+    const deadline = Math.min(machine.deadline, guestLimit);
+    if (!options.listening()) {
+      if (machine.deadline === Number.POSITIVE_INFINITY) return { kind: "stuck" };
+      machine.skipTo(deadline);
+      return undefined;
+    }
+    const begun = Bun.nanoseconds();
+    const from = machine.clock.now();
+    const wait = Math.min(deadline - from, hostLeft);
+    if (wait >= SHORTEST_SLEEP) await this.#sleep(wait);
+    else await new Promise<void>((resolve) => setImmediate(resolve));
+    const passed = wait < SHORTEST_SLEEP ? wait : Bun.nanoseconds() - begun;
+    machine.skipTo(Math.min(deadline, from + Math.max(0, passed)));
+    return undefined;
+  }
+
+  #sleep(ns: number): Promise<void> {
+    return new Promise((resolve) => {
+      // Host timers take at most 2^31 ms.
+      const timer = setTimeout(done, Math.min(ns / NS_PER_MS, 2 ** 31 - 1));
+      function done() {
+        clearTimeout(timer);
+        resolve();
+      }
+      this.#wake = done;
+    });
+  }
+}

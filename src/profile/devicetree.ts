@@ -1,0 +1,156 @@
+/** A board's device tree: what its guest is told. Made from the board alone, byte for byte the same every time. */
+import { createHash } from "node:crypto";
+import { fail } from "../diagnostics/diagnostic.ts";
+import { cells64, type Fdt, type FdtNode, node, type PropertyInput, setProperty } from "../fdt/tree.ts";
+import type { FdtContext, FdtContribution } from "../vdev/descriptor.ts";
+import type { InterruptRoute, VdevPlacement } from "../vdev/placement.ts";
+import type { VdevRegistry } from "../vdev/registry.ts";
+import type { Board, BoardCpu, BoardVdev } from "./board.ts";
+import { auxiliaryPhandle, cpuPhandle } from "./phandle.ts";
+
+export interface BoardTreeOptions {
+  /** Where the initial RAM disk was loaded: first byte and the byte behind the last. */
+  readonly initrd?: { readonly start: number; readonly end: number };
+}
+
+/** Bytes of a cache block: Zicbom and Zicboz. */
+const CACHE_BLOCK = 64;
+const SOC = "soc";
+
+export function boardTree(board: Board, registry: VdevRegistry, options: BoardTreeOptions = {}): Fdt {
+  const parts = board.vdevs.map((vdev, index) => contribute(board, vdev, index, registry));
+  const bus = parts.flatMap(({ bus: nodes = [] }) => nodes).sort((a, b) => unitAddress(a) - unitAddress(b));
+  const root = node("", { "#address-cells": 2, "#size-cells": 2, compatible: board.compatible, model: board.model }, [
+    chosen(board, parts, options),
+    ...aliases(parts),
+    ...memory(board),
+    cpus(board),
+    ...parts.flatMap(({ root: nodes = [] }) => nodes),
+    node(SOC, { "#address-cells": 2, "#size-cells": 2, compatible: "simple-bus", ranges: true }, bus),
+  ]);
+  return { root, reservations: [], bootCpu: 0 };
+}
+
+/** A vdev's own nodes, by its binding. Its first node on the bus is what others refer to. */
+function contribute(board: Board, vdev: BoardVdev, index: number, registry: VdevRegistry): FdtContribution {
+  const { placement, options } = vdev;
+  const descriptor = registry.get(placement.type);
+  const labels = descriptor?.auxiliaryPhandles ?? [];
+  const context: FdtContext<Record<string, unknown>> = {
+    placement,
+    options,
+    harts: board.cpu.intcPhandles.map((intcPhandle, hart) => ({ index: hart, intcPhandle })),
+    timebaseFrequency: board.time.timebase,
+    unit: (placement.regions[0]?.at ?? 0).toString(16),
+    reg: placement.regions.flatMap(({ at, size }) => cells64(at, size)),
+    phandles: (label) => {
+      const known = labels.indexOf(label);
+      if (known < 0) fail("vdev/phandle", `type "${placement.type}" has no auxiliary phandle "${label}"`);
+      return auxiliaryPhandle(index, known);
+    },
+    interrupts: interruptProperties(board, placement),
+  };
+  const contribution = descriptor?.fdt?.(context) ?? {};
+  const own = contribution.bus?.[0];
+  if (own && takesInterrupts(board, placement)) setProperty(own, "phandle", placement.phandle);
+  return contribution;
+}
+
+function takesInterrupts({ vdevs }: Board, { name }: VdevPlacement): boolean {
+  return vdevs.some(({ placement }) => placement.interrupts.some(({ controller }) => controller === name));
+}
+
+/** DTSpec v0.4 §2.4.1. One parent needs no `interrupts-extended`. */
+function interruptProperties(board: Board, { interrupts }: VdevPlacement): Record<string, PropertyInput> {
+  if (interrupts.length === 0) return {};
+  const phandles = interrupts.map((route) => controllerPhandle(board, route));
+  const lines = interrupts.map(({ line }) => line);
+  if (new Set(phandles).size === 1) return { "interrupt-parent": phandles[0]!, interrupts: lines };
+  return { "interrupts-extended": phandles.flatMap((phandle, i) => [phandle, lines[i]!]) };
+}
+
+function controllerPhandle({ vdevs }: Board, { controller }: InterruptRoute): number {
+  return vdevs.find(({ placement }) => placement.name === controller)!.placement.phandle;
+}
+
+function chosen(board: Board, parts: readonly FdtContribution[], { initrd }: BoardTreeOptions): FdtNode {
+  const stdout = parts.find(({ console }) => console)?.bus?.[0];
+  return node("chosen", {
+    bootargs: board.boot.cmdline,
+    "stdout-path": stdout && pathOnBus(stdout),
+    "linux,initrd-start": initrd && cells64(initrd.start),
+    "linux,initrd-end": initrd && cells64(initrd.end),
+    "rng-seed": rngSeed(board.seed),
+  });
+}
+
+/** The same seed, the same bytes: a guest that draws on them stays deterministic. */
+function rngSeed(seed: number): Uint8Array {
+  return new Uint8Array(createHash("sha512").update(`vmrun rng-seed ${seed}`).digest());
+}
+
+/** DTSpec v0.4 §3.3: `serial0`, `serial1` by the order of the board. */
+function aliases(parts: readonly FdtContribution[]): FdtNode[] {
+  const next = new Map<string, number>();
+  const properties: Record<string, string> = {};
+  for (const { alias, bus } of parts) {
+    if (alias === undefined || !bus?.[0]) continue;
+    const number = next.get(alias) ?? 0;
+    next.set(alias, number + 1);
+    properties[`${alias}${number}`] = pathOnBus(bus[0]);
+  }
+  return next.size > 0 ? [node("aliases", properties)] : [];
+}
+
+function memory({ memory: blocks }: Board): FdtNode[] {
+  return blocks
+    .filter(({ kind }) => kind === "ram")
+    .map(({ at, size }) => node(`memory@${at.toString(16)}`, { device_type: "memory", reg: cells64(at, size) }));
+}
+
+function cpus({ cpu, time }: Board): FdtNode {
+  const harts = cpu.intcPhandles.map((intcPhandle, hart) => cpuNode(cpu, hart, intcPhandle));
+  const cores = harts.map((_, hart) => node(`core${hart}`, { cpu: cpuPhandle(hart) }));
+  const properties = { "#address-cells": 1, "#size-cells": 0, "timebase-frequency": timebaseCells(time.timebase) };
+  return node("cpus", properties, [...harts, node("cpu-map", {}, [node("cluster0", {}, cores)])]);
+}
+
+/** One cell, or two where a frequency needs them (DTSpec v0.4 §3.8.1). */
+function timebaseCells(frequency: number): readonly number[] {
+  return frequency < 2 ** 32 ? [frequency] : cells64(frequency);
+}
+
+/** Linux bindings riscv/cpus.yaml and riscv/extensions.yaml. `riscv,isa` is for guests from before the list. */
+function cpuNode({ isa, extensions, mmu }: BoardCpu, hart: number, intcPhandle: number): FdtNode {
+  const intc = node("interrupt-controller", {
+    "#address-cells": 0,
+    "#interrupt-cells": 1,
+    "interrupt-controller": true,
+    compatible: "riscv,cpu-intc",
+    phandle: intcPhandle,
+  });
+  const properties = {
+    device_type: "cpu",
+    reg: hart,
+    status: "okay",
+    compatible: "riscv",
+    "riscv,isa": isa,
+    "riscv,isa-base": "rv64i",
+    "riscv,isa-extensions": extensions,
+    "riscv,cbom-block-size": extensions.includes("zicbom") ? CACHE_BLOCK : undefined,
+    "riscv,cboz-block-size": extensions.includes("zicboz") ? CACHE_BLOCK : undefined,
+    "mmu-type": `riscv,${mmu}`,
+    phandle: cpuPhandle(hart),
+  };
+  return node(`cpu@${hart.toString(16)}`, properties, [intc]);
+}
+
+function pathOnBus({ name }: FdtNode): string {
+  return `/${SOC}/${name}`;
+}
+
+/** Nodes without one come first. */
+function unitAddress({ name }: FdtNode): number {
+  const address = Number.parseInt(name.split("@")[1] ?? "", 16);
+  return Number.isNaN(address) ? -1 : address;
+}

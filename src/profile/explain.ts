@@ -1,0 +1,167 @@
+/** A board as a profile with nothing left out, each value with where it came from. The text is TOML and loads as the same board. */
+import type { VdevPlacement } from "../vdev/placement.ts";
+import type { VdevRegistry } from "../vdev/registry.ts";
+import type { Board, BoardVdev } from "./board.ts";
+import { shownKey } from "./located.ts";
+import { hex } from "./place.ts";
+import { type Provenance, shownSource } from "./provenance.ts";
+
+/** Comments begin here where the value leaves room. */
+const COMMENT_COLUMN = 48;
+
+export function explainBoard(board: Board, provenance: Provenance, registry: VdevRegistry): string {
+  const page = new Page(provenance);
+  page.add("schema", "1", "");
+  page.add("name", quote(board.name), "");
+  page.add("model", quote(board.model), "");
+  page.add("compatible", toml(board.compatible), "");
+  page.add("seed", String(board.seed), "");
+
+  const { cpu, time, boot, unsupported } = board;
+  page.open("[cpu]");
+  page.add("isa", quote(cpu.isa), "cpu");
+  page.add("harts", String(cpu.harts), "cpu");
+  page.add("mmu", quote(cpu.mmu), "cpu");
+  page.add("pmp", String(cpu.pmp), "cpu");
+
+  page.open("[time]");
+  page.add("mode", quote(time.mode), "time");
+  page.add("clock", frequency(time.clock), "time");
+  page.add("timebase", frequency(time.timebase), "time");
+  page.add("epoch", time.epoch === "host" ? quote("host") : date(time.epoch), "time");
+
+  for (const { name, kind, at, size, image } of board.memory) {
+    const path = `memory.${name}`;
+    page.open("[[memory]]");
+    page.add("name", quote(name), path);
+    page.add("at", hex(at), path);
+    page.add("size", bytes(size), path);
+    page.add("kind", quote(kind), path);
+    page.add("image", image && quote(image), path);
+  }
+  for (const { name, at, size } of board.reserve) {
+    const path = `reserve.${name}`;
+    page.open("[[reserve]]");
+    page.add("name", quote(name), path);
+    page.add("at", hex(at), path);
+    page.add("size", bytes(size), path);
+  }
+  for (const vdev of board.vdevs) addVdev(page, vdev, registry);
+
+  page.open("[boot]");
+  page.add("firmware", quote(typeof boot.firmware === "string" ? boot.firmware : boot.firmware.path), "boot");
+  page.add("kernel", boot.kernel && quote(boot.kernel), "boot");
+  page.add("initrd", boot.initrd && quote(boot.initrd), "boot");
+  page.add("cmdline", boot.cmdline === undefined ? undefined : quote(boot.cmdline), "boot");
+  page.add("entry", address(boot.entry), "boot");
+  page.add("firmware_at", address(boot.firmwareAt), "boot");
+  page.add("kernel_at", address(boot.kernelAt), "boot");
+  page.add("initrd_at", address(boot.initrdAt), "boot");
+  page.add("fdt_at", address(boot.fdtAt), "boot");
+
+  page.open("[unsupported]");
+  page.add("memory", quote(unsupported.memory), "unsupported");
+  return page.text();
+}
+
+function addVdev(page: Page, { placement, options }: BoardVdev, registry: VdevRegistry): void {
+  const path = `vdev.${placement.name}`;
+  page.open("[[vdev]]");
+  page.add("type", quote(placement.type), path);
+  page.add("name", quote(placement.name), path);
+  page.add("at", addresses(placement), path);
+  page.add("irq", interrupts(placement, registry), path);
+  for (const [key, value] of Object.entries(options)) page.add(key, toml(value), path);
+}
+
+function addresses({ regions }: VdevPlacement): string | undefined {
+  if (regions.length <= 1) return address(regions[0]?.at);
+  return inline(regions.map(({ name, at }) => [name, hex(at)]));
+}
+
+/** Unwired ones are said, because a key that is left out asks for a free line. */
+function interrupts({ type, interrupts: routes }: VdevPlacement, registry: VdevRegistry): string | undefined {
+  const names = (registry.get(type)?.interrupts ?? []).map(({ name }) => name);
+  const wired = names.map((name) => {
+    const route = routes.find((candidate) => candidate.name === name);
+    return [name, quote(route ? `${route.controller}:${route.line}` : "none")] as const;
+  });
+  return wired.length <= 1 ? wired[0]?.[1] : inline(wired);
+}
+
+class Page {
+  readonly #lines: string[] = [];
+
+  constructor(readonly provenance: Provenance) {}
+
+  open(header: string): void {
+    this.#lines.push("", header);
+  }
+
+  /** A value that a board does not have has no line. */
+  add(key: string, value: string | undefined, parent: string): void {
+    if (value === undefined) return;
+    const line = `${shownKey(key)} = ${value}`;
+    const source = shownSource(this.provenance.get(parent === "" ? key : `${parent}.${key}`));
+    // A file's name may hold anything; the comment must stay one.
+    const comment = source.replace(/\p{Cc}/gu, "?");
+    this.#lines.push(`${line.padEnd(COMMENT_COLUMN - 1)} # ${comment}`);
+  }
+
+  text(): string {
+    return `${this.#lines.join("\n")}\n`;
+  }
+}
+
+/** Any option's value in TOML; what TOML cannot say is left out. */
+function toml(value: unknown): string | undefined {
+  if (typeof value === "string") return quote(value);
+  if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") return String(value);
+  if (value instanceof Date) return value.toISOString();
+  if (Array.isArray(value)) return `[${value.flatMap((item) => toml(item) ?? []).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return undefined;
+  return inline(
+    Object.entries(value).flatMap(([key, item]) => {
+      const text = toml(item);
+      return text === undefined ? [] : [[key, text] as const];
+    }),
+  );
+}
+
+function inline(pairs: readonly (readonly [string, string])[]): string {
+  return pairs.length === 0 ? "{}" : `{ ${pairs.map(([key, text]) => `${shownKey(key)} = ${text}`).join(", ")} }`;
+}
+
+/** JSON's escapes are TOML's, but for DEL. */
+function quote(text: string): string {
+  return JSON.stringify(text).replaceAll("\x7f", "\\u007f");
+}
+
+function address(value: number | undefined): string | undefined {
+  return value === undefined ? undefined : hex(value);
+}
+
+function bytes(size: number): string {
+  return withUnit(size, [
+    ["GiB", 2 ** 30],
+    ["MiB", 2 ** 20],
+    ["KiB", 2 ** 10],
+  ]);
+}
+
+function frequency(hertz: number): string {
+  return withUnit(hertz, [
+    ["GHz", 1e9],
+    ["MHz", 1e6],
+    ["kHz", 1e3],
+  ]);
+}
+
+function withUnit(value: number, units: readonly (readonly [string, number])[]): string {
+  const unit = units.find(([, scale]) => value >= scale && value % scale === 0);
+  return unit ? quote(`${value / unit[1]}${unit[0]}`) : String(value);
+}
+
+function date(seconds: number): string {
+  return new Date(seconds * 1000).toISOString().replace(".000", "");
+}

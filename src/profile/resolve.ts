@@ -1,0 +1,270 @@
+/** A merged profile to a board: tables typed, defaults filled in, addresses and interrupts decided, everything checked. */
+import { basename } from "node:path";
+import type { Place } from "../diagnostics/diagnostic.ts";
+import type { VdevRegistry } from "../vdev/registry.ts";
+import type { Board, BoardVdev } from "./board.ts";
+import { resolveBoot } from "./boot.ts";
+import type { ProfileFiles } from "./files.ts";
+import type { Findings } from "./findings.ts";
+import { HostNames } from "./host-references.ts";
+import { nameplace } from "./include.ts";
+import { routeInterrupts } from "./interrupts.ts";
+import { type Isa, parseIsa } from "./isa.ts";
+import { type DraftMemory, type DraftReserve, layOut } from "./layout.ts";
+import { type Located, lookup, plain, type TableNode, table, textOf } from "./located.ts";
+import { intcPhandle, vdevPhandle } from "./phandle.ts";
+import { type Provenance, provenanceOf } from "./provenance.ts";
+import {
+  bootSchema,
+  cpuSchema,
+  DEFAULT_ISA,
+  memorySchema,
+  type ProfileBoot,
+  type ProfileCpu,
+  type ProfileMemory,
+  type ProfileReserve,
+  type ProfileTime,
+  type ProfileTop,
+  type ProfileUnsupported,
+  type ProfileVdev,
+  profileSchema,
+  reserveSchema,
+  timeSchema,
+  topSchema,
+  unsupportedSchema,
+} from "./schema.ts";
+import { reportUnknownKeys, typed, validate } from "./validate.ts";
+import { type DraftVdev, draftVdev } from "./vdevs.ts";
+
+/** Of each list: far above any board, and low enough that checking every pair stays quick. */
+const MAX_ELEMENTS = 1024;
+
+/** What the user wrote, typed, with defaults. */
+export interface Profile extends ProfileTop {
+  readonly cpu: ProfileCpu;
+  readonly time: ProfileTime;
+  readonly memory: readonly ProfileMemory[];
+  /** Common keys; a type's own are in the board. */
+  readonly vdev: readonly ProfileVdev[];
+  readonly reserve: readonly ProfileReserve[];
+  readonly boot: ProfileBoot;
+  readonly unsupported: ProfileUnsupported;
+}
+
+export interface Resolved {
+  readonly board: Board;
+  readonly profile: Profile;
+  readonly provenance: Provenance;
+}
+
+/** Elements are tables with distinct names; the merge has named those that had none. */
+interface Element {
+  readonly name: string;
+  readonly node: TableNode;
+}
+
+/** `undefined` after reporting everything that is wrong. */
+export function resolveProfile(
+  tree: TableNode,
+  path: string,
+  registry: VdevRegistry,
+  files: ProfileFiles,
+  findings: Findings,
+): Resolved | undefined {
+  return new Resolver(tree, path, registry, files, findings).resolve();
+}
+
+class Resolver {
+  readonly names: HostNames;
+
+  constructor(
+    readonly tree: TableNode,
+    readonly path: string,
+    readonly registry: VdevRegistry,
+    readonly files: ProfileFiles,
+    readonly findings: Findings,
+  ) {
+    this.names = new HostNames(files, findings);
+  }
+
+  resolve(): Resolved | undefined {
+    const { tree, findings } = this;
+    this.#unknownTables();
+    const top = typed(topSchema, tree, plain(tree), [], findings);
+    const cpu = this.#section("cpu", cpuSchema);
+    const isa = this.#isa();
+    const time = this.#section("time", timeSchema);
+    const unsupported = this.#section("unsupported", unsupportedSchema);
+    const boot = this.#section("boot", bootSchema);
+
+    const memoryElements = this.#elements("memory");
+    const memory = memoryElements.flatMap((element) => this.#memory(element));
+    const reserve = this.#elements("reserve").flatMap((element) => this.#reserve(element));
+    const vdevElements = this.#elements("vdev");
+    const facts = { harts: cpu?.harts ?? 1 };
+    const vdevs = vdevElements.flatMap(({ node, name }) => {
+      return draftVdev(node, name, this.registry, facts, this.names, findings) ?? [];
+    });
+
+    const layout = layOut(memory, vdevs, reserve, findings);
+    const routes = this.#routes(vdevElements, vdevs);
+    this.#requireRam(memoryElements, memory);
+    const bootNode = lookup(tree, "boot");
+    const empty = table(tree.place, tree.origin);
+    const known = memory.length === memoryElements.length ? layout.memory : undefined;
+    const bootNodeTable = bootNode?.kind === "table" ? bootNode : empty;
+    const resolvedBoot = resolveBoot(boot, bootNodeTable, known, this.names, findings);
+
+    if (findings.any || !top || !cpu || !isa || !time || !unsupported || !boot || !resolvedBoot) return undefined;
+    const name = top.name ?? nameOfFile(this.path);
+    const intcPhandles = Array.from({ length: cpu.harts }, (_, hart) => intcPhandle(hart));
+    const board: Board = {
+      name,
+      model: top.model ?? `vmrun,${name}`,
+      compatible: top.compatible ?? [`vmrun,${name}`],
+      cpu: { ...isa, harts: cpu.harts, mmu: cpu.mmu, pmp: cpu.pmp, intcPhandles },
+      time,
+      memory: layout.memory,
+      vdevs: vdevs.map(({ name: vdev, descriptor, options }, index): BoardVdev => {
+        const regions = layout.regions.get(vdev) ?? [];
+        const interrupts = routes.get(vdev) ?? [];
+        return {
+          placement: { name: vdev, type: descriptor.type, regions, interrupts, phandle: vdevPhandle(index) },
+          options,
+        };
+      }),
+      reserve: reserve.map(({ name: label, at, size }) => ({ name: label, at, size })),
+      boot: resolvedBoot,
+      seed: top.seed,
+      unsupported,
+    };
+    const profile: Profile = {
+      ...top,
+      cpu,
+      time,
+      memory: memory.map((draft) => draft.profile),
+      vdev: vdevs.map((draft) => draft.profile),
+      reserve: reserve.map(({ name: label, at, size }) => ({ name: label, at, size, remove: false })),
+      boot,
+      unsupported,
+    };
+    const unwired = vdevs.filter((vdev) => vdev.profile.irq === undefined && vdev.descriptor.interrupts?.length);
+    const automatic = [...layout.automatic, ...unwired.map((vdev) => `vdev.${vdev.name}.irq`)];
+    return { board, profile, provenance: provenanceOf(tree, automatic) };
+  }
+
+  #unknownTables(): void {
+    const entries = new Map([...this.tree.entries].filter(([key]) => !Object.hasOwn(profileSchema.entries, key)));
+    reportUnknownKeys(profileSchema, { ...this.tree, entries }, [], this.findings);
+  }
+
+  #section<Schema extends Parameters<typeof validate>[0]>(key: string, schema: Schema) {
+    const node = lookup(this.tree, key) ?? table(this.tree.place, this.tree.origin);
+    if (node.kind === "table") return validate(schema, node, [key], this.findings);
+    const hint = node.kind === "list" ? `write [${key}]` : undefined;
+    this.findings.error("profile/type", node.place, `${key}: expected a table, [${key}]`, { hint });
+    return undefined;
+  }
+
+  #elements(list: string): Element[] {
+    const node = lookup(this.tree, list);
+    if (!node) return [];
+    const refuse = ({ place }: Located) => {
+      this.findings.error("profile/type", place, `${list}: expected a list of tables`, { hint: `write [[${list}]]` });
+      return [];
+    };
+    if (node.kind !== "list") return refuse(node);
+    if (node.items.length > MAX_ELEMENTS) {
+      const message = `there are ${node.items.length} [[${list}]]; at most ${MAX_ELEMENTS} are possible`;
+      this.findings.error("profile/too-many", node.items[MAX_ELEMENTS]!.place, message);
+    }
+    const names = new Map<string, Place>();
+    return node.items.slice(0, MAX_ELEMENTS).flatMap((item, i) => {
+      if (item.kind !== "table") return refuse(item);
+      const name = textOf(lookup(item, "name")) ?? `${list}${i}`;
+      const place = nameplace(item);
+      const twin = names.get(name);
+      if (twin) {
+        this.findings.error("profile/duplicate-name", place, `two [[${list}]] have the name "${name}"`, {
+          related: [{ place: twin, message: "the first one" }],
+        });
+        return [];
+      }
+      names.set(name, place);
+      return [{ name, node: item }];
+    });
+  }
+
+  /** From the text alone, so that it is checked even where other keys of `[cpu]` are wrong. */
+  #isa(): Isa | undefined {
+    const node = lookup(this.tree, "cpu", "isa");
+    const text = textOf(node) ?? DEFAULT_ISA;
+    const parsed = parseIsa(text);
+    if ("isa" in parsed) return parsed;
+    for (const { index, length, message, hint } of parsed) {
+      const place = node && within(node.place, text, index, length);
+      this.findings.error("profile/isa", place, `cpu.isa: ${message}`, { hint });
+    }
+    return undefined;
+  }
+
+  #memory({ node, name }: Element): DraftMemory[] {
+    const profile = validate(memorySchema, node, ["memory", name], this.findings);
+    const at = lookup(node, "image");
+    const text = textOf(at);
+    const image = at && text ? this.names.inputFile(at, text, `memory.${name}.image`) : undefined;
+    const bytes = image === undefined ? 0 : (this.files.facts(image)?.size ?? 0);
+    if (profile && bytes > profile.size) {
+      const message = `memory.${name}.image has ${bytes} bytes; the block has ${profile.size}`;
+      this.findings.error("profile/oversized", at?.place, message);
+    }
+    return profile ? [{ name, node, profile, image }] : [];
+  }
+
+  #reserve({ node, name }: Element): DraftReserve[] {
+    const range = validate(reserveSchema, node, ["reserve", name], this.findings);
+    if (!range) return [];
+    if (range.size > 0 && range.at + range.size <= Number.MAX_SAFE_INTEGER) return [{ ...range, name, node }];
+    const place = lookup(node, "size")?.place ?? node.place;
+    this.findings.error("profile/range", place, `reserve ${name} must have 1 byte or more and end below 2^53`);
+    return [];
+  }
+
+  #routes(elements: readonly Element[], vdevs: readonly DraftVdev[]) {
+    const drafts = new Map(vdevs.map((vdev) => [vdev.name, vdev]));
+    const controllers = new Map(
+      elements.flatMap(({ name, node }) => {
+        // A controller with a mistake of its own still exists: who refers to it is not wrong.
+        const type = this.registry.get(textOf(lookup(node, "type")) ?? "");
+        return type?.controller ? [[name, drafts.get(name)?.controller] as const] : [];
+      }),
+    );
+    const broken = elements.filter(({ name }) => !drafts.has(name));
+    // With a type unknown, it may be the controller that is missed.
+    for (const { name } of broken) if (!controllers.has(name)) controllers.set(name, undefined);
+    const wired = vdevs.map((vdev) => {
+      return { name: vdev.name, node: vdev.node, irq: vdev.profile.irq, specs: vdev.descriptor.interrupts ?? [] };
+    });
+    return routeInterrupts(wired, controllers, [...drafts.keys()], this.findings);
+  }
+
+  #requireRam(elements: readonly Element[], memory: readonly DraftMemory[]): void {
+    const unread = lookup(this.tree, "memory")?.kind !== "list" && this.tree.entries.has("memory");
+    if (unread || memory.length < elements.length || memory.some(({ profile }) => profile.kind === "ram")) return;
+    this.findings.error("profile/no-ram", { file: this.path }, "the board has no RAM", {
+      hint: 'add [[memory]] name = "dram", at = 0x8000_0000, size = "256MiB"',
+    });
+  }
+}
+
+/** The part of a quoted string, where it is written as it reads. */
+function within(place: Place, text: string, index: number, length: number): Place {
+  const start = (place.column ?? 0) + 1;
+  if (place.column === undefined || place.source?.slice(start - 1, start - 1 + text.length) !== text) return place;
+  return { ...place, column: start + index, length };
+}
+
+function nameOfFile(path: string): string {
+  const stem = basename(path).replace(/\.toml$/, "");
+  return /^[A-Za-z][A-Za-z0-9_-]{0,47}$/.test(stem) ? stem : "board";
+}

@@ -1,0 +1,204 @@
+/** The keys of a profile: what may stand where, defaults, and the words an editor shows. One schema per table. */
+import * as v from "valibot";
+import { address, frequency, inputFile, integer, size } from "../vdev/options.ts";
+
+export const DEFAULT_ISA = "rv64gc_zba_zbb_zbs_zicbom_zicboz_zicntr_sstc_svadu";
+export const MAX_HARTS = 16;
+
+const NAME = /^[A-Za-z][A-Za-z0-9_-]*$/;
+
+/** A key that may be left out. The default is repeated as metadata because JSON Schema loses it inside a pipe. */
+function optional<const Schema extends v.GenericSchema>(schema: Schema, doc: string) {
+  return v.pipe(v.optional(schema), v.description(doc));
+}
+
+function defaulted<const Schema extends v.GenericSchema, const Value extends v.InferInput<Schema>>(
+  schema: Schema,
+  value: Value,
+  doc: string,
+) {
+  return v.pipe(v.optional(schema, value as v.InferInput<Schema>), v.description(doc), v.metadata({ default: value }));
+}
+
+function text(what: string) {
+  return v.string(({ input }) => `expected ${what} in quotes; got ${shown(input)}`);
+}
+
+function choice<const Options extends readonly string[]>(options: Options) {
+  const list = options.map((option) => `"${option}"`).join(", ");
+  return v.picklist(options, ({ input }) => `expected one of ${list}; got ${shown(input)}`);
+}
+
+function flag() {
+  return v.boolean(({ input }) => `expected true or false; got ${shown(input)}`);
+}
+
+/** Refuses what would break a line of the device tree or of a terminal. */
+function line(what: string, most: number) {
+  return v.pipe(
+    text(what),
+    v.maxLength(most, `expected at most ${most} characters`),
+    v.check((value) => !/[\p{Cc}]/u.test(value), "expected one line of text without control characters"),
+  );
+}
+
+export function shown(input: unknown): string {
+  if (typeof input === "string") return JSON.stringify(input.length > 40 ? `${input.slice(0, 40)}...` : input);
+  if (input instanceof Date) return "a date";
+  if (Array.isArray(input)) return "a list";
+  return typeof input === "object" ? "a table" : String(input);
+}
+
+const name = () =>
+  v.pipe(
+    text("a name"),
+    v.regex(NAME, "expected a name: a letter, then letters, digits, - and _"),
+    v.maxLength(48, "expected a name of at most 48 characters"),
+  );
+
+const remove = () => defaulted(flag(), false, "Takes an element of an included profile out.");
+
+/** Whole seconds since 1970, a date (UTC where it names no zone), or the host's clock. */
+const epoch = v.pipe(
+  v.union(
+    [v.literal("host"), integer("seconds since 1970", 0, 2 ** 40), v.date()],
+    ({ input }) => `expected a date such as 2026-01-01T00:00:00Z, seconds since 1970, or "host"; got ${shown(input)}`,
+  ),
+  v.rawTransform(({ dataset: { value }, addIssue, NEVER }): number | "host" => {
+    if (!(value instanceof Date)) return value;
+    const seconds = Math.floor(value.getTime() / 1000);
+    if (seconds >= 0) return seconds;
+    addIssue({ message: "expected a date in 1970 or later" });
+    return NEVER;
+  }),
+);
+
+const compatible = v.pipe(
+  v.union(
+    [line("text", 200), v.array(line("text", 200))],
+    ({ input }) => `expected text or a list of texts; got ${shown(input)}`,
+  ),
+  v.transform((value) => (typeof value === "string" ? [value] : value)),
+);
+
+export const topSchema = v.object({
+  schema: v.pipe(
+    v.literal(1, ({ input }) => `this vmrun reads profiles of schema 1, not ${shown(input)}`),
+    v.description("Version of the profile format: 1."),
+  ),
+  name: optional(name(), "Name of the board. Default: the file's name."),
+  model: optional(line("text", 200), 'The device tree\'s `model`. Default: "vmrun,NAME".'),
+  compatible: optional(compatible, 'The device tree\'s root `compatible`, most specific first. Default: "vmrun,NAME".'),
+  include: optional(
+    v.union([text("a path"), v.array(text("a path"))]),
+    "Profiles that this one builds on, relative to this file. Later files win; elements of lists merge by name.",
+  ),
+  seed: defaulted(integer("a seed"), 0, "Seeds every source of chance in the machine: same seed, same run."),
+});
+
+export const cpuSchema = v.object({
+  isa: defaulted(text("an ISA string"), DEFAULT_ISA, "RISC-V ISA string; `g` and `b` may stand for their parts."),
+  harts: defaulted(integer("the number of harts", 1, MAX_HARTS), 1, "Number of harts."),
+  mmu: defaulted(choice(["none", "sv39", "sv48", "sv57"]), "sv57", "Largest paged mode."),
+  pmp: defaulted(
+    v.picklist([0, 16, 64], ({ input }) => `expected 0, 16 or 64 PMP entries; got ${shown(input)}`),
+    16,
+    "Number of PMP entries: 0, 16 or 64.",
+  ),
+});
+
+export const timeSchema = v.object({
+  mode: defaulted(
+    choice(["virtual", "host"]),
+    "virtual",
+    "`virtual`: time advances with retired instructions, so that runs repeat exactly. `host`: follows the host's clock.",
+  ),
+  clock: defaulted(frequency(), "1GHz", "Virtual mode: instructions per guest second and hart."),
+  timebase: defaulted(frequency(), "10MHz", "Ticks per second of `time` and `mtime`."),
+  epoch: defaulted(epoch, 1767225600, 'Wall-clock time at power-on: a date, seconds since 1970, or "host".'),
+});
+
+export const memorySchema = v.object({
+  name: v.pipe(name(), v.description("Name of the block; elements of includes merge by it.")),
+  at: optional(address(), "First address. Default: the first free one from 0x8000_0000."),
+  size: v.pipe(size(), v.description('Size, e.g. "256MiB".')),
+  kind: defaulted(choice(["ram", "rom"]), "ram", "`rom`: the guest cannot write."),
+  image: optional(inputFile(), "Contents at power-on: a raw file."),
+  remove: remove(),
+});
+
+/** The keys that every `[[vdev]]` has; the others belong to its type. */
+export const vdevSchema = v.object({
+  type: v.pipe(text("a vdev type"), v.description("What the vdev is.")),
+  name: v.pipe(name(), v.description("Instance name. Default: from the type, e.g. `uart0`.")),
+  at: optional(
+    v.union([address(), v.record(v.string(), address())], ({ input }) =>
+      typeof input === "object"
+        ? "expected an address for each region, such as { control = 0x1000_0000 }"
+        : `expected an address: an integer such as 0x1000_0000, without quotes; got ${shown(input)}`,
+    ),
+    "Address of the first region, or a table of region = address. Default: free space from 0x1000_0000.",
+  ),
+  irq: optional(
+    v.union([text("a line"), v.array(text("a line")), v.record(v.string(), text("a line"))], ({ input }) =>
+      typeof input === "number"
+        ? `expected an interrupt such as "plic:${input}": controller and line; got ${input}`
+        : `expected an interrupt such as "plic:10", a list of them, or a table of name = interrupt; got ${shown(input)}`,
+    ),
+    'Where its interrupts go: "plic:10", "plic" (any free line), "none", or a list or table of these. Default: free lines.',
+  ),
+  remove: remove(),
+});
+
+export const reserveSchema = v.object({
+  name: v.pipe(name(), v.description("What the space is for.")),
+  at: v.pipe(address(), v.description("First address.")),
+  size: v.pipe(size(), v.description("Size.")),
+  remove: remove(),
+});
+
+export const bootSchema = v.object({
+  firmware: defaulted(
+    inputFile(),
+    "builtin",
+    '"builtin": vmrun\'s own SBI. "none": the kernel starts in M-mode. Else the path of an ELF or raw image that starts in M-mode.',
+  ),
+  kernel: optional(inputFile(), "Linux Image (plain or gzip), ELF or raw image."),
+  initrd: optional(inputFile(), "Initial RAM disk."),
+  cmdline: optional(line("the kernel's command line", 2047), "The kernel's command line."),
+  entry: optional(address(), "Where the first instruction is taken from, instead of the firmware's own entry."),
+  firmware_at: optional(address(), "Where raw firmware goes."),
+  kernel_at: optional(address(), "Where the kernel goes."),
+  initrd_at: optional(address(), "Where the initial RAM disk goes."),
+  fdt_at: optional(address(), "Where the device tree goes."),
+  if_missing: optional(line("text", 500), "What to do where a file that [boot] names is missing; shown as a hint."),
+});
+
+export const unsupportedSchema = v.object({
+  memory: defaulted(
+    choice(["fault", "ignore", "abort"]),
+    "fault",
+    "An access that nothing answers: an access fault in the guest, all ones, or the end of the run.",
+  ),
+});
+
+/** The whole of a profile, for the JSON Schema and for the names of top-level keys. */
+export const profileSchema = v.object({
+  ...topSchema.entries,
+  cpu: optional(cpuSchema, "The harts."),
+  time: optional(timeSchema, "How guest time passes."),
+  memory: optional(v.array(memorySchema), "Blocks of RAM and ROM."),
+  vdev: optional(v.array(vdevSchema), "The devices."),
+  reserve: optional(v.array(reserveSchema), "Addresses that automatic placement leaves alone."),
+  boot: optional(bootSchema, "What is loaded and started."),
+  unsupported: optional(unsupportedSchema, "What becomes of accesses that nothing answers."),
+});
+
+export type ProfileTop = v.InferOutput<typeof topSchema>;
+export type ProfileCpu = v.InferOutput<typeof cpuSchema>;
+export type ProfileTime = v.InferOutput<typeof timeSchema>;
+export type ProfileMemory = v.InferOutput<typeof memorySchema>;
+export type ProfileVdev = v.InferOutput<typeof vdevSchema>;
+export type ProfileReserve = v.InferOutput<typeof reserveSchema>;
+export type ProfileBoot = v.InferOutput<typeof bootSchema>;
+export type ProfileUnsupported = v.InferOutput<typeof unsupportedSchema>;

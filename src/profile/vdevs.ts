@@ -1,0 +1,98 @@
+/** The `[[vdev]]` tables: each by its type's descriptor to options and regions that are still without addresses. */
+import type { BoardFacts, ControllerSpec, RegionSpec } from "../vdev/descriptor.ts";
+import type { AnyVdev, VdevRegistry } from "../vdev/registry.ts";
+import type { Findings } from "./findings.ts";
+import type { HostNames } from "./host-references.ts";
+import { lookup, plain, type TableNode, textOf } from "./located.ts";
+import { type ProfileVdev, vdevSchema } from "./schema.ts";
+import { reportUnknownKeys, typed } from "./validate.ts";
+
+const MAX_REGIONS = 64;
+const COMMON = Object.keys(vdevSchema.entries);
+
+export interface DraftVdev {
+  readonly name: string;
+  readonly node: TableNode;
+  readonly profile: ProfileVdev;
+  readonly descriptor: AnyVdev;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly regions: readonly RegionSpec[];
+  readonly controller: ControllerSpec | undefined;
+}
+
+/** `undefined` after reporting what is wrong; errors in the common keys and in the type's own are reported together. */
+export function draftVdev(
+  node: TableNode,
+  name: string,
+  registry: VdevRegistry,
+  facts: BoardFacts,
+  names: HostNames,
+  findings: Findings,
+): DraftVdev | undefined {
+  const path = ["vdev", name];
+  const profile = typed(vdevSchema, node, plain(node), path, findings);
+  const descriptor = descriptorOf(node, name, registry, findings);
+  if (!descriptor) return undefined;
+  try {
+    return draft(node, name, profile, descriptor, facts, names, findings);
+  } catch (error) {
+    // A user's vdev is code that is not ours: its mistakes are findings as well.
+    const message = `vdev ${name}: the code of type "${descriptor.type}" failed: ${(error as Error).message}`;
+    findings.error("profile/vdev-failed", node.place, message);
+    return undefined;
+  }
+}
+
+function draft(
+  node: TableNode,
+  name: string,
+  profile: ProfileVdev | undefined,
+  descriptor: AnyVdev,
+  facts: BoardFacts,
+  names: HostNames,
+  findings: Findings,
+): DraftVdev | undefined {
+  const path = ["vdev", name];
+  reportUnknownKeys(descriptor.options, node, path, findings, COMMON);
+  const values = names.absolute(node, descriptor.options, path);
+  for (const key of COMMON) delete values[key];
+  const options = typed(descriptor.options, node, values, path, findings);
+  if (!options) return undefined;
+  names.claimStreams(descriptor.options, options, node, `vdev ${name}`);
+  const regions = typeof descriptor.regions === "function" ? descriptor.regions(options, facts) : descriptor.regions;
+  if (!areRegions(regions)) {
+    const message = `vdev ${name}: type "${descriptor.type}" asks for impossible regions`;
+    findings.error("profile/vdev-failed", node.place, message, {
+      hint: `at most ${MAX_REGIONS}, with different names, each of 1 to 2^40 bytes`,
+    });
+    return undefined;
+  }
+  return profile && { name, node, profile, descriptor, options, regions, controller: descriptor.controller?.(options) };
+}
+
+function descriptorOf(node: TableNode, name: string, registry: VdevRegistry, findings: Findings): AnyVdev | undefined {
+  const type = textOf(lookup(node, "type"));
+  if (type === undefined) return undefined;
+  const descriptor = registry.get(type);
+  if (descriptor) return descriptor;
+  const near = registry.nearest(type);
+  const shown = type.length > 40 ? `${type.slice(0, 40)}...` : type;
+  findings.error(
+    "profile/unknown-type",
+    lookup(node, "type")!.place,
+    `vdev ${name}: there is no type ${JSON.stringify(shown)}`,
+    {
+      hint: near ? `did you mean "${near}"?` : `types: ${[...registry.types()].sort().join(", ")}`,
+    },
+  );
+  return undefined;
+}
+
+function areRegions(regions: readonly RegionSpec[]): boolean {
+  const isSize = (value: number) => Number.isSafeInteger(value) && value > 0 && value <= 2 ** 40;
+  return (
+    regions.length <= MAX_REGIONS &&
+    new Set(regions.map(({ name }) => name)).size === regions.length &&
+    regions.every(({ size, align = 1 }) => isSize(size) && isSize(align))
+  );
+}
