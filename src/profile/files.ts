@@ -1,5 +1,6 @@
 /** The little that loading a profile needs of the file system, so that tests and other hosts can bring their own. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
 
 export interface FileFacts {
   readonly kind: "file" | "folder" | "other";
@@ -36,3 +37,8 @@ export const hostFiles: ProfileFiles = {
     }
   },
 };
+
+/** How a path that stands in a file of `folder` is shown: as it is where it is absolute. */
+export function shownPath(folder: string, path: string): string {
+  return isAbsolute(path) ? path : join(folder, path);
+}

@@ -1,9 +1,9 @@
 /** Values that name something on the host: files are made absolute and must exist, streams must not be shared. */
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type * as v from "valibot";
 import type { Place } from "../diagnostics/diagnostic.ts";
 import type { HostReference } from "../vdev/options.ts";
-import type { ProfileFiles } from "./files.ts";
+import { type ProfileFiles, shownPath } from "./files.ts";
 import type { Findings } from "./findings.ts";
 import { type Located, lookup, type Plain, pathOf, plain, type TableNode } from "./located.ts";
 import { missingFile } from "./missing.ts";
@@ -81,7 +81,7 @@ export class HostNames {
     if (text === "") return text;
     const absolute = resolve(at.origin.folder, text);
     if (this.files.facts(absolute)?.kind !== "file") {
-      const shown = join(at.origin.shownFolder, text);
+      const shown = shownPath(at.origin.shownFolder, text);
       missingFile(this.findings, this.files, { place: at.place, key, shown, absolute, hint });
     }
     return absolute;

@@ -1,7 +1,7 @@
 /** Profiles that build on others: reads a file with all that it includes and merges them into one table; the later wins. */
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import type { Place } from "../diagnostics/diagnostic.ts";
-import type { ProfileFiles } from "./files.ts";
+import { type ProfileFiles, shownPath } from "./files.ts";
 import type { Findings } from "./findings.ts";
 import { type Entry, type Located, lookup, type Origin, scalar, type TableNode, table, textOf } from "./located.ts";
 import { missingFile } from "./missing.ts";
@@ -48,7 +48,7 @@ class IncludeReader {
     const here: Including = { absolute, from, place };
     let merged = table(own.place, own.origin);
     for (const { text, at } of this.#includes(own)) {
-      const base = this.read(join(own.origin.shownFolder, text), here, at);
+      const base = this.read(shownPath(own.origin.shownFolder, text), here, at);
       if (base) merged = mergeTables(merged, base, this.findings, true);
     }
     own.entries.delete("include");
