@@ -61,10 +61,11 @@ export function duration(option: string, text: string): number {
   return Number(match[1]) * unit;
 }
 
-/** Resolves the escapes of `--input`: \n \r \t \\ \e \xHH. */
+/** The bytes that `--input` and `--expect` mean, a character for each: UTF-8, and \n \r \t \\ \e \xHH resolved. */
 export function unescaped(text: string): string {
   const simple: Record<string, string> = { n: "\n", r: "\r", t: "\t", e: "\x1b", "\\": "\\" };
-  return text.replace(/\\(?:x([0-9a-fA-F]{2})|([nrte\\]))/g, (_, hex, letter) =>
+  const bytes = Buffer.from(text).toString("latin1");
+  return bytes.replace(/\\(?:x([0-9a-fA-F]{2})|([nrte\\]))/g, (_, hex, letter) =>
     hex !== undefined ? String.fromCharCode(Number.parseInt(hex, 16)) : simple[letter],
   );
 }

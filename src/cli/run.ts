@@ -147,7 +147,7 @@ class Session {
 
   #verdict(end: RunEnd): readonly [ExitCode, string] {
     const waited = this.#script.pending;
-    const unmet = waited === undefined ? undefined : ` without ${JSON.stringify(waited)} having appeared`;
+    const unmet = waited === undefined ? undefined : ` without ${JSON.stringify(readable(waited))} having appeared`;
     const judged = (code: ExitCode, how: string) => [unmet ? ExitCode.expectation : code, how + (unmet ?? "")] as const;
     switch (end.kind) {
       case "poweroff":
@@ -198,4 +198,9 @@ class Session {
     if (this.#options.quiet && level !== "error") return;
     this.#say(`${source}: ${message}`);
   }
+}
+
+/** The text of a script's bytes. */
+function readable(bytes: string): string {
+  return Buffer.from(bytes, "latin1").toString();
 }

@@ -62,7 +62,8 @@ export class Runner {
       const now = Bun.nanoseconds();
       if (now - start >= hostLimit) return { kind: "host-limit" };
       if (machine.clock.now() >= guestLimit) return { kind: "guest-limit" };
-      if (progress === "idle") {
+      // Output just flushed may have brought the answer of a script: then nobody waits any more.
+      if (progress === "idle" && machine.run(0) === "idle") {
         const end = await this.#idle(guestLimit, hostLimit - (now - start));
         if (end !== undefined) return end;
         served = Bun.nanoseconds();
@@ -76,7 +77,6 @@ export class Runner {
   /** Every hart waits: for the next timer, or for something from outside. */
   async #idle(guestLimit: number, hostLeft: number): Promise<RunEnd | undefined> {
     const { machine, options } = this;
-    // Input that the guest has not taken yet may have woken a vdev in the meantime.
     const deadline = Math.min(machine.deadline, guestLimit);
     if (!options.listening()) {
       if (machine.deadline === Number.POSITIVE_INFINITY) return { kind: "stuck" };

@@ -1,5 +1,6 @@
 /** A dialogue with the guest for scripts and tests: wait for text, type text, in order. */
 
+/** Texts are bytes, one to a character, as the console carries them. */
 export type ScriptStep =
   | { readonly kind: "expect"; readonly text: string }
   | { readonly kind: "input"; readonly text: string };

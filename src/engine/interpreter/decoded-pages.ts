@@ -10,7 +10,10 @@ const LAST_HALFWORD = PAGE_SIZE - 2;
 const STORES_UNTIL_DATA = 32;
 
 export class DecodedPages {
-  /** Decoded page for the one instruction that straddles two pages at a time. */
+  /**
+   * A decoded page for one instruction at a time that cannot stand in a page of its own: it straddles two pages, or PMP
+   * splits its page. Every other op leads back to a fetch.
+   */
   readonly scratch: number;
   readonly #first: number;
   readonly #capacity: number;
@@ -20,7 +23,8 @@ export class DecodedPages {
   /** By decoded page: the page of linear memory it belongs to. */
   readonly #pageOf: Int32Array;
   readonly #stores: Uint8Array;
-  /** The bits of the instruction in the scratch page. */
+  /** The op in use in the scratch page, and its instruction's bits. */
+  #scratchOp: number;
   #scratchBits = 0;
   /** Told when stores into a page have to be noticed from now on, and when every decoded page was let go. */
   onProtect: () => void = () => {};
@@ -37,7 +41,8 @@ export class DecodedPages {
     this.#byPage = new Int32Array(pages);
     this.#pageOf = new Int32Array(this.#capacity);
     this.#stores = new Uint8Array(pages);
-    this.#clear(this.scratch);
+    this.#scratchOp = this.scratch;
+    this.#end(this.scratch, 0);
     memory.onCodeWrite = (page) => this.#release(page);
   }
 
@@ -81,10 +86,13 @@ export class DecodedPages {
     }
   }
 
-  /** Puts one 4-byte instruction into the last op of the scratch page. */
-  decodeStraddling(bits: number): void {
+  /** Puts one instruction into the scratch page, at its place `at` in a page. `bits` holds 16 of them or 32. */
+  decodeAlone(bits: number, at: number): void {
+    this.memory.u16[this.#scratchOp >> 1] = Special.pageEnd;
+    this.#scratchOp = this.scratch + (at << 3);
     this.#scratchBits = bits;
-    this.#write(this.scratch + (OPS_PER_PAGE - 1) * OP_SIZE, bits, 4, LAST_HALFWORD);
+    const short = (bits & 3) !== 3;
+    this.#write(this.#scratchOp, short ? this.decoder.expand(bits & 0xffff) : bits, short ? 2 : 4, at);
   }
 
   /** The instruction behind an op: its own 16 or 32 bits, not the expanded form. */
@@ -127,7 +135,12 @@ export class DecodedPages {
 
   #clear(ops: number): void {
     this.memory.u8.fill(0, ops, ops + DECODED_PAGE_SIZE);
-    for (let i = OPS_PER_PAGE; i < OPS_PER_PAGE + 2; i++) this.memory.u16[(ops + i * OP_SIZE) >> 1] = Special.pageEnd;
+    this.#end(ops, OPS_PER_PAGE);
+  }
+
+  /** Ends a decoded page: from op number `from` on, execution leaves it. */
+  #end(ops: number, from: number): void {
+    for (let i = from; i < OPS_PER_PAGE + 2; i++) this.memory.u16[(ops + i * OP_SIZE) >> 1] = Special.pageEnd;
   }
 
   /** Writes one op; answers whether the straight line ends with it. */

@@ -476,6 +476,19 @@ class InterpreterWriter {
       .op("i64.and", "i64.eq");
   }
 
+  /** After a miss: whether the TLB has the page after all, and a misaligned access stays inside it. */
+  #misalignedHit(width: Width): FunctionWriter {
+    const { f } = this;
+    f.get(this.#offset).memory("i64.load").get(this.#address).i64(PAGE_MASK).op("i64.and", "i64.eq");
+    f.get(this.#address)
+      .op("i32.wrap_i64")
+      .i32(0xfff)
+      .op("i32.and")
+      .i32(4096 - width)
+      .op("i32.le_u");
+    return f.op("i32.and");
+  }
+
   #hitOffset(): void {
     this.f.get(this.#address).op("i32.wrap_i64").get(this.#offset).memory("i32.load", 8).op("i32.add");
   }
@@ -488,10 +501,13 @@ class InterpreterWriter {
     f.if("i32");
     this.#hitOffset();
     f.else();
+    this.#misalignedHit(width).if("i32");
+    this.#hitOffset();
+    f.else();
     this.#store64(HartField.mail0, () => f.get(this.#address));
     this.#callOut(this.imports.load, () => f.i32(width));
     f.i32(at(HartField.mail0));
-    f.end().set(this.#offset);
+    f.end().end().set(this.#offset);
     this.#setResult(to, () => f.get(this.#offset).memory(LOADS[signed ? "signed" : "unsigned"][width]));
   }
 
@@ -505,10 +521,15 @@ class InterpreterWriter {
     this.#expr(value);
     f.memory(STORES[width]);
     f.else();
+    this.#misalignedHit(width).if();
+    this.#hitOffset();
+    this.#expr(value);
+    f.memory(STORES[width]);
+    f.else();
     this.#store64(HartField.mail0, () => f.get(this.#address));
     this.#store64(HartField.mail1, () => this.#expr(value));
     this.#callOut(this.imports.store, () => f.i32(width));
-    f.end();
+    f.end().end();
   }
 
   /** The offset of the RAM at x[rs1], in `#offset`. */

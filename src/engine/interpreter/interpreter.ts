@@ -3,9 +3,9 @@ import { accessCsr, type CsrOperation, pendingInterrupts, setPending } from "../
 import { createDecoder } from "../../isa/riscv/decode.ts";
 import { softFloat } from "../../isa/riscv/float/mail.ts";
 import { Hart, type HartConfig, HartField, Privilege, RESIDENT } from "../../isa/riscv/hart.ts";
-import { CacheOperation, mayFence, mayManageCache } from "../../isa/riscv/mmu.ts";
+import { CacheOperation, mayFence, mayManageCache, walk } from "../../isa/riscv/mmu.ts";
 import { Cause, mayWait, mret, raise, sret, takeInterrupt, wakes } from "../../isa/riscv/trap.ts";
-import type { GuestMemory } from "../../memory/guest-memory.ts";
+import { type GuestMemory, PAGE_SIZE } from "../../memory/guest-memory.ts";
 import type { Engine, EnginePort } from "../engine.ts";
 import { RunReason } from "../engine.ts";
 import { DecodedPages } from "./decoded-pages.ts";
@@ -17,6 +17,7 @@ const BUDGET = word(HartField.budget);
 const ATTENTION = word(HartField.attention);
 const PC = word(HartField.pc);
 const MAIL = word(HartField.mail0);
+const IN_PAGE = PAGE_SIZE - 1;
 const SYSTEM_LENGTH = 4;
 const SATP = 0x180;
 
@@ -165,22 +166,37 @@ export class Interpreter implements Engine {
     const high = i32[PC + 1];
     const offset = this.#access.fetch(low, high, this.#resident!.pc);
     if (offset < 0) return this.#chargeTrap();
+    if (!walk.cacheable) return this.#fetchAlone(offset + (low & IN_PAGE));
     const ops = this.#pages.of(offset);
     this.#access.fillFetch(low, high, ops);
     i32[MAIL] = ops;
     return Status.next;
   }
 
+  /** PMP splits the page, so every instruction has to be fetched by itself. `at` is its offset in linear memory. */
+  #fetchAlone(at: number): number {
+    const { i32, u16 } = this.#memory;
+    const low = u16[at >> 1];
+    if ((low & 3) === 3) return this.#straddle();
+    this.#pages.decodeAlone(low, at & IN_PAGE);
+    i32[MAIL] = this.#pages.scratch;
+    return Status.next;
+  }
+
+  /** Fetches the two halves of the 4-byte instruction at `pc`, each by its own right, into the scratch page. */
   #straddle(): number {
     const hart = this.#resident!;
+    const { i32, u16 } = this.#memory;
     const { pc } = hart;
     const next = BigInt.asUintN(64, pc + 2n);
     const first = this.#access.fetch(Number(BigInt.asIntN(32, pc)), Number(BigInt.asIntN(32, pc >> 32n)), pc);
     if (first < 0) return this.#chargeTrap();
     const second = this.#access.fetch(Number(BigInt.asIntN(32, next)), Number(BigInt.asIntN(32, next >> 32n)), next);
     if (second < 0) return this.#chargeTrap();
-    const { u16 } = this.#memory;
-    this.#pages.decodeStraddling(u16[(first + 0xffe) >> 1] | (u16[second >> 1] << 16));
+    const at = i32[PC] & IN_PAGE;
+    const bits = u16[(first + at) >> 1] | (u16[(second + ((at + 2) & IN_PAGE)) >> 1] << 16);
+    this.#pages.decodeAlone(bits, at);
+    i32[MAIL] = this.#pages.scratch;
     return Status.next;
   }
 

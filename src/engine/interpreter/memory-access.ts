@@ -34,13 +34,17 @@ export class MemoryAccess {
     const { i32 } = this.memory;
     const low = i32[ADDRESS];
     const high = i32[ADDRESS + 1];
-    if ((low & (width - 1)) !== 0) return this.#loadMisaligned(low, high, width);
+    if (crossesPage(low, width)) return this.#loadCrossing(low, high, width);
     const cause = translate(this.hart, low, high, Access.load, width);
     if (cause !== 0) return this.#trap(cause);
     const offset = this.memory.locate(walk.physical, PAGE_SIZE);
     if (offset < 0) return this.#loadDevice(walk.physical + (low & IN_PAGE), width);
     if (walk.cacheable) this.#fill(TLB_READ, low, high, offset);
     const at = offset + (low & IN_PAGE);
+    if ((at & (width - 1)) !== 0) {
+      this.#loadBytes(at, width);
+      return true;
+    }
     i32[ADDRESS + 1] = 0;
     if (width === 8) {
       i32[ADDRESS] = i32[at >> 2];
@@ -55,14 +59,15 @@ export class MemoryAccess {
     const { i32 } = this.memory;
     const low = i32[ADDRESS];
     const high = i32[ADDRESS + 1];
-    if ((low & (width - 1)) !== 0) return this.#storeMisaligned(low, high, width);
+    if (crossesPage(low, width)) return this.#storeCrossing(low, high, width);
     const cause = translate(this.hart, low, high, Access.store, width);
     if (cause !== 0) return this.#trap(cause);
     const block = this.memory.locate(walk.physical, PAGE_SIZE);
     if (block < 0) return this.#storeDevice(walk.physical + (low & IN_PAGE), width);
     const offset = this.#writable(low, high, block, width);
     if (offset < 0) return this.#trap(Cause.storeAccess);
-    if (width === 8) {
+    if ((offset & (width - 1)) !== 0) this.memory.u8.copyWithin(offset, VALUE << 2, (VALUE << 2) + width);
+    else if (width === 8) {
       i32[offset >> 2] = i32[VALUE];
       i32[(offset >> 2) + 1] = i32[VALUE + 1];
     } else if (width === 4) i32[offset >> 2] = i32[VALUE];
@@ -140,6 +145,8 @@ export class MemoryAccess {
 
   #loadDevice(address: number, width: number): boolean {
     const { i32 } = this.memory;
+    // Devices take aligned accesses only.
+    if (address % width !== 0) return this.#trap(Cause.loadAccess);
     const value = this.port.load(address, width === 8 ? 4 : width);
     // 64-bit registers are read as two halves, low half first; no guest time passes in between.
     const upper = width === 8 && value >= 0 ? this.port.load(address + 4, 4) : 0;
@@ -151,6 +158,7 @@ export class MemoryAccess {
 
   #storeDevice(address: number, width: number): boolean {
     const { i32 } = this.memory;
+    if (address % width !== 0) return this.#trap(Cause.storeAccess);
     const value = i32[VALUE] >>> 0;
     const low = width >= 4 ? value : value & (width === 2 ? 0xffff : 0xff);
     const stored =
@@ -159,8 +167,15 @@ export class MemoryAccess {
     return stored || this.#trap(Cause.storeAccess);
   }
 
+  #loadBytes(offset: number, width: number): void {
+    const { i32, u8 } = this.memory;
+    i32[ADDRESS] = 0;
+    i32[ADDRESS + 1] = 0;
+    u8.copyWithin(ADDRESS << 2, offset, offset + width);
+  }
+
   /** Byte by byte, both pages translated before anything is read. */
-  #loadMisaligned(low: number, high: number, width: number): boolean {
+  #loadCrossing(low: number, high: number, width: number): boolean {
     const { i32, u8 } = this.memory;
     const offsets = this.#bytes(low, high, width, Access.load);
     if (offsets === undefined) return false;
@@ -170,7 +185,7 @@ export class MemoryAccess {
     return true;
   }
 
-  #storeMisaligned(low: number, high: number, width: number): boolean {
+  #storeCrossing(low: number, high: number, width: number): boolean {
     const { u8 } = this.memory;
     const offsets = this.#bytes(low, high, width, Access.store);
     if (offsets === undefined) return false;
@@ -181,7 +196,7 @@ export class MemoryAccess {
     return true;
   }
 
-  /** Where each byte of a misaligned access lies; `undefined` when it trapped. Devices take aligned accesses only. */
+  /** Where each byte of an access to two pages lies; `undefined` when it trapped. */
   #bytes(low: number, high: number, width: number, access: 0 | 1): number[] | undefined {
     const offsets: number[] = [];
     const fault = access === Access.store ? Cause.storeAccess : Cause.loadAccess;
@@ -202,6 +217,10 @@ export class MemoryAccess {
     }
     return offsets;
   }
+}
+
+function crossesPage(low: number, width: number): boolean {
+  return (low & IN_PAGE) + width > PAGE_SIZE;
 }
 
 /** CBO.ZERO asks for the start of its block as an 8-byte store: then the whole block is about to change. */

@@ -255,10 +255,11 @@ export class Hart {
   /** Forgets the translation of one page (virtual address as low and high half), in every mode. */
   flushTlbPage(low: number, high: number): void {
     if (this.#superpages[gigabyte(low, high)] !== 0) return this.flushTlb();
-    const entry = ((low >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE;
-    for (let table = 0; table < 12; table++) {
-      const at = this.#tlb + table * TLB_TABLE + entry;
-      this.memory.u8.fill(0xff, at, at + 8);
+    const { i32 } = this.memory;
+    let tag = (this.#tlb + ((low >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >> 2;
+    for (let table = 0; table < 12; table++, tag += TLB_TABLE >> 2) {
+      i32[tag] = -1;
+      i32[tag + 1] = -1;
     }
   }
 

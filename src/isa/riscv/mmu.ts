@@ -122,15 +122,19 @@ function leaf(
   { level, at, address, pte, ppn }: Leaf,
 ): number {
   if (!allows(hart, pte, access, privilege)) return PAGE_FAULT[access];
-  const pages = 2 ** (9 * level);
-  // A superpage lies on a boundary of its size.
-  if (ppn % pages !== 0) return PAGE_FAULT[access];
+  let number = ppn;
+  if (level > 0) {
+    const pages = 2 ** (9 * level);
+    // A superpage lies on a boundary of its size; the address says which page inside it.
+    if (ppn % pages !== 0) return PAGE_FAULT[access];
+    number += ((low >>> 12) + (high >>> 0) * 0x10_0000) % pages;
+  }
 
   const wanted = access === Access.store ? Pte.A | Pte.D : Pte.A;
   const updates = (pte & wanted) !== wanted;
   if (updates && !updatesEntries(hart)) return PAGE_FAULT[access];
 
-  const page = (ppn + (((low >>> 12) + (high >>> 0) * 0x10_0000) % pages)) * PAGE_SIZE;
+  const page = number * PAGE_SIZE;
   if (page >= PHYSICAL_LIMIT || !permitted(hart, page, low, length, access, privilege)) return ACCESS_FAULT[access];
 
   let entry = pte;

@@ -113,7 +113,7 @@ class Planner {
     const entry = this.#entry(firmware, kernel);
     const initrdAt = initrd && this.#initrd(initrd, kernel);
     const tree = makeTree(initrd && { start: initrdAt!, end: initrdAt! + initrd.length });
-    const fdtAt = this.#tree(tree);
+    const fdtAt = this.#tree(tree, kernel);
     return {
       info: firmware && this.#info(firmwareInfo(kernel?.entry ?? 0), fdtAt),
       loads: this.#loads,
@@ -263,7 +263,7 @@ class Planner {
     return at;
   }
 
-  #tree(bytes: Uint8Array): number {
+  #tree(bytes: Uint8Array, kernel: Placed | undefined): number {
     const { fdtAt } = this.board.boot;
     const place = { path: MOVERS.tree };
     if (fdtAt !== undefined && fdtAt % TREE_ALIGN !== 0) {
@@ -272,7 +272,7 @@ class Planner {
         hint: `${hex(alignUp(fdtAt, TREE_ALIGN))} is the next one`,
       });
     }
-    const at = fdtAt ?? this.#roomForTree(bytes.length);
+    const at = fdtAt ?? this.#roomForTree(bytes.length, kernel);
     if (at === undefined) this.#noRoom("device tree", place, bytes.length, this.#room.endOfClaims(this.#ram));
     this.#room.claim({ name: "device tree", at, size: bytes.length, place, mover: MOVERS.tree });
     this.#loads.push({ name: "device tree", at, bytes });
@@ -280,18 +280,22 @@ class Planner {
   }
 
   /** Near the top of RAM, as QEMU has it: out of the way of kernels, but where 32-bit DMA and page tables reach. */
-  #roomForTree(size: number): number | undefined {
+  #roomForTree(size: number, kernel: Placed | undefined): number | undefined {
     const ram = this.#ram;
     const low = Math.min(ram.at + 3 * GIB, ram.at < 4 * GIB ? 4 * GIB : Infinity);
-    const find = (room: number, align: number, end = low) => this.#room.highest(ram, room, align, end, this.#avoid);
+    const floor = Math.max(ram.at, kernel?.end ?? 0);
+    // Linux has at times given up what lies below itself.
+    const aboveKernel = { at: floor, size: ram.at + ram.size - floor };
+    const find = (block: Span, room: number, align: number, end = low) =>
+      this.#room.highest(block, room, align, end, this.#avoid);
     // A small RAM may have no aligned room, or none to grow; the tree itself must fit.
     const grown = size + TREE_GROWTH;
     return (
-      find(grown, 2 * MIB) ??
-      find(grown, PAGE) ??
-      find(size, PAGE) ??
-      find(size, TREE_ALIGN) ??
-      find(size, TREE_ALIGN, Infinity)
+      find(aboveKernel, grown, 2 * MIB) ??
+      find(aboveKernel, grown, PAGE) ??
+      find(ram, grown, PAGE) ??
+      find(ram, size, TREE_ALIGN) ??
+      find(ram, size, TREE_ALIGN, Infinity)
     );
   }
 

@@ -29,7 +29,12 @@ function texts(listing: string): string[] {
   return listing
     .split("\n")
     .flatMap((line) => /^\s*[0-9a-f]+:\t[0-9a-f ]+\t(.*)$/.exec(line)?.[1] ?? [])
-    .map((text) => text.replace(/\s+[#<].*/, "").replace("\t", " ").trim());
+    .map((text) =>
+      text
+        .replace(/\s+[#<].*/, "")
+        .replace("\t", " ")
+        .trim(),
+    );
 }
 
 /** What objdump says of halfwords that lie one behind the other from address 0, none of which begins a longer instruction. */

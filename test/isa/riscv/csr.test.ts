@@ -12,7 +12,7 @@ import {
 } from "../../../src/isa/riscv/csr.ts";
 import { csrs } from "../../../src/isa/riscv/csr-table.ts";
 import { CsrSlot, HartField, Privilege } from "../../../src/isa/riscv/hart.ts";
-import { Chance, clear, EXTENSIONS, enterMode, makeHart, read, set, write } from "./privileged.ts";
+import { Chance, clear, EXTENSIONS, enterMode, makeHart, memory, read, set, write } from "./privileged.ts";
 
 const { user: U, supervisor: S, machine: M } = Privilege;
 const ALL = (1n << 64n) - 1n;
@@ -512,6 +512,27 @@ describe("traps, environment, translation", () => {
     expect(read(hart, "satp")).toBeUndefined();
     expect(write(hart, "satp", 0n)).toBe(false);
   });
+});
+
+test("what changes translations forgets those in the TLB", () => {
+  const { hart } = makeHart();
+  write(hart, "pmpaddr1", 1n);
+  const entry = hart.word(HartField.tlbRead) + 5 * 16;
+  const forgotten = (change: () => unknown): boolean => {
+    memory.data.setBigUint64(entry, 5n, true);
+    change();
+    return memory.data.getBigUint64(entry, true) !== 5n;
+  };
+  expect(forgotten(() => write(hart, "satp", 8n << 60n))).toBe(true);
+  expect(forgotten(() => set(hart, "mstatus", 1n << 19n))).toBe(true);
+  expect(forgotten(() => clear(hart, "sstatus", 1n << 19n))).toBe(true);
+  expect(forgotten(() => write(hart, "pmpaddr0", 1n))).toBe(true);
+  expect(forgotten(() => write(hart, "pmpcfg0", 0x1fn))).toBe(true);
+  expect(forgotten(() => resetCsrs(hart))).toBe(true);
+  // The rest does not: these are written often.
+  for (const name of ["sscratch", "sepc", "sie", "stimecmp"])
+    expect(forgotten(() => write(hart, name, 2n))).toBe(false);
+  expect(forgotten(() => set(hart, "sstatus", 2n))).toBe(false);
 });
 
 test("reset forgets everything but the lines that devices drive", () => {

@@ -72,27 +72,30 @@ describe("32-bit", () => {
   });
 
   // Random words are hardly ever instructions, so these are instructions of the table with some of their fixed bits changed.
-  test.skipIf(!hasBinutils)("what the table does not know, binutils does not know either, and the other way round", () => {
-    const decoder = createDecoder(new Set(instructions.map(({ extension }) => extension)));
-    const words = Array.from({ length: 20000 }, () => {
-      const { match, mask } = pick(random, instructions);
-      const changed = random() & ~mask;
-      const flips = (1 << below(random, 32)) | (random() & random() & random());
-      return ((((match | changed) ^ (flips & mask)) & ~3) | 3) >>> 0;
-    }).filter((bits) => (bits & 0x1c) !== 0x1c);
-    const theirs = disassembleWords(words);
-    const differing = words.flatMap((bits, i) => {
-      const known = !theirs[i].startsWith(".4byte") && !theirs[i].includes("unknown");
-      const decoded = decoder.decode(bits) !== undefined;
-      if (known === decoded || JUDGED_DIFFERENTLY.has(decoder.decode(bits)?.instruction.name ?? "")) return [];
-      return [`0x${bits.toString(16)}: ${disassemble(bits, BigInt(i * 4), 4)}, binutils: ${theirs[i]}`];
-    });
-    expect(differing).toEqual([]);
-    // Both answers must be common, or nothing was compared.
-    const known = words.filter((bits) => decoder.decode(bits)).length;
-    expect(known).toBeGreaterThan(2000);
-    expect(words.length - known).toBeGreaterThan(2000);
-  });
+  test.skipIf(!hasBinutils)(
+    "what the table does not know, binutils does not know either, and the other way round",
+    () => {
+      const decoder = createDecoder(new Set(instructions.map(({ extension }) => extension)));
+      const words = Array.from({ length: 20000 }, () => {
+        const { match, mask } = pick(random, instructions);
+        const changed = random() & ~mask;
+        const flips = (1 << below(random, 32)) | (random() & random() & random());
+        return ((((match | changed) ^ (flips & mask)) & ~3) | 3) >>> 0;
+      }).filter((bits) => (bits & 0x1c) !== 0x1c);
+      const theirs = disassembleWords(words);
+      const differing = words.flatMap((bits, i) => {
+        const known = !theirs[i].startsWith(".4byte") && !theirs[i].includes("unknown");
+        const decoded = decoder.decode(bits) !== undefined;
+        if (known === decoded || JUDGED_DIFFERENTLY.has(decoder.decode(bits)?.instruction.name ?? "")) return [];
+        return [`0x${bits.toString(16)}: ${disassemble(bits, BigInt(i * 4), 4)}, binutils: ${theirs[i]}`];
+      });
+      expect(differing).toEqual([]);
+      // Both answers must be common, or nothing was compared.
+      const known = words.filter((bits) => decoder.decode(bits)).length;
+      expect(known).toBeGreaterThan(2000);
+      expect(words.length - known).toBeGreaterThan(2000);
+    },
+  );
 
   test("reads well without binutils", () => {
     const at = (bits: number) => disassemble(bits, 0x80000000n, 4);

@@ -96,7 +96,8 @@ describe("the table", () => {
     for (const { name, match, mask } of instructions) {
       expect({ name, outside: match & ~mask, low: match & mask & 3 }).toEqual({ name, outside: 0, low: 3 });
     }
-    for (const { name, match, mask } of compressed) expect({ name, outside: match & ~mask }).toEqual({ name, outside: 0 });
+    for (const { name, match, mask } of compressed)
+      expect({ name, outside: match & ~mask }).toEqual({ name, outside: 0 });
   });
 
   test("where two rows match the same bits, one is a special case of the other", () => {

@@ -121,13 +121,14 @@ describe("registers", () => {
       [0, 0x100n],
       [TOR | R | L, 0x200n],
       [NA4 | R | L, 0x300n],
-      [0, 0x400n],
+      [NA4 | R, 0x400n],
+      [NA4 | R | L, 0x500n],
     ]);
     const config = read(hart, "pmpcfg0");
     write(hart, "pmpcfg0", 0x1f00_0000n);
     expect(read(hart, "pmpcfg0")).toBe(config! | 0x1f00_0000n);
-    for (let i = 0; i < 4; i++) write(hart, `pmpaddr${i}`, 0x555n);
-    expect([0, 1, 2, 3].map((i) => read(hart, `pmpaddr${i}`))).toEqual([0x100n, 0x200n, 0x300n, 0x555n]);
+    for (let i = 0; i < 5; i++) write(hart, `pmpaddr${i}`, 0x555n);
+    expect([0, 1, 2, 3, 4].map((i) => read(hart, `pmpaddr${i}`))).toEqual([0x100n, 0x200n, 0x300n, 0x555n, 0x500n]);
   });
 
   test("a locked entry that is off is locked too", () => {

@@ -223,7 +223,10 @@ function compute([name, a, b]: Line): bigint {
       return evaluate(semantics.condition, inputs);
     case "amo": {
       // What an AMO stores is the low part of what its expression says.
-      const combined = evaluate(semantics.combine, { x: { rs2: b }, shared: new Map([[semantics.old, BigInt.asUintN(64, a)]]) });
+      const combined = evaluate(semantics.combine, {
+        x: { rs2: b },
+        shared: new Map([[semantics.old, BigInt.asUintN(64, a)]]),
+      });
       return BigInt.asUintN(semantics.width * 8, combined);
     }
     default:

@@ -44,7 +44,8 @@ export function createProgram(seed: number, count: number): Program {
     const record = records.subarray(i * RECORD_DWORDS, (i + 1) * RECORD_DWORDS);
     record[Record.entry] = BigInt(sequence.start);
     record[Record.fcsr] = BigInt((random() % 5) << 5);
-    for (let j = 0; j < SCRATCH_DWORDS; j++) record[Record.scratch + j] = j % 2 ? randomFloat(random) : randomInteger(random);
+    for (let j = 0; j < SCRATCH_DWORDS; j++)
+      record[Record.scratch + j] = j % 2 ? randomFloat(random) : randomInteger(random);
     for (let j = 0; j < 32; j++) record[Record.f + j] = randomFloat(random);
     for (let j = 0; j < 32; j++) record[Record.x + j] = randomInteger(random);
     sequences.push(sequence);
@@ -85,7 +86,11 @@ export function hashDump(dump: string): string {
 /** What of two dumps differs, for people. */
 export function explain(own: string, other: string): string[] {
   const dword = (dump: string, i: number) =>
-    `0x${dump.slice(i * 16, i * 16 + 16).match(/../g)!.reverse().join("")}`;
+    `0x${dump
+      .slice(i * 16, i * 16 + 16)
+      .match(/../g)!
+      .reverse()
+      .join("")}`;
   return Array.from({ length: DUMP_DWORDS }, (_, i) => i)
     .filter((i) => dword(own, i) !== dword(other, i))
     .map((i) => `${placeName(i)}: ${dword(own, i)}, expected ${dword(other, i)}`);
