@@ -25,8 +25,6 @@ export function defineArithmetic(context: HelperContext) {
   const divide = (path: FastPath) => writeDivide(path, productFits);
   const root = (path: FastPath) => writeSquareRoot(path, productFits);
   return {
-  const root = (path: FastPath) => writeSquareRoot(path, productFits);
-  return {
     addS: helper(FloatOp.addS, single, 2, writeAdd),
     addD: helper(FloatOp.addD, double, 2, writeAdd),
     subS: helper(FloatOp.subS, single, 2, writeSubtract),

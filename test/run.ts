@@ -1,0 +1,9 @@
+/** `bun run test`: types, lint, then every test; options go on to `bun test`. Stops at the first of the three that fails. */
+const run = (...command: string[]): void => {
+  const { exitCode } = Bun.spawnSync([process.execPath, ...command], { stdio: ["ignore", "inherit", "inherit"] });
+  if (exitCode !== 0) process.exit(exitCode);
+};
+
+run("--bun", "x", "tsc", "--noEmit");
+run("--bun", "x", "biome", "check", ".");
+run("test", ...process.argv.slice(2));
