@@ -42,7 +42,9 @@ export class Interpreter implements Engine {
     this.#port = port;
     this.harts = Array.from({ length: config.harts }, (_, index) => {
       const hart = new Hart(index, memory, config, port);
-      hart.instret = () => hart.retired + (hart === this.#resident && this.#running ? this.executed : 0) - hart.trapped;
+      // The instruction that asks has been counted already, and has not retired yet.
+      const current = () => (hart === this.#resident && this.#running ? this.executed - 1 : 0);
+      hart.instret = () => hart.retired + current() - hart.trapped;
       return hart;
     });
     this.#pages = new DecodedPages(memory, createDecoder(withBase(config.extensions)));

@@ -3,17 +3,35 @@
 import { FloatOp } from "../../../../src/isa/riscv/float/dispatch.ts";
 import type { FloatHelpers } from "../../../../src/isa/riscv/float/fast.ts";
 import { defineFloatHelpers } from "../../../../src/isa/riscv/float/fast.ts";
+import type { Format } from "../../../../src/isa/riscv/float/format.ts";
+import { binary32, binary64 } from "../../../../src/isa/riscv/float/format.ts";
 import type { FloatPlaces } from "../../../../src/isa/riscv/float/mail.ts";
 import { importSoftFloat, softFloat } from "../../../../src/isa/riscv/float/mail.ts";
 import { ModuleWriter } from "../../../../src/wasm/module.ts";
 
-export const helperNames = [
-  ...(["addS", "addD", "subS", "subD", "mulS", "mulD"] as const),
-  ...(["divS", "divD", "sqrtS", "sqrtD", "fmaS", "fmaD"] as const),
-] satisfies (keyof FloatHelpers)[];
-export type HelperName = (typeof helperNames)[number];
+export type HelperName = keyof FloatHelpers;
+export const helperNames = Object.keys(FloatOp) as HelperName[];
 
-export const arityOf = (name: HelperName): number => (name.startsWith("sqrt") ? 1 : name.startsWith("fma") ? 3 : 2);
+/** A kind of value: a single, a double, or an integer register. */
+export type Kind = "s" | "d" | "x";
+
+export interface Signature {
+  readonly from: Kind;
+  readonly to: Kind;
+  readonly arity: number;
+}
+
+/** What a helper takes and returns, as its name says: `addS`, `leD`, or with the destination first `cvtWUS`. */
+export function signatureOf(name: HelperName): Signature {
+  const kindOf = (letters: string): Kind => (letters === "S" ? "s" : letters === "D" ? "d" : "x");
+  const conversion = /^cvt(S|D|WU?|LU?)(S|D|WU?|LU?)$/.exec(name);
+  if (conversion) return { from: kindOf(conversion[2]), to: kindOf(conversion[1]), arity: 1 };
+  const from = kindOf(name.slice(-1));
+  const to = /^(eq|lt|le|class)/.test(name) ? "x" : from;
+  return { from, to, arity: /^(sqrt|class)/.test(name) ? 1 : name.startsWith("fma") ? 3 : 2 };
+}
+
+export const formatOf = (kind: Kind): Format | undefined => ({ s: binary32, d: binary64, x: undefined })[kind];
 
 const places: FloatPlaces = { flags: 16, mail: 64 };
 const RECORDS = 1024;
@@ -58,12 +76,14 @@ export function createHarness(pages = 16): Harness {
   };
 }
 
+const NATIVE = { s: "f32", d: "f64", x: "i64" } as const;
+
 function writeDriver(module: ModuleWriter, name: HelperName, helpers: FloatHelpers): void {
-  const type = FloatOp[name] % 2 === 0 ? "f32" : "f64";
+  const { from, to, arity } = signatureOf(name);
   const f = module.func({ params: ["i32", "i32"] }, name);
   const [rm, count] = f.params;
   const at = f.local("i32");
-  const result = f.local(type);
+  const result = f.local(NATIVE[to]);
   const done = f.block();
   const again = f.loop();
   f.get(count).op("i32.eqz").brIf(done);
@@ -71,13 +91,13 @@ function writeDriver(module: ModuleWriter, name: HelperName, helpers: FloatHelpe
     .get(at)
     .memory("i32.load", RECORDS + 32)
     .memory("i32.store", places.flags);
-  for (let operand = 0; operand < arityOf(name); operand++) {
-    f.get(at).memory(`${type}.load`, RECORDS + operand * 8);
+  for (let operand = 0; operand < arity; operand++) {
+    f.get(at).memory(`${NATIVE[from]}.load`, RECORDS + operand * 8);
   }
   f.get(rm).call(helpers[name]).set(result);
   f.get(at)
     .get(result)
-    .memory(`${type}.store`, RECORDS + 24);
+    .memory(`${NATIVE[to]}.store`, RECORDS + 24);
   f.get(at)
     .i32(0)
     .memory("i32.load", places.flags)

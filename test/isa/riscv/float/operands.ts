@@ -96,6 +96,59 @@ function sparse(format: Format, random: Random): bigint {
   return random.pick([0n, bit(), bit() | bit(), bit() - 1n]);
 }
 
+/** Registers at the ends of what 24, 32, 53 and 64 bits hold, seen with and without a sign. */
+export const specialIntegers: readonly bigint[] = [0, 1, 23, 24, 25, 31, 32, 52, 53, 54, 62, 63].flatMap((length) =>
+  [-2n, -1n, 0n, 1n, 2n].flatMap((beside) => {
+    const value = (1n << BigInt(length)) + beside;
+    return [BigInt.asUintN(64, value), BigInt.asUintN(64, -value)];
+  }),
+);
+
+/**
+ * An integer register: of any length, of all ones or one bit, with few bits set, or as long as a significand and a bit
+ * or two more, where it is a midpoint between two numbers or stands beside one. The upper half may be anything.
+ */
+export function integer(random: Random): bigint {
+  const length = 1n + BigInt(random.below(64));
+  const bit = 1n << (length - 1n);
+  const beside = BigInt(random.below(5) - 2);
+  const shift = BigInt(random.below(44));
+  let value: bigint;
+  switch (random.below(6)) {
+    case 0:
+      value = random.bits64() >> (64n - length);
+      break;
+    case 1:
+      value = bit + beside;
+      break;
+    case 2:
+      value = bit | (1n << BigInt(random.below(64))) | (1n << BigInt(random.below(64)));
+      break;
+    case 3: // 25 or 26 bits, then zeros up to a neighbour of the midpoint.
+      value = ((((1n << 24n) | (random.bits64() >> 40n)) * 2n + 1n) << shift) + beside;
+      break;
+    case 4: // 54 bits and more, likewise.
+      value = ((((1n << 52n) | (random.bits64() >> 12n)) * 2n + 1n) << (shift % 11n)) + beside;
+      break;
+    default:
+      value = BigInt(random.below(2001) - 1000);
+  }
+  if (random.below(2) === 0) value = -value;
+  if (random.below(3) === 0) value = (random.bits64() << 32n) | BigInt.asUintN(32, value);
+  return BigInt.asUintN(64, value);
+}
+
+/** An operand of moderate size near a whole number or half of one: where rounding to an integer is decided. */
+export function nearInteger(format: Format, random: Random): bigint {
+  const half = BigInt(random.below(format.precision) + 1); // The bit that is worth one half, counted from the end.
+  const exponent = BigInt(format.bias + format.precision) - half - 1n;
+  const fraction = ((random.bits64() & (format.hiddenBit - 1n)) >> half) << half;
+  const between = random.below(2) === 0 ? 1n << (half - 1n) : 0n;
+  const sign = random.below(2) === 0 ? format.signBit : 0n;
+  const magnitude = (exponent << BigInt(format.fractionBits)) | fraction | (between & (format.hiddenBit - 1n));
+  return sign | (magnitude + BigInt(random.below(3) - 1));
+}
+
 /** An operand a few units in the last place away from another, with either sign: cancellation and near-equality. */
 export function neighbour(format: Format, random: Random, of: bigint): bigint {
   const sign = random.below(2) === 0 ? format.signBit : 0n;
