@@ -61,7 +61,7 @@ export function isElf(bytes: Uint8Array): boolean {
 export function readElf(bytes: Uint8Array, file: string): ElfImage {
   const fields = new Fields(bytes, file);
   const type = checkIdentity(fields);
-  const table = fields.offset(Header.segments, "program header table");
+  const table = fields.offset(Header.segments, "the program header table begins at");
   const count = fields.u16(Header.segmentCount);
   checkTable(fields, table, count);
 
@@ -150,8 +150,8 @@ function checkTable(fields: Fields, table: number, count: number): void {
 }
 
 function readSegment(fields: Fields, header: number): LocatedSegment {
-  const offset = fields.offset(header + Segment.offset, "segment");
-  const fileSize = fields.offset(header + Segment.fileSize, "segment's size");
+  const offset = fields.offset(header + Segment.offset, "a segment's bytes begin at");
+  const fileSize = fields.offset(header + Segment.fileSize, "a segment's size in the file is");
   const memorySize = fields.address(header + Segment.memorySize, "the segment's size in memory");
   const at = fields.address(header + Segment.physical, "the segment's address");
   const end = offset + fileSize;
@@ -215,7 +215,7 @@ class Fields {
   offset(at: number, what: string): number {
     const value = this.u64(at);
     if (value > BigInt(this.bytes.length)) {
-      const message = `the ${what} is said to be at or of 0x${value.toString(16)}; the file has ${hex(this.bytes.length)}`;
+      const message = `${what} 0x${value.toString(16)}, but the file ends at ${hex(this.bytes.length)}`;
       this.fail("elf/truncated", at, message, { hint: "the file was cut short, or its header is wrong" });
     }
     return Number(value);

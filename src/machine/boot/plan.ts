@@ -103,7 +103,8 @@ class Planner {
     for (const block of this.board.memory) this.#loadMemory(block);
     const firmware = typeof boot.firmware === "object" ? this.#firmware(boot.firmware.path) : undefined;
     if (firmware) {
-      this.#firmwareRoom.push({ at: firmware.start, size: PAYLOAD_OFFSET });
+      // Firmware of a board with little RAM is content with less.
+      this.#firmwareRoom.push({ at: firmware.start, size: Math.min(PAYLOAD_OFFSET, this.#ram.size / 2) });
       // No reason to move a kernel: fw_jump starts it at a fixed address.
       this.#avoid.push(...this.#firmwareRoom, { at: firmware.start + JUMP_TREE.at, size: JUMP_TREE.size });
     }
@@ -222,7 +223,8 @@ class Planner {
 
   #entry(firmware: Placed | undefined, kernel: Placed | undefined): number {
     const { boot, cpu } = this.board;
-    const place = { path: "boot.entry" };
+    const [role, file] = typeof boot.firmware === "object" ? ["firmware", boot.firmware.path] : ["kernel", boot.kernel];
+    const place = boot.entry === undefined ? { path: `boot.${role}`, file } : { path: "boot.entry" };
     const entry = boot.entry ?? firmware?.entry ?? kernel?.entry;
     if (entry === undefined) {
       const builtin = boot.firmware === "builtin";
@@ -286,8 +288,7 @@ class Planner {
     const floor = Math.max(ram.at, kernel?.end ?? 0);
     // Linux has at times given up what lies below itself.
     const aboveKernel = { at: floor, size: ram.at + ram.size - floor };
-    const find = (block: Span, room: number, align: number, end = low) =>
-      this.#room.highest(block, room, align, end, this.#avoid);
+    const find = (block: Span, room: number, align: number) => this.#room.highest(block, room, align, low, this.#avoid);
     // A small RAM may have no aligned room, or none to grow; the tree itself must fit.
     const grown = size + TREE_GROWTH;
     return (
@@ -295,15 +296,16 @@ class Planner {
       find(aboveKernel, grown, PAGE) ??
       find(ram, grown, PAGE) ??
       find(ram, size, TREE_ALIGN) ??
-      find(ram, size, TREE_ALIGN, Infinity)
+      this.#room.highest(ram, size, TREE_ALIGN, Infinity, [])
     );
   }
 
   /** Below the tree, because firmware may grow the tree before every hart has read this. */
   #info(bytes: Uint8Array, fdtAt: number): number {
     const [ram, place] = [this.#ram, { path: "boot.firmware" }];
-    const find = (end: number, align: number) => this.#room.highest(ram, FIRMWARE_INFO_SIZE, align, end, this.#avoid);
-    const at = find(fdtAt, PAGE) ?? find(fdtAt, TREE_ALIGN) ?? find(Infinity, TREE_ALIGN);
+    const find = (end: number, align: number, avoid: readonly Span[]) =>
+      this.#room.highest(ram, FIRMWARE_INFO_SIZE, align, end, avoid);
+    const at = find(fdtAt, PAGE, this.#avoid) ?? find(fdtAt, TREE_ALIGN, this.#avoid) ?? find(Infinity, TREE_ALIGN, []);
     if (at === undefined) this.#noRoom("firmware info", place, bytes.length, this.#room.endOfClaims(ram));
     this.#room.claim({ name: "firmware info", at, size: bytes.length, place });
     this.#loads.push({ name: "firmware info", at, bytes });
