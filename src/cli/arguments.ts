@@ -8,31 +8,23 @@ export interface Option {
   readonly value: string;
 }
 
-/** Every occurrence of the options in `names`, in the order of the command line. */
+/** Every occurrence of the options in `names`, long or of one letter, in the order of the command line. */
 export function occurrences(rawArgs: readonly string[], names: readonly string[]): Option[] {
   const found: Option[] = [];
   for (let i = 0; i < rawArgs.length && rawArgs[i] !== "--"; i++) {
-    const match = /^--([a-z-]+)(?:=([\s\S]*))?$/.exec(rawArgs[i]);
-    if (match === null || !names.includes(match[1])) continue;
-    const value = match[2] ?? rawArgs[++i];
-    if (value === undefined) fail("cli/usage", `--${match[1]} needs a value`);
-    found.push({ name: match[1], value });
+    const match = /^(?:-([A-Za-z])|--([a-z-]+))(?:=([\s\S]*))?$/.exec(rawArgs[i]);
+    const name = match?.[1] ?? match?.[2];
+    if (match === null || name === undefined || !names.includes(name)) continue;
+    const value = match[3] ?? rawArgs[++i];
+    if (value === undefined) fail("cli/usage", `${match[1] ? "-" : "--"}${name} needs a value`);
+    found.push({ name, value });
   }
   return found;
 }
 
 /** Refuses options that the command does not have; citty would pass them over. */
 export function refuseUnknown(rawArgs: readonly string[], args: ArgsDef): void {
-  const known = new Set<string>();
-  const takesValue = new Set<string>();
-  for (const [name, { type, alias = [] }] of Object.entries(
-    args as Record<string, { type?: string; alias?: string | string[] }>,
-  )) {
-    for (const each of [name, ...(Array.isArray(alias) ? alias : [alias])]) {
-      known.add(each);
-      if (type !== "boolean") takesValue.add(each);
-    }
-  }
+  const { known, takesValue } = optionNames(args);
   for (let i = 0; i < rawArgs.length && rawArgs[i] !== "--"; i++) {
     const match = /^--?([A-Za-z][\w-]*)(=)?/.exec(rawArgs[i]);
     if (match === null) continue;
@@ -45,6 +37,34 @@ export function refuseUnknown(rawArgs: readonly string[], args: ArgsDef): void {
     }
     if (match[2] === undefined && takesValue.has(name)) i++;
   }
+}
+
+/** The words that are neither options nor their values: negative numbers among them, and all that follows `--`. */
+export function positionals(rawArgs: readonly string[], args: ArgsDef): string[] {
+  const { takesValue } = optionNames(args);
+  const found: string[] = [];
+  for (let i = 0; i < rawArgs.length; i++) {
+    if (rawArgs[i] === "--") return [...found, ...rawArgs.slice(i + 1)];
+    const match = /^--?([A-Za-z][\w-]*)(=)?/.exec(rawArgs[i]);
+    if (match === null) found.push(rawArgs[i]);
+    else if (match[2] === undefined && takesValue.has(match[1])) i++;
+  }
+  return found;
+}
+
+function optionNames(args: ArgsDef): { known: Set<string>; takesValue: Set<string> } {
+  const known = new Set<string>();
+  const takesValue = new Set<string>();
+  for (const [name, { type, alias = [] }] of Object.entries(
+    args as Record<string, { type?: string; alias?: string | string[] }>,
+  )) {
+    if (type === "positional") continue;
+    for (const each of [name, ...(Array.isArray(alias) ? alias : [alias])]) {
+      known.add(each);
+      if (type !== "boolean") takesValue.add(each);
+    }
+  }
+  return { known, takesValue };
 }
 
 const UNITS: Record<string, number> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9, min: 60e9, h: 3600e9 };

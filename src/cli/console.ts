@@ -9,7 +9,7 @@ export interface ConsoleCommands {
 
 export const CONSOLE_HELP = [
   "Ctrl-A x   end the machine",
-  "Ctrl-A s   status: guest time, instructions, exits",
+  "Ctrl-A s   status: guest time, instructions, exits, and how the vdevs are",
   "Ctrl-A h   this help",
   "Ctrl-A Ctrl-A   send Ctrl-A to the guest",
 ].join("\r\n");

@@ -16,6 +16,10 @@ export const ExitCode = {
   stuck: 6,
   /** The guest made an access that the profile's `unsupported` policy ends a run for. */
   aborted: 7,
+  /** A vdev failed, and its `on_fault` ends the guest or all of vmrun for that. */
+  vdevFailed: 8,
+  /** What was compared differs: `fdt diff`. */
+  different: 9,
   /** Ended from the keyboard (Ctrl-A x) or by SIGINT. */
   interrupted: 130,
   terminated: 143,

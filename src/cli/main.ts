@@ -3,6 +3,7 @@ import { type CommandDef, defineCommand, renderUsage, runCommand } from "citty";
 import { render, VmrunError } from "../diagnostics/diagnostic.ts";
 import { nearestName } from "../vdev/registry.ts";
 import { ExitCode } from "./exit-codes.ts";
+import { fdtVerbs } from "./fdt/verbs.ts";
 
 const VERSION = "0.1.0";
 
@@ -10,9 +11,13 @@ const VERSION = "0.1.0";
 const commands: Record<string, () => Promise<CommandDef>> = {
   run: () => import("./run.ts").then((m) => m.run as CommandDef),
   check: () => import("./check.ts").then((m) => m.check as CommandDef),
-  fdt: () => import("./fdt.ts").then((m) => m.fdt as CommandDef),
+  fdt: () => import("./fdt/generate.ts").then((m) => m.generate as CommandDef),
+  map: () => import("./map.ts").then((m) => m.map as CommandDef),
   schema: () => import("./schema.ts").then((m) => m.schema as CommandDef),
 };
+
+/** Commands whose first word may name a command of their own. */
+const verbs: Record<string, Readonly<Record<string, () => Promise<CommandDef>>>> = { fdt: fdtVerbs };
 
 const root = defineCommand({
   meta: {
@@ -44,14 +49,19 @@ async function dispatch(args: string[]): Promise<number> {
     return ExitCode.success;
   }
   const named = Object.hasOwn(commands, first);
-  const command = await commands[named ? first : commandMeant(first)]();
-  const rest = named ? args.slice(1) : args;
+  const verb = named && Object.hasOwn(verbs, first) ? ownEntry(verbs[first], args[1]) : undefined;
+  const command = await (verb ?? commands[named ? first : commandMeant(first)])();
+  const rest = args.slice(verb ? 2 : named ? 1 : 0);
   if (rest.includes("--help") || rest.includes("-h")) {
     print(await renderUsage(command, root as CommandDef));
     return ExitCode.success;
   }
   const { result } = await runCommand(command, { rawArgs: rest });
   return typeof result === "number" ? result : ExitCode.success;
+}
+
+function ownEntry<T>(entries: Readonly<Record<string, T>>, name: string | undefined): T | undefined {
+  return name !== undefined && Object.hasOwn(entries, name) ? entries[name] : undefined;
 }
 
 /** A first word that is no command is a profile, unless it looks like a command misspelt. */

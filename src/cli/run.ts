@@ -8,6 +8,7 @@ import type { Machine, MachineHost } from "../machine/machine.ts";
 import { type RunEnd, Runner } from "../machine/runner.ts";
 import { Script, type ScriptStep } from "../machine/script.ts";
 import { BufferedStream } from "../machine/streams.ts";
+import { type MessageLevel, reasonOf } from "../machine/tenant.ts";
 import { duration, occurrences, refuseUnknown, unescaped } from "./arguments.ts";
 import { ConsoleEscape } from "./console.ts";
 import { ExitCode } from "./exit-codes.ts";
@@ -27,7 +28,12 @@ const args = {
     valueHint: "TEXT",
     description: "type TEXT (with \\n, \\r, \\t, \\e, \\xHH) when it is its turn. Repeats, in order with --expect",
   },
-  reboot: { type: "boolean", default: true, negativeDescription: "end at a reboot of the guest, with success" },
+  reboot: {
+    type: "boolean",
+    default: true,
+    description: "start again when the guest reboots",
+    negativeDescription: "end at a reboot of the guest, with success",
+  },
   quiet: { type: "boolean", alias: "q", description: "print nothing but the guest's output and errors" },
   verbose: { type: "boolean", description: "tell what guests do that they should not" },
 } as const;
@@ -81,6 +87,7 @@ class Session {
           crypto.getRandomValues(into.subarray(at, at + 65536) as Uint8Array<ArrayBuffer>);
       },
       log: (level, source, message) => this.#log(level, source, message),
+      logLevel: options.verbose ? "debug" : "info",
       nanoseconds: () => Bun.nanoseconds(),
       wallClock: () => Date.now() / 1000,
     };
@@ -103,11 +110,15 @@ class Session {
     process.on("SIGINT", interrupt(ExitCode.interrupted));
     process.on("SIGTERM", interrupt(ExitCode.terminated));
     process.on("SIGHUP", interrupt(ExitCode.terminated));
-    this.#input = await this.#listen(runner, () => this.#say(this.#summary(machine, begun)));
+    this.#input = await this.#listen(runner, () => this.#status(machine, begun));
+    const stray = (error: unknown) =>
+      this.#log("error", "vdev", `something that nobody waited for failed: ${reasonOf(error)}`);
+    process.on("unhandledRejection", stray);
     let end: RunEnd;
     try {
       end = await runner.run();
     } finally {
+      process.off("unhandledRejection", stray);
       this.#input.close();
       machine.terminate();
     }
@@ -158,6 +169,8 @@ class Session {
         return [ExitCode.guestFailed, `guest reported failure ${end.code}`];
       case "aborted":
         return [ExitCode.aborted, `ended by the profile's policy: ${end.message}`];
+      case "vdev-failed":
+        return [ExitCode.vdevFailed, `ended by on_fault of vdev ${end.vdev}: ${end.message}`];
       case "guest-limit":
         return judged(ExitCode.timeout, "guest time is up");
       case "host-limit":
@@ -167,6 +180,17 @@ class Session {
       case "ended":
         if (this.#interrupt !== undefined) return [this.#interrupt as ExitCode, "ended from outside"];
         return [ExitCode.success, "everything expected has appeared"];
+    }
+  }
+
+  /** For Ctrl-A s: the run, and what each vdev has to say. */
+  #status(machine: Machine, begun: number): void {
+    this.#say(this.#summary(machine, begun));
+    for (const { name, type, status, faults, messages } of machine.status()) {
+      const said = Object.entries(status).map(([key, value]) => `${key} ${value}`);
+      if (faults > 0) said.push(`${faults} faults`);
+      if (messages > 0) said.push(`${messages} messages`);
+      if (said.length > 0) this.#say(`${name} (${type}): ${said.join(", ")}`);
     }
   }
 
@@ -193,8 +217,7 @@ class Session {
     return this.#input?.kind === "terminal" ? "\r\n" : "\n";
   }
 
-  #log(level: "error" | "warn" | "debug", source: string, message: string): void {
-    if (level === "debug" && !this.#options.verbose) return;
+  #log(level: MessageLevel, source: string, message: string): void {
     if (this.#options.quiet && level !== "error") return;
     this.#say(`${source}: ${message}`);
   }

@@ -8,11 +8,19 @@ import { assertWellFormed } from "./wellformed.ts";
 export function printDts(fdt: Fdt): string {
   assertWellFormed(fdt);
   const lines = ["/dts-v1/;", ""];
-  for (const { address, size } of fdt.reservations) lines.push(`/memreserve/\t${hex64(address)} ${hex64(size)};`);
-  // Source text has no place for the boot CPU: dtc takes the first CPU's reg, or its option -b.
-  if (fdt.bootCpu !== firstCpu(fdt.root)) lines.push(`// boot CPU: dtc -b ${fdt.bootCpu}`);
+  for (const reservation of fdt.reservations) lines.push(printReservation(reservation));
+  lines.push(...printBootCpu(fdt));
   printNode(fdt.root, "", lines);
   return `${lines.join("\n")}\n`;
+}
+
+export function printReservation({ address, size }: Fdt["reservations"][number]): string {
+  return `/memreserve/\t${hex64(address)} ${hex64(size)};`;
+}
+
+/** Source text has no place for the boot CPU: dtc takes the first CPU's reg, or its option -b. */
+export function printBootCpu(fdt: Fdt): string[] {
+  return fdt.bootCpu === firstCpu(fdt.root) ? [] : [`// boot CPU: dtc -b ${fdt.bootCpu}`];
 }
 
 function printNode(node: FdtNode, indent: string, lines: string[]): void {
@@ -28,7 +36,7 @@ function printNode(node: FdtNode, indent: string, lines: string[]): void {
 }
 
 /** Strings where the bytes look like it, else u32 cells where they fit, else single bytes: dtc's order of guessing. */
-function printValue(value: Uint8Array): string {
+export function printValue(value: Uint8Array): string {
   if (looksLikeStrings(value)) return printStrings(value);
   if (value.length % 4 === 0) return printCells(value);
   return `[${Array.from(value, (byte) => hexDigits(byte)).join(" ")}]`;

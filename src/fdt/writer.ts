@@ -17,15 +17,20 @@ import { assertWellFormed } from "./wellformed.ts";
 export interface WriteOptions {
   /** Zero bytes at the end, counted in the blob's size: room for a boot loader to edit in place. As `dtc -p`. */
   readonly padding?: number;
+  /**
+   * Property names that the strings block begins with, in this order; those that the tree lacks are passed over. For the
+   * bytes of tools that edit a blob in place, whose names keep the order of their coming.
+   */
+  readonly names?: Iterable<string>;
 }
 
 /** Header, reservations, structure, strings, padding: the order and the packing of dtc. */
 export function writeDtb(fdt: Fdt, options: WriteOptions = {}): Uint8Array {
-  const { padding = 0 } = options;
+  const { padding = 0, names = [] } = options;
   if (!Number.isInteger(padding) || padding < 0) fail("fdt/value", `padding of ${padding} bytes is not possible`);
   assertWellFormed(fdt);
 
-  const { structureSize, strings } = measure(fdt.root);
+  const { structureSize, strings } = measure(fdt.root, names);
   const reservationsOffset = HEADER_SIZE;
   const structureOffset = reservationsOffset + RESERVATION_SIZE * (fdt.reservations.length + 1);
   const stringsOffset = structureOffset + structureSize;
@@ -57,7 +62,7 @@ export function writeDtb(fdt: Fdt, options: WriteOptions = {}): Uint8Array {
 }
 
 /** The size of the structure block, and the names it refers to. */
-function measure(root: FdtNode): { structureSize: number; strings: StringsBlock } {
+function measure(root: FdtNode, first: Iterable<string>): { structureSize: number; strings: StringsBlock } {
   const names = new Set<string>();
   let structureSize = 4;
   for (const { node } of walk(root)) {
@@ -67,7 +72,9 @@ function measure(root: FdtNode): { structureSize: number; strings: StringsBlock 
       structureSize += 12 + align4(value.length);
     }
   }
-  return { structureSize, strings: new StringsBlock(names) };
+  const ordered = new Set<string>();
+  for (const name of first) if (names.has(name)) ordered.add(name);
+  return { structureSize, strings: new StringsBlock(ordered.union(names)) };
 }
 
 /** Writes at `start` and gives the offset behind the node. Gaps left by alignment stay zero. */

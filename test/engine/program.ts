@@ -130,7 +130,9 @@ function encodeStatement({ at, name, args }: Statement, labels: Readonly<Record<
 
 function operands(name: string, args: readonly string[], at: number, labels: Readonly<Record<string, number>>) {
   const found: Record<string, number> = {};
-  const syntax = instructionNamed(name).syntax.split(",").filter((part) => part !== "");
+  const syntax = instructionNamed(name)
+    .syntax.split(",")
+    .filter((part) => part !== "");
   syntax.forEach((part, i) => {
     const text = args[i];
     // Rounding modes are left to the encoder.

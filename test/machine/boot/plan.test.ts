@@ -23,7 +23,7 @@ function makeBoard(boot: BoardBoot, memory: readonly BoardMemory[] = [dram], ext
     reserve: [],
     boot,
     seed: 0,
-    unsupported: { memory: "fault" },
+    unsupported: { memory: "fault", instruction: "fault", register: "fault" },
   };
 }
 

@@ -1,0 +1,43 @@
+/** `vmrun fdt PROFILE`: the device tree that a board's guest reads, without starting the guest. */
+import { existsSync } from "node:fs";
+import { defineCommand } from "citty";
+import { fail } from "../../diagnostics/diagnostic.ts";
+import { boardTree } from "../../profile/devicetree.ts";
+import { nearestName } from "../../vdev/registry.ts";
+import { occurrences, refuseUnknown } from "../arguments.ts";
+import { ExitCode } from "../exit-codes.ts";
+import { loadFromArguments, profileArguments } from "../profile-argument.ts";
+import { outputArguments, writeTree } from "../tree-output.ts";
+import { applyFiles } from "./overlays.ts";
+import { fdtVerbs } from "./verbs.ts";
+
+const args = {
+  ...profileArguments,
+  ...outputArguments,
+  overlay: { type: "string", valueHint: "FILE", description: "apply an overlay, DTB or DTS; may be repeated" },
+} as const;
+
+export const generate = defineCommand({
+  meta: {
+    name: "fdt",
+    description: `Generate the device tree of a board; or ${Object.keys(fdtVerbs).join(", ")} one (vmrun fdt VERB --help)`,
+  },
+  args,
+  async run({ args: given, rawArgs }) {
+    refuseUnknown(rawArgs, args);
+    refuseMisspeltVerb(given.profile);
+    const { board, registry } = loadFromArguments(given.profile, rawArgs);
+    const overlays = occurrences(rawArgs, ["overlay"]).map(({ value }) => value);
+    const { fdt, names } = await applyFiles(boardTree(board, registry), overlays, rawArgs);
+    writeTree(fdt, { ...given, names });
+    return ExitCode.success;
+  },
+});
+
+function refuseMisspeltVerb(word: string): void {
+  const near = nearestName(word, Object.keys(fdtVerbs));
+  if (near === undefined || /[./\\]/.test(word) || existsSync(word)) return;
+  fail("cli/unknown-command", `"${word}" is neither a command of fdt nor a profile`, {
+    hint: `did you mean "vmrun fdt ${near}"?`,
+  });
+}

@@ -1,0 +1,50 @@
+/**
+ * vmrun as a library: boot a board inside a program or a test, and write vdevs.
+ *
+ *     using guest = boot("profiles/virt-rv64.toml");
+ *     guest.type("poweroff\n");
+ *     expect(guest.runUntil()).toBe("ended");
+ *     expect(guest.console).toContain("monitor");
+ */
+import { Guest, type GuestOptions } from "./machine/guest.ts";
+import type { Board } from "./profile/board.ts";
+import { loadProfile } from "./profile/load.ts";
+import { type AnyVdev, createRegistry } from "./vdev/registry.ts";
+import { builtins } from "./vdevs/index.ts";
+
+export type { Diagnostic, Place } from "./diagnostics/diagnostic.ts";
+export { render, VmrunError } from "./diagnostics/diagnostic.ts";
+export { printDts } from "./fdt/printer.ts";
+export { type Fdt, type FdtNode, node } from "./fdt/tree.ts";
+export { writeDtb } from "./fdt/writer.ts";
+export type { Guest, GuestOptions, LogEntry, RunOutcome, RunUntil } from "./machine/guest.ts";
+export type { Ending, Machine } from "./machine/machine.ts";
+export type { Board } from "./profile/board.ts";
+export { boardTree } from "./profile/devicetree.ts";
+export { loadProfile } from "./profile/load.ts";
+export type { FdtContext, FdtContribution, VdevDescriptor, VdevInstance } from "./vdev/descriptor.ts";
+export { defineVdev } from "./vdev/descriptor.ts";
+export type { GuestTimer, InterruptLine, Json, VdevHost } from "./vdev/host.ts";
+export { address, frequency, inputFile, integer, size, stream } from "./vdev/options.ts";
+export type { RegionHandler } from "./vdev/region.ts";
+export { type RegisterBank, registerBank } from "./vdev/register-bank.ts";
+export { type RegisterMap, registerMap } from "./vdev/registers.ts";
+export { type AnyVdev, createRegistry, type VdevRegistry } from "./vdev/registry.ts";
+export { builtins } from "./vdevs/index.ts";
+
+export interface BootOptions extends GuestOptions {
+  /** `path=value`, as after `--set`, for a profile. */
+  readonly set?: readonly string[];
+  /** Types of vdevs beside the built-in ones. */
+  readonly vdevs?: readonly AnyVdev[];
+}
+
+/**
+ * A machine at power-on, from a profile's path or a board. It runs when told to, see {@link Guest.runUntil}.
+ * Throws a `VmrunError` with everything that is wrong with the profile or its files.
+ */
+export function boot(profile: string | Board, options: BootOptions = {}): Guest {
+  const registry = createRegistry<AnyVdev>([...builtins, ...(options.vdevs ?? [])]);
+  const board = typeof profile === "string" ? loadProfile(profile, { registry, set: options.set }).board : profile;
+  return new Guest(board, registry, options);
+}
