@@ -23,8 +23,16 @@ export interface EnginePort {
   time(): number;
   /** The hart's `stimecmp` changed (Sstc): the machine keeps the timer. `ticks` is `Infinity` for never. */
   setTimer(hart: number, ticks: number): void;
-  /** An `ecall` from S-mode (VS has no place here), when the machine implements the firmware. Registers are the hart's. */
-  sbi?(hart: number): void;
+  /**
+   * An `ecall` from S-mode (VS has no place here), when the machine implements the firmware or hooks its calls. Registers
+   * are the hart's. `false`: the machine leaves it alone, and it traps as the architecture says.
+   */
+  sbi?(hart: number): boolean;
+  /**
+   * An instruction, or a CSR, that the hart does not have; `detail` is its encoding or its number. `ignore`: a CSR reads
+   * as zero and takes nothing. Without this method, and for `fault`, it is an illegal instruction.
+   */
+  unsupported?(hart: number, kind: "instruction" | "register", detail: number): "fault" | "ignore";
 }
 
 export interface Engine {
@@ -43,6 +51,8 @@ export interface Engine {
   setPending(hart: number, bit: number, level: boolean): void;
   /** Whether the hart has an interrupt that would end a WFI. */
   wakes(hart: number): boolean;
+  /** Forgets cached translations of every hart: what some memory lets through has changed. May be called during `run`. */
+  flushTranslations(): void;
   /** Forgets decoded code and cached translations of every hart. */
   reset(): void;
 }

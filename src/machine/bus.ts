@@ -1,8 +1,9 @@
 /**
  * Carries accesses that are not RAM to the vdev that answers them. A lookup costs the same with one vdev as with a
- * thousand: pages lead to regions by a direct-mapped table, and only its misses search.
+ * thousand: a direct-mapped table leads from a page to the few regions in it, and only its misses search them all.
  */
 import type { RegionHandler } from "../vdev/descriptor.ts";
+import { isPromise } from "../vdev/events.ts";
 
 /** A vdev's region on the bus. */
 export interface BusRegion {
@@ -14,14 +15,29 @@ export interface BusRegion {
   readonly handler: RegionHandler;
 }
 
+/** One access, for messages. */
+export interface BusAccess {
+  readonly region: BusRegion;
+  readonly offset: number;
+  readonly width: number;
+  readonly store: boolean;
+}
+
 /** What becomes of accesses that cannot be served. */
 export interface BusPolicy {
   /** Nothing answers at `address`. Answers the value read (ignored for stores), or -1 for an access fault. */
   unclaimed(address: number, width: number, store: boolean): number;
-  /** A vdev threw. Answers as `unclaimed` does. */
-  threw(region: BusRegion, offset: number, store: boolean, error: unknown): number;
+  /** A vdev threw, or answered what is no unsigned number of the width. Answers as `unclaimed` does. */
+  failed(access: BusAccess, error: unknown): number;
+  /** A vdev answered a store with a promise. */
+  promised(access: BusAccess, promise: PromiseLike<unknown>): void;
+  /** How long an access took, ns of host time. Asked for by {@link Bus.timed}. */
+  took(access: BusAccess, ns: number): void;
+  nanoseconds(): number;
 }
 
+/** The largest value of a width. */
+const LARGEST = [0, 0xff, 0xffff, 0, 0xffff_ffff];
 const PAGE = 4096;
 const SLOTS = 1024;
 
@@ -29,9 +45,16 @@ export class Bus {
   readonly #regions: readonly BusRegion[];
   readonly #policy: BusPolicy;
   readonly #tags = new Float64Array(SLOTS).fill(-1);
-  readonly #cached: (BusRegion | undefined)[] = new Array(SLOTS);
+  /** By slot: indices of the first and the last region that reach into its page. */
+  readonly #first = new Int32Array(SLOTS);
+  readonly #last = new Int32Array(SLOTS);
   /** Accesses so far, in either direction. */
   exits = 0;
+  /** Every access is timed. Costs two looks at the clock for each, so only where one is suspected to be slow. */
+  timed = false;
+  /** The regions accessed since this was last emptied. */
+  readonly touched = new Set<BusRegion>();
+  #recent: BusRegion | undefined;
 
   constructor(regions: readonly BusRegion[], policy: BusPolicy) {
     this.#regions = [...regions].sort((a, b) => a.at - b.at);
@@ -43,13 +66,8 @@ export class Bus {
     this.exits++;
     const region = this.#find(address, width);
     if (region === undefined) return this.#policy.unclaimed(address, width, false);
-    const offset = address - region.at;
-    try {
-      const value = region.handler.read(offset, width) >>> 0;
-      return width === 4 ? value : value & (width === 2 ? 0xffff : 0xff);
-    } catch (error) {
-      return this.#policy.threw(region, offset, false, error);
-    }
+    if (region !== this.#recent) this.#touch(region);
+    return this.timed ? this.#timedRead(region, address, width) : this.#read(region, address, width);
   }
 
   /** Answers `false` for an access fault. */
@@ -57,52 +75,106 @@ export class Bus {
     this.exits++;
     const region = this.#find(address, width);
     if (region === undefined) return this.#policy.unclaimed(address, width, true) >= 0;
+    if (region !== this.#recent) this.#touch(region);
+    return this.timed ? this.#timedWrite(region, address, width, value) : this.#write(region, address, width, value);
+  }
+
+  /** Begins a new account of {@link touched}. */
+  forget(): void {
+    if (this.#recent === undefined) return;
+    this.#recent = undefined;
+    this.touched.clear();
+  }
+
+  #touch(region: BusRegion): void {
+    this.#recent = region;
+    this.touched.add(region);
+  }
+
+  /** A store by a device, not by a hart; `false` where nobody took it. */
+  message(address: number, data: number): boolean {
+    const region = this.#find(address, 4);
+    return region !== undefined && this.#write(region, address, 4, data);
+  }
+
+  #read(region: BusRegion, address: number, width: number): number {
+    const offset = address - region.at;
+    let wrong: unknown;
+    try {
+      const value: unknown = region.handler.read(offset, width);
+      // NaN, fractions, other types and what is too wide fail one of these.
+      if (typeof value === "number" && value >>> 0 === value && value <= LARGEST[width]) return value;
+      wrong = notAnAnswer(value, width);
+    } catch (error) {
+      wrong = error;
+    }
+    return this.#policy.failed({ region, offset, width, store: false }, wrong);
+  }
+
+  #write(region: BusRegion, address: number, width: number, value: number): boolean {
     const offset = address - region.at;
     try {
-      region.handler.write(offset, width, value);
+      const result: unknown = region.handler.write(offset, width, value);
+      if (result !== undefined && isPromise(result)) {
+        this.#policy.promised({ region, offset, width, store: true }, result);
+      }
       return true;
     } catch (error) {
-      return this.#policy.threw(region, offset, true, error) >= 0;
+      return this.#policy.failed({ region, offset, width, store: true }, error) >= 0;
     }
+  }
+
+  #timedRead(region: BusRegion, address: number, width: number): number {
+    const begun = this.#policy.nanoseconds();
+    const value = this.#read(region, address, width);
+    const offset = address - region.at;
+    this.#policy.took({ region, offset, width, store: false }, this.#policy.nanoseconds() - begun);
+    return value;
+  }
+
+  #timedWrite(region: BusRegion, address: number, width: number, value: number): boolean {
+    const begun = this.#policy.nanoseconds();
+    const done = this.#write(region, address, width, value);
+    const offset = address - region.at;
+    this.#policy.took({ region, offset, width, store: true }, this.#policy.nanoseconds() - begun);
+    return done;
   }
 
   /** The region that holds all of the access. */
   #find(address: number, width: number): BusRegion | undefined {
     const page = Math.floor(address / PAGE);
     const slot = page & (SLOTS - 1);
-    let region = this.#cached[slot];
-    if (this.#tags[slot] !== page || region === undefined) {
-      region = this.#search(address);
-      // A page that several regions share leads to none of them for sure.
-      if (region === undefined) return undefined;
-      if (this.#isAlone(region, page)) {
-        this.#tags[slot] = page;
-        this.#cached[slot] = region;
-      }
-    }
+    if (this.#tags[slot] !== page) this.#fill(slot, page);
+    const region = this.#regions[this.#search(address, this.#first[slot], this.#last[slot])];
+    if (region === undefined) return undefined;
     const offset = address - region.at;
     return offset >= 0 && offset + width <= region.size ? region : undefined;
   }
 
-  /** The last region that begins at or below `address`. */
-  #search(address: number): BusRegion | undefined {
-    let low = 0;
-    let high = this.#regions.length;
+  /** Of the regions from `low` to `high`, the last that begins at or below `address`; `low` where none does. */
+  #search(address: number, low: number, high: number): number {
     while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#regions[middle].at <= address) low = middle + 1;
-      else high = middle;
+      const middle = (low + high + 1) >>> 1;
+      if (this.#regions[middle].at <= address) low = middle;
+      else high = middle - 1;
     }
-    return this.#regions[low - 1];
+    return low;
   }
 
-  #isAlone(region: BusRegion, page: number): boolean {
-    const index = this.#regions.indexOf(region);
-    const before = this.#regions[index - 1];
-    const after = this.#regions[index + 1];
-    return (
-      (before === undefined || before.at + before.size <= page * PAGE) &&
-      (after === undefined || after.at >= (page + 1) * PAGE)
-    );
+  /** Notes which regions an address in `page` may belong to: few, however many there are on the board. */
+  #fill(slot: number, page: number): void {
+    const end = this.#regions.length - 1;
+    const first = this.#search(page * PAGE, 0, end);
+    this.#tags[slot] = page;
+    this.#first[slot] = first;
+    this.#last[slot] = this.#search((page + 1) * PAGE - 1, first, end);
   }
+}
+
+function notAnAnswer(value: unknown, width: number): TypeError {
+  // Nobody will wait for it, and what it rejects is no more than this.
+  if (isPromise(value)) value.then(undefined, () => {});
+  const shown =
+    typeof value === "number" || value === undefined ? String(value) : isPromise(value) ? "a promise" : typeof value;
+  return new TypeError(`it answered ${shown}, which is no unsigned number of ${8 * width} bits`);
 }

@@ -1,5 +1,6 @@
 /** Guest time, its timers, and the timebase counter that harts read. */
-import type { GuestClock, GuestTimer, Timebase } from "../vdev/host.ts";
+import { type GuestClock, type GuestTimer, SHORTEST_PERIOD, type Timebase } from "../vdev/host.ts";
+import { nextTick } from "../vdev/timers.ts";
 
 const NANOSECONDS = 1e9;
 
@@ -37,8 +38,7 @@ export class MachineClock implements GuestClock {
     const now = this.source.now();
     for (let due = this.#armed.length; due > 0 && this.deadline <= now; due--) {
       const timer = this.#armed.shift()!;
-      timer.armed = false;
-      timer.callback();
+      timer.fire();
     }
   }
 
@@ -59,6 +59,9 @@ class Timer implements GuestTimer {
   time = 0;
   order = 0;
   armed = false;
+  /** Of a repeating timer: 0 where it fires once. */
+  period = 0;
+  first = 0;
 
   constructor(
     readonly clock: MachineClock,
@@ -66,8 +69,31 @@ class Timer implements GuestTimer {
   ) {}
 
   arm(ns: number): void {
+    // It would stop the machine: no run ends at NaN.
+    if (Number.isNaN(ns)) throw new RangeError("a timer cannot be armed for NaN");
     this.cancel();
-    this.time = Math.max(0, ns);
+    this.#schedule(Math.max(0, ns));
+  }
+
+  after(ns: number): void {
+    this.arm(this.clock.now() + ns);
+  }
+
+  every(period: number, first = this.clock.now() + period): void {
+    this.arm(first);
+    this.period = Math.max(period, SHORTEST_PERIOD);
+    this.first = this.time;
+  }
+
+  /** Taken off the list before, and on it again before the callback, which may cancel it. */
+  fire(): void {
+    this.armed = false;
+    if (this.period > 0) this.#schedule(nextTick(this.first, this.period, this.clock.now()));
+    this.callback();
+  }
+
+  #schedule(time: number): void {
+    this.time = time;
     this.armed = true;
     this.clock.schedule(this);
   }
@@ -75,6 +101,7 @@ class Timer implements GuestTimer {
   cancel(): void {
     if (this.armed) this.clock.unschedule(this);
     this.armed = false;
+    this.period = 0;
   }
 
   get deadline(): number | undefined {

@@ -13,13 +13,27 @@ import { createSbi, enterSupervisor, type Sbi } from "../isa/riscv/sbi.ts";
 import { GuestMemory } from "../memory/guest-memory.ts";
 import type { Board } from "../profile/board.ts";
 import type { VdevInstance } from "../vdev/descriptor.ts";
-import { type DiskImage, HartInterrupt, type PowerRequest, type VdevHost, type VdevLog } from "../vdev/host.ts";
+import { BusError } from "../vdev/errors.ts";
+import { EventQueue } from "../vdev/events.ts";
+import {
+  type CommandResult,
+  type DiskImage,
+  type GuestPlace,
+  HartInterrupt,
+  type Json,
+  type LogLevel,
+  type PowerRequest,
+} from "../vdev/host.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
+import { blocksOf } from "./backing.ts";
 import type { BootPlan } from "./boot/plan.ts";
-import { Bus, type BusRegion } from "./bus.ts";
+import { Bus, type BusAccess } from "./bus.ts";
 import { MachineClock, MachineTimebase } from "./clock.ts";
+import { FirmwareHooks } from "./firmware-hooks.ts";
 import { SeededRandom } from "./random.ts";
 import { type StreamHost, Streams } from "./streams.ts";
+import { LONGEST_CALL, type LogSink } from "./tenant.ts";
+import { Tenants, type VdevStatus } from "./tenants.ts";
 
 /** Decoded code of guests: about 4000 pages' worth. Address space only, until it is used. */
 const DECODED_POOL = 128 << 20;
@@ -30,12 +44,21 @@ const TURN = 20_000;
 const LONG_TURN = 1_000_000;
 /** What a hart may still run after it has woken another one. */
 const WAKE_SLACK = 200;
+/** Host time that an instruction and an exit take at the very most, ns: what exceeds it in a turn, a vdev took. */
+const SLOWEST_INSTRUCTION = 500;
+const SLOWEST_EXIT = 5000;
+/** Turns for which every access is timed after one that took too long. */
+const TIMED_TURNS = 1000;
 
 /** What the machine needs of the host. */
 export interface MachineHost extends StreamHost {
   openDisk(path: string, options: { readonly readOnly: boolean }): DiskImage;
   hostRandom(into: Uint8Array): void;
-  log(level: "error" | "warn" | "debug", source: string, message: string): void;
+  readonly log: LogSink;
+  /** The least severe messages to log, for vdevs whose profile makes no choice; `debug` when omitted. */
+  readonly logLevel?: LogLevel;
+  /** Runs a host command for a vdev. Absent where nobody allowed it. */
+  readonly command?: (command: readonly string[]) => Promise<CommandResult>;
   /** Host time in nanoseconds, for boards whose time follows it. */
   nanoseconds(): number;
   /** Seconds since 1970, for boards whose clock starts at the host's. */
@@ -49,7 +72,14 @@ export type Ending =
   /** The guest says that it failed. */
   | { readonly kind: "failed"; readonly code: number }
   /** An access that the profile's policy does not let pass. */
-  | { readonly kind: "aborted"; readonly message: string };
+  | { readonly kind: "aborted"; readonly message: string }
+  /** A vdev failed whose `on_fault` ends the guest, or all of vmrun. */
+  | {
+      readonly kind: "vdev-failed";
+      readonly vdev: string;
+      readonly scope: "guest" | "monitor";
+      readonly message: string;
+    };
 
 /** What a slice came to. `idle`: every hart waits; nothing happens before {@link Machine.deadline}. */
 export type Progress = "ran" | "idle" | "ended";
@@ -61,8 +91,9 @@ export class Machine implements EnginePort {
   readonly clock: MachineClock;
   readonly timebase: MachineTimebase;
   readonly streams: Streams;
-  readonly vdevs: ReadonlyMap<string, VdevInstance>;
   readonly bus: Bus;
+  /** What waits to be told to vdevs, and the host's work for them. */
+  readonly events = new EventQueue();
   readonly #board: Board;
   readonly #host: MachineHost;
   readonly #plan: BootPlan;
@@ -72,10 +103,14 @@ export class Machine implements EnginePort {
   readonly #sbi: Sbi | undefined;
   readonly #random: SeededRandom;
   readonly #timers: ((ticks: number) => void)[];
+  readonly #tenants: Tenants;
+  readonly #hooks: FirmwareHooks;
   /** Guest time at the start of the current turn, ns, and how much of it an instruction takes. */
   #base = 0;
   #rate: number;
   #running = -1;
+  /** How many more turns accesses are timed. */
+  #timedTurns = 0;
   #instructions = 0;
   #ending: Ending | undefined;
   #reboots = 0;
@@ -86,10 +121,7 @@ export class Machine implements EnginePort {
     this.#plan = plan;
     this.#rate = NANOSECONDS / board.time.clock;
     this.#random = new SeededRandom(board.seed);
-    this.memory = new GuestMemory(
-      board.memory.map((m) => ({ name: m.name, at: m.at, size: m.size, readOnly: m.kind === "rom" })),
-      { reserved: ENGINE_RESERVED, pool: DECODED_POOL },
-    );
+    this.memory = new GuestMemory(blocksOf(board), { reserved: ENGINE_RESERVED, pool: DECODED_POOL });
     const epoch = board.time.epoch === "host" ? host.wallClock() : board.time.epoch;
     this.clock = new MachineClock({ now: () => this.#now() }, BigInt(Math.floor(epoch)) * 1_000_000_000n);
     this.timebase = new MachineTimebase({ now: () => this.#now() }, board.time.timebase);
@@ -99,17 +131,23 @@ export class Machine implements EnginePort {
     const interpreter = new Interpreter(
       this.memory,
       { extensions, mmu: board.cpu.mmu, pmp: board.cpu.pmp, harts: board.cpu.harts },
-      builtin ? { ...this.#port(), sbi: (hart) => this.#sbi?.handle(this.#harts[hart]) } : this.#port(),
+      this.#port(),
     );
     this.#engine = interpreter;
     this.#harts = interpreter.harts;
     this.#state = this.#harts.map(() => HartState.stopped);
     this.#timers = this.#harts.map((hart) => this.#hartTimer(hart.index));
     this.clock.onArm = (deadline) => this.#shortenTo(deadline);
-    this.vdevs = new Map(this.#createVdevs(registry));
-    this.bus = new Bus(this.#busRegions(), {
+    this.#tenants = this.#createTenants(registry);
+    this.#hooks = new FirmwareHooks(this.#tenants.all);
+    this.bus = new Bus(this.#tenants.busRegions(), {
       unclaimed: (address, width, store) => this.#unclaimed(address, width, store),
-      threw: (region, offset, store, error) => this.#threw(region, offset, store, error),
+      failed: (access, error) => this.#failed(access, error),
+      promised: (access, promise) => this.#ownerOf(access)?.watch(this.#tenants.describe(access), promise),
+      took: (access, ns) => {
+        if (ns > LONGEST_CALL) this.#ownerOf(access)?.took(this.#tenants.describe(access), ns);
+      },
+      nanoseconds: () => host.nanoseconds(),
     });
     this.#sbi = builtin ? this.#createSbi() : undefined;
     this.#powerOn();
@@ -123,8 +161,9 @@ export class Machine implements EnginePort {
 
   /** Memory is all zeroes: fresh pages of the host stay untouched, which is what makes starting quick. */
   #powerOn(): void {
+    this.#ending = undefined;
     for (const { at, bytes } of this.#plan.loads) this.memory.load(at, bytes);
-    for (const vdev of this.vdevs.values()) vdev.reset();
+    this.#tenants.powerOn();
     this.#engine.reset();
     for (const hart of this.#harts) {
       for (let i = 0; i < 32; i++) {
@@ -146,11 +185,11 @@ export class Machine implements EnginePort {
         this.#state[hart.index] = HartState.runs;
       }
     }
-    this.#ending = undefined;
   }
 
   /** Runs for about `instructions`, or until nothing more can happen by itself. */
   run(instructions: number): Progress {
+    this.events.deliver();
     const goal = this.#instructions + instructions;
     while (this.#ending === undefined) {
       this.clock.fireDue();
@@ -192,9 +231,27 @@ export class Machine implements EnginePort {
     return this.#harts;
   }
 
+  /** The vdevs, by name. */
+  get vdevs(): ReadonlyMap<string, VdevInstance> {
+    return this.#tenants.instances;
+  }
+
+  /** How every vdev is. */
+  status(): VdevStatus[] {
+    return this.#tenants.status();
+  }
+
+  /** Sends an event to a vdev, which gets it between two slices; `false` where there is none of that name. */
+  post(vdev: string, event: Json): boolean {
+    const tenant = this.#tenants.get(vdev);
+    return (
+      tenant !== undefined && this.events.post(() => tenant.call("an event", () => tenant.instance.event?.(event)))
+    );
+  }
+
   terminate(): void {
     this.streams.flush();
-    for (const vdev of this.vdevs.values()) vdev.terminate?.();
+    this.#tenants.terminate();
   }
 
   // ---- the port of the engine ----
@@ -212,13 +269,20 @@ export class Machine implements EnginePort {
     this.#timers[hart](ticks);
   }
 
-  /** The port's methods bound, so that the engine may call them as plain functions. */
+  /** The port's methods bound, so that the engine may call them as plain functions. Vdevs that hook calls come first. */
   #port(): EnginePort {
     return {
       load: (address, width) => this.bus.load(address, width),
       store: (address, width, value) => this.bus.store(address, width, value),
       time: () => this.timebase.count(),
       setTimer: (hart, ticks) => this.#timers[hart](ticks),
+      sbi: (index) => {
+        const hart = this.#harts[index];
+        if (this.#hooks.handle(hart)) return true;
+        this.#sbi?.handle(hart);
+        return this.#sbi !== undefined;
+      },
+      unsupported: (_, kind, detail) => this.#unsupported(kind, detail),
     };
   }
 
@@ -252,9 +316,14 @@ export class Machine implements EnginePort {
       const untilTimer = Math.ceil((this.clock.deadline - this.#base) / this.#rate);
       const budget = Math.max(1, Math.min(turn, limit, this.#board.time.mode === "host" ? turn : untilTimer));
       this.#running = i;
+      this.bus.forget();
+      const { exits } = this.bus;
+      const begun = this.#host.nanoseconds();
       const reason = this.#engine.run(i, budget);
       this.#running = -1;
       const executed = this.#engine.executed;
+      const expected = executed * SLOWEST_INSTRUCTION + (this.bus.exits - exits) * SLOWEST_EXIT;
+      this.#suspect(this.#host.nanoseconds() - begun - expected);
       this.#base += executed * this.#rate;
       this.#instructions += executed;
       if (reason === RunReason.wfi && this.#state[i] === HartState.runs) this.#state[i] = HartState.waits;
@@ -284,66 +353,94 @@ export class Machine implements EnginePort {
 
   // ---- vdevs ----
 
-  *#createVdevs(registry: VdevRegistry): Generator<[string, VdevInstance]> {
-    const created = new Map<string, VdevInstance>();
-    for (const { placement, options } of this.#board.vdevs) {
-      const descriptor = registry.get(placement.type);
-      if (descriptor === undefined) throw new Error(`the registry lost "${placement.type}"`);
-      const vdev = descriptor.create(this.#vdevHost(placement, created), options);
-      created.set(placement.name, vdev);
-      yield [placement.name, vdev];
-    }
-  }
-
-  #vdevHost(placement: VdevHost["placement"], vdevs: ReadonlyMap<string, VdevInstance>): VdevHost {
+  #createTenants(registry: VdevRegistry): Tenants {
     const host = this.#host;
-    return {
-      name: placement.name,
-      placement,
-      clock: this.clock,
-      timebase: this.timebase,
-      memory: this.memory,
-      log: this.#log(placement.name),
-      harts: Array.from({ length: this.#board.cpu.harts }, (_, hart) => ({
-        setPending: (bit: number, level: boolean) => this.#setPending(hart, bit, level),
-      })),
-      interrupt: (name) => {
-        const route = placement.interrupts.find((i) => i.name === name);
-        if (route === undefined) return { set: () => {} };
-        return { set: (level) => vdevs.get(route.controller)?.input?.(route.line, level) };
+    return new Tenants(
+      this.#board,
+      registry,
+      {
+        log: (level, source, message) => host.log(level, source, message),
+        logLevel: host.logLevel ?? "debug",
+        place: () => this.#place(),
+        end: (scope, vdev, message) => this.#end({ kind: "vdev-failed", vdev, scope, message }),
+        nanoseconds: () => host.nanoseconds(),
       },
-      stream: (spec) => this.streams.open(spec),
-      disk: (path, options) => host.openDisk(path, options),
-      random: (into, source) => (source === "host" ? host.hostRandom(into) : this.#random.fill(into)),
-      power: (request) => this.#power(request),
-    };
-  }
-
-  #log(source: string): VdevLog {
-    const seen = new Set<string>();
-    const once = (level: "warn" | "debug", message: string) => {
-      // A guest may cause these without end: each is told once.
-      if (seen.size > 256 || seen.has(message)) return;
-      seen.add(message);
-      this.#host.log(level, source, message);
-    };
-    return {
-      guestError: (message) => once("debug", `guest error: ${message}`),
-      warn: (message) => once("warn", message),
-      debug: (message) => once("debug", message),
-    };
-  }
-
-  #busRegions(): BusRegion[] {
-    return this.#board.vdevs.flatMap(({ placement }) =>
-      placement.regions.map(({ name, at, size }, i) => ({
-        owner: placement.name,
-        name,
-        at,
-        size,
-        handler: this.vdevs.get(placement.name)!.regions[i],
-      })),
+      {
+        clock: this.clock,
+        timebase: this.timebase,
+        memory: this.memory,
+        harts: this.#harts.map((_, hart) => ({
+          setPending: (bit, level) => this.#setPending(hart, bit, level),
+        })),
+        streams: this.streams,
+        events: this.events,
+        accessChanged: () => this.#engine.flushTranslations(),
+        message: (address, data) => this.#message(address, data),
+        openDisk: (path, options) => host.openDisk(path, options),
+        random: (into, source) => (source === "host" ? host.hostRandom(into) : this.#random.fill(into)),
+        power: (request) => this.#power(request),
+        guest: () => this.#guest(),
+        dump: (vdev, reason) => this.#dump(vdev, reason),
+        command: host.command,
+      },
     );
+  }
+
+  /** Registers of vdevs take messages, and so does RAM. */
+  #message(address: number, data: number): boolean {
+    const bytes = new Uint8Array(Uint32Array.of(data).buffer);
+    return this.memory.write(address, bytes) || this.bus.message(address, data);
+  }
+
+  #guest(): GuestPlace | undefined {
+    return this.#running < 0 ? undefined : { hart: this.#running, pc: this.#harts[this.#running].pc };
+  }
+
+  #place(): string {
+    const guest = this.#guest();
+    return guest === undefined ? "" : `, pc 0x${guest.pc.toString(16)}`;
+  }
+
+  #dump(vdev: string, reason: string): void {
+    const harts = this.#harts.map((hart) => `hart ${hart.index}: pc 0x${hart.pc.toString(16)}`);
+    const vdevs = this.status().map(
+      ({ name, type, status, faults, messages }) =>
+        `${name} (${type}): ${JSON.stringify(status)}, ${faults} faults, ${messages} messages`,
+    );
+    this.#host.log("warn", vdev, [reason, ...harts, ...vdevs].join("\n  "));
+  }
+
+  #ownerOf({ region }: BusAccess) {
+    return this.#tenants.get(region.owner);
+  }
+
+  #failed(access: BusAccess, error: unknown): number {
+    const tenant = this.#ownerOf(access);
+    if (error instanceof BusError) {
+      if (error.message !== "") tenant?.log.guestError(error.message);
+      return -1;
+    }
+    tenant?.fail(this.#tenants.describe(access), error);
+    return tenant?.vdev.onFault === "ignore" ? allOnes(access.width) : -1;
+  }
+
+  /**
+   * A turn took longer than its instructions can have. Which access it was is not known any more, since looking at the
+   * clock for each would slow down all of them; those from now on are timed.
+   */
+  #suspect(excess: number): void {
+    if (this.bus.timed) {
+      this.bus.timed = --this.#timedTurns > 0;
+      return;
+    }
+    if (excess <= LONGEST_CALL || this.bus.touched.size === 0) return;
+    this.bus.timed = true;
+    this.#timedTurns = TIMED_TURNS;
+    const regions = [...this.bus.touched];
+    const names = regions.map(({ owner, name }) => `${owner}.${name}`);
+    const what = names.length === 1 ? `an access to ${names[0]}` : `an access to one of ${names.join(", ")}`;
+    if (names.length === 1) this.#tenants.get(regions[0].owner)?.took(what, excess);
+    else this.#host.log("warn", "machine", `${what} held the machine for about ${Math.round(excess / 1e6)} ms`);
   }
 
   #unclaimed(address: number, width: number, store: boolean): number {
@@ -351,7 +448,7 @@ export class Machine implements EnginePort {
       case "fault":
         return -1;
       case "ignore":
-        return width === 4 ? 0xffffffff : 2 ** (8 * width) - 1;
+        return allOnes(width);
       case "abort": {
         const what = store ? "store to" : "load from";
         this.#end({ kind: "aborted", message: `${width}-byte ${what} 0x${address.toString(16)}, where nothing is` });
@@ -360,12 +457,12 @@ export class Machine implements EnginePort {
     }
   }
 
-  #threw(region: BusRegion, offset: number, store: boolean, error: unknown): number {
-    const reason = error instanceof Error ? error.message : String(error);
-    this.#log(region.owner).warn(
-      `${store ? "write to" : "read of"} ${region.name}+0x${offset.toString(16)} failed in the vdev: ${reason}`,
-    );
-    return -1;
+  #unsupported(kind: "instruction" | "register", detail: number): "fault" | "ignore" {
+    const policy = this.#board.unsupported[kind];
+    if (policy !== "abort") return policy;
+    const what = kind === "instruction" ? `instruction 0x${detail.toString(16)}` : `CSR 0x${detail.toString(16)}`;
+    this.#end({ kind: "aborted", message: `${what}, which the board does not have${this.#place()}` });
+    return "fault";
   }
 
   #power(request: PowerRequest): void {
@@ -407,4 +504,9 @@ export class Machine implements EnginePort {
     this.#state[hart] = HartState.runs;
     if (this.#running >= 0) this.#engine.shorten(WAKE_SLACK);
   }
+}
+
+/** What nobody's registers read as. */
+function allOnes(width: number): number {
+  return 2 ** (8 * width) - 1;
 }

@@ -49,6 +49,7 @@ export class Runner {
     const { guestLimit = Number.POSITIVE_INFINITY, hostLimit = Number.POSITIVE_INFINITY } = options;
     const start = Bun.nanoseconds();
     let served = start;
+    machine.events.onEvent = () => this.wake();
     for (;;) {
       const progress = machine.run(SLICE);
       machine.streams.flush();
@@ -78,7 +79,8 @@ export class Runner {
   async #idle(guestLimit: number, hostLeft: number): Promise<RunEnd | undefined> {
     const { machine, options } = this;
     const deadline = Math.min(machine.deadline, guestLimit);
-    if (!options.listening()) {
+    // What the host still works on for a vdev may wake the guest as input does.
+    if (!options.listening() && machine.events.pending === 0) {
       if (machine.deadline === Number.POSITIVE_INFINITY) return { kind: "stuck" };
       machine.skipTo(deadline);
       return undefined;

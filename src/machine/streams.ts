@@ -76,7 +76,7 @@ export class Streams {
   }
 
   /** Opens `stdio`, `null` or `file:PATH`. */
-  open(spec: string): ByteStream {
+  open(spec: string): BufferedStream {
     if (spec === "stdio") return this.host.stdio;
     const stream = new BufferedStream(this.#sink(spec));
     this.#open.push(stream);

@@ -18,12 +18,26 @@ export interface BlockSpec {
   readonly size: number;
   /** ROM: the guest's stores fault; loaders and `restore` still write. */
   readonly readOnly?: boolean;
+  /** The memory behind a vdev's region: which of the guest's accesses go to it. All do where this is omitted. */
+  readonly passes?: BlockPasses;
+}
+
+/** By access, whether the guest reaches the memory. What does not pass is the vdev's to answer; a fetch faults. */
+export interface BlockPasses {
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly execute: boolean;
 }
 
 export interface Block extends BlockSpec {
   /** Where the block lies in the linear memory. */
   readonly offset: number;
+  readonly readOnly: boolean;
+  /** May change while the guest runs; translations are to be forgotten then. */
+  passes: BlockPasses;
 }
+
+const PASSES_ALL: BlockPasses = { read: true, write: true, execute: true };
 
 export interface GuestMemoryOptions {
   /** Bytes at the bottom of the linear memory for the engine. */
@@ -64,7 +78,7 @@ export class GuestMemory implements DmaMemory {
     let offset = roundUp(options.reserved, WASM_PAGE);
     const blocks: Block[] = [];
     for (const spec of [...specs].sort((a, b) => a.at - b.at)) {
-      blocks.push({ ...spec, offset });
+      blocks.push({ ...spec, offset, readOnly: spec.readOnly ?? false, passes: spec.passes ?? PASSES_ALL });
       offset += roundUp(spec.size, WASM_PAGE);
     }
     this.blocks = blocks;
@@ -72,9 +86,13 @@ export class GuestMemory implements DmaMemory {
     this.poolSize = roundUp(options.pool, WASM_PAGE);
     const total = offset + this.poolSize;
     if (total > MEMORY_LIMIT) {
-      fail("memory/too-large", `guest memory and engine state need ${total} bytes; one WebAssembly memory holds 4 GiB`, {
-        hint: "give the board less RAM; 3 GiB fits",
-      });
+      fail(
+        "memory/too-large",
+        `guest memory and engine state need ${total} bytes; one WebAssembly memory holds 4 GiB`,
+        {
+          hint: "give the board less RAM; 3 GiB fits",
+        },
+      );
     }
     const pages = total / WASM_PAGE;
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
@@ -89,29 +107,63 @@ export class GuestMemory implements DmaMemory {
 
   /** Linear-memory offset of `[at, at + length)`, or -1 where that is not wholly inside one block. */
   locate(at: number, length: number): number {
-    for (const block of this.blocks) {
-      const inside = at - block.at;
-      if (inside >= 0 && inside + length <= block.size) return block.offset + inside;
-    }
-    return -1;
+    return this.#within(this.#below(at), at, length);
+  }
+
+  /** As `locate`, or -1 where the guest's access does not pass to the memory. */
+  locateFor(access: keyof BlockPasses, at: number, length: number): number {
+    const block = this.#below(at);
+    return block?.passes[access] ? this.#within(block, at, length) : -1;
   }
 
   /** The block that holds guest physical address `at`. */
   blockAt(at: number): Block | undefined {
-    return this.blocks.find((b) => at >= b.at && at < b.at + b.size);
+    const block = this.#below(at);
+    return block !== undefined && at < block.at + block.size ? block : undefined;
+  }
+
+  /** The last block that begins at or below `at`. As many blocks as a board may have, the search is short. */
+  #below(at: number): Block | undefined {
+    const { blocks } = this;
+    let low = 0;
+    let high = blocks.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (blocks[middle].at <= at) low = middle + 1;
+      else high = middle;
+    }
+    return blocks[low - 1];
   }
 
   view(at: number, length: number): Uint8Array | undefined {
-    const offset = this.locate(at, length);
+    const offset = this.locateFor("read", at, length);
     return offset < 0 ? undefined : this.u8.subarray(offset, offset + length);
   }
 
   mutable(at: number, length: number): Uint8Array | undefined {
     if (this.blockAt(at)?.readOnly) return undefined;
-    const offset = this.locate(at, length);
-    if (offset < 0) return undefined;
-    this.#announce(offset, length);
-    return this.u8.subarray(offset, offset + length);
+    const offset = this.locateFor("write", at, length);
+    return offset < 0 ? undefined : this.#window(offset, length);
+  }
+
+  /** The contents of one block, by offset in it, whatever the guest may do there: for the block's owner. */
+  contents(block: Block): DmaMemory {
+    const within = (at: number, length: number) =>
+      Number.isSafeInteger(at) && Number.isSafeInteger(length) && at >= 0 && length >= 0 && at + length <= block.size;
+    const view = (at: number, length: number) =>
+      within(at, length) ? this.u8.subarray(block.offset + at, block.offset + at + length) : undefined;
+    const mutable = (at: number, length: number) =>
+      within(at, length) ? this.#window(block.offset + at, length) : undefined;
+    return {
+      view,
+      mutable,
+      read: (at, length) => view(at, length)?.slice(),
+      write(at, bytes) {
+        const target = mutable(at, bytes.length);
+        target?.set(bytes);
+        return target !== undefined;
+      },
+    };
   }
 
   read(at: number, length: number): Uint8Array | undefined {
@@ -139,6 +191,18 @@ export class GuestMemory implements DmaMemory {
       this.#announce(block.offset, block.size);
       this.u8.fill(0, block.offset, block.offset + block.size);
     }
+  }
+
+  #within(block: Block | undefined, at: number, length: number): number {
+    if (block === undefined) return -1;
+    const inside = at - block.at;
+    return length >= 0 && inside + length <= block.size ? block.offset + inside : -1;
+  }
+
+  /** A window that will be written: decoded code is forgotten. */
+  #window(offset: number, length: number): Uint8Array {
+    this.#announce(offset, length);
+    return this.u8.subarray(offset, offset + length);
   }
 
   #announce(offset: number, length: number): void {

@@ -2,7 +2,8 @@
  * A board: a profile resolved. Plain immutable data in which every address, interrupt, phandle and default is decided and
  * proved not to clash. The device tree and the machine are both made from it and from nothing else.
  */
-import type { VdevPlacement } from "../vdev/placement.ts";
+import type { LogLevel } from "../vdev/host.ts";
+import type { FaultPolicy, VdevPlacement } from "../vdev/placement.ts";
 
 export interface Board {
   readonly name: string;
@@ -62,6 +63,11 @@ export interface BoardVdev {
   readonly placement: VdevPlacement;
   /** Parsed by the type's own schema, defaults filled in. */
   readonly options: Readonly<Record<string, unknown>>;
+  readonly onFault: FaultPolicy;
+  /** The least severe messages that are shown; the run's own choice where the profile makes none. */
+  readonly log?: LogLevel;
+  /** Host resources are opened at first use. */
+  readonly delayed: boolean;
 }
 
 export interface BoardRange {
@@ -86,8 +92,12 @@ export interface BoardBoot {
   readonly fdtAt?: number;
 }
 
-/** What an access does that no RAM and no vdev answers. */
+/** What becomes of what the board does not have. */
 export interface BoardUnsupported {
   /** `fault`: an access fault in the guest. `ignore`: reads give all ones. `abort`: the run ends. */
   readonly memory: "fault" | "ignore" | "abort";
+  /** `fault`: an illegal-instruction exception. `abort`: the run ends. */
+  readonly instruction: "fault" | "abort";
+  /** CSRs. `ignore`: they read as zero, and writes do nothing. */
+  readonly register: "fault" | "ignore" | "abort";
 }

@@ -1,5 +1,4 @@
 /** A board's device tree: what its guest is told. Made from the board alone, byte for byte the same every time. */
-import { createHash } from "node:crypto";
 import { fail } from "../diagnostics/diagnostic.ts";
 import { cells64, type Fdt, type FdtNode, node, type PropertyInput, setProperty } from "../fdt/tree.ts";
 import type { FdtContext, FdtContribution } from "../vdev/descriptor.ts";
@@ -86,7 +85,7 @@ function chosen(board: Board, parts: readonly FdtContribution[], { initrd }: Boa
 
 /** The same seed, the same bytes: a guest that draws on them stays deterministic. */
 function rngSeed(seed: number): Uint8Array {
-  return new Uint8Array(createHash("sha512").update(`vmrun rng-seed ${seed}`).digest());
+  return new Uint8Array(new Bun.CryptoHasher("sha512").update(`vmrun rng-seed ${seed}`).digest());
 }
 
 /** DTSpec v0.4 §3.3: `serial0`, `serial1` by the order of the board. */

@@ -61,16 +61,21 @@ export function explainBoard(board: Board, provenance: Provenance, registry: Vde
 
   page.open("[unsupported]");
   page.add("memory", quote(unsupported.memory), "unsupported");
+  page.add("instruction", quote(unsupported.instruction), "unsupported");
+  page.add("register", quote(unsupported.register), "unsupported");
   return page.text();
 }
 
-function addVdev(page: Page, { placement, options }: BoardVdev, registry: VdevRegistry): void {
+function addVdev(page: Page, { placement, options, onFault, log, delayed }: BoardVdev, registry: VdevRegistry): void {
   const path = `vdev.${placement.name}`;
   page.open("[[vdev]]");
   page.add("type", quote(placement.type), path);
   page.add("name", quote(placement.name), path);
   page.add("at", addresses(placement), path);
   page.add("irq", interrupts(placement, registry), path);
+  page.add("on_fault", quote(onFault), path);
+  page.add("log", log && quote(log), path);
+  page.add("delayed", String(delayed), path);
   for (const [key, value] of Object.entries(options)) page.add(key, toml(value), path);
 }
 

@@ -1,6 +1,7 @@
 /** Gives every block of memory and every region its address, and proves that they do not clash. */
 import type { Place } from "../diagnostics/diagnostic.ts";
-import type { PlacedRegion } from "../vdev/placement.ts";
+import type { RegionSpec } from "../vdev/descriptor.ts";
+import { declaredAccess, type PlacedRegion } from "../vdev/placement.ts";
 import type { BoardMemory, BoardRange } from "./board.ts";
 import type { Findings } from "./findings.ts";
 import { lookup, shownKey, type TableNode } from "./located.ts";
@@ -111,37 +112,43 @@ class LayoutBuilder {
   }
 
   explicitRegions(vdev: DraftVdev): void {
-    const { name, node, profile, regions } = vdev;
+    const { name, node, regions } = vdev;
     this.regions.set(name, []);
+    // Where it says so itself there is no text to point at but its table.
     const at = lookup(node, "at");
-    if (profile.at === undefined || !at) return;
+    const atPlace = at?.place ?? node.place;
+    if (vdev.at === undefined) return;
     if (regions.length === 0) {
-      this.findings.error("profile/region", at.place, `vdev ${name} has no region of addresses`, { hint: "remove at" });
+      this.findings.error("profile/region", atPlace, `vdev ${name} has no region of addresses`, { hint: "remove at" });
       return;
     }
-    if (typeof profile.at === "object") {
+    if (typeof vdev.at === "object") {
       const names = regions.map((region) => region.name);
-      for (const key of Object.keys(profile.at).filter((key) => !names.includes(key))) {
-        const place = at.kind === "table" ? at.entries.get(key)?.key : at.place;
+      for (const key of Object.keys(vdev.at).filter((key) => !names.includes(key))) {
+        const place = at?.kind === "table" ? at.entries.get(key)?.key : atPlace;
         this.findings.error("profile/unknown-key", place, `vdev ${name} has no region ${shownKey(key)}`, {
           hint: `it has: ${names.join(", ")}`,
         });
       }
     }
-    for (const [i, { name: region, size, align = naturalAlign(size) }] of regions.entries()) {
+    for (const [i, spec] of regions.entries()) {
+      const { name: region, size } = spec;
+      const align = alignOf(spec);
       const address = addressOf(vdev, i);
       if (address === undefined) continue;
       const label = regions.length > 1 ? `region ${region} of vdev ${name}` : `vdev ${name}`;
-      const place = lookup(at, region)?.place ?? at.place;
+      const place = lookup(at, region)?.place ?? atPlace;
       if (!this.#claim({ at: address, size, label, place }, align, false)) continue;
-      this.regions.get(name)!.push({ name: region, at: address, size });
+      this.regions.get(name)!.push(placed(spec, address));
     }
   }
 
   automaticRegions(vdev: DraftVdev): void {
     const { name, node, regions } = vdev;
-    const placed = this.regions.get(name)!;
-    for (const [i, { name: region, size, align = naturalAlign(size) }] of regions.entries()) {
+    const placedRegions = this.regions.get(name)!;
+    for (const [i, spec] of regions.entries()) {
+      const { size } = spec;
+      const align = alignOf(spec);
       if (addressOf(vdev, i) !== undefined) continue;
       const at = this.map.find(size, Math.max(align, AUTOMATIC_ALIGN), MMIO_WINDOW);
       if (at === undefined) {
@@ -150,9 +157,9 @@ class LayoutBuilder {
         return;
       }
       this.map.claim({ at, size, label: `vdev ${name}`, place: node.place });
-      placed.splice(i, 0, { name: region, at, size });
+      placedRegions.splice(i, 0, placed(spec, at));
       const path = `vdev.${name}.at`;
-      if (!this.automatic.includes(path) && vdev.profile.at === undefined) this.automatic.push(path);
+      if (!this.automatic.includes(path) && vdev.at === undefined) this.automatic.push(path);
     }
   }
 
@@ -169,8 +176,10 @@ class LayoutBuilder {
   }
 
   checkTotal(memory: readonly DraftMemory[]): void {
-    const total = memory.reduce((sum, { profile }) => sum + profile.size, 0);
-    if (total <= MAX_MEMORY) return;
+    const backed = [...this.regions.values()].flat().filter(({ access }) => access !== undefined);
+    const sizes = [...memory.map(({ profile }) => profile.size), ...backed.map(({ size }) => size)];
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    if (total <= MAX_MEMORY || memory.length === 0) return;
     const largest = memory.reduce((a, b) => (b.profile.size > a.profile.size ? b : a));
     const place: Place = lookup(largest.node, "size")?.place ?? largest.node.place;
     const gib = Math.round((total / 2 ** 30) * 100) / 100;
@@ -207,9 +216,17 @@ class LayoutBuilder {
   }
 }
 
-/** What the profile says of one region: a bare address is that of the first. */
-function addressOf({ profile, regions }: DraftVdev, index: number): number | undefined {
-  const { at } = profile;
+function alignOf({ size, align = naturalAlign(size), access }: RegionSpec): number {
+  return declaredAccess(access) ? Math.max(align, PAGE) : align;
+}
+
+function placed({ name, size, access }: RegionSpec, at: number): PlacedRegion {
+  const declared = declaredAccess(access);
+  return { name, at, size, ...(declared && { access: declared }) };
+}
+
+/** What is said of one region's address: a bare one is that of the first. */
+function addressOf({ at, regions }: DraftVdev, index: number): number | undefined {
   if (typeof at === "number") return index === 0 ? at : undefined;
   const name = regions[index]!.name;
   return at && Object.hasOwn(at, name) ? at[name] : undefined;

@@ -125,12 +125,15 @@ class Resolver {
       cpu: { ...isa, harts: cpu.harts, mmu: cpu.mmu, pmp: cpu.pmp, intcPhandles },
       time,
       memory: layout.memory,
-      vdevs: vdevs.map(({ name: vdev, descriptor, options }, index): BoardVdev => {
+      vdevs: vdevs.map(({ name: vdev, descriptor, options, profile }, index): BoardVdev => {
         const regions = layout.regions.get(vdev) ?? [];
         const interrupts = routes.get(vdev) ?? [];
         return {
           placement: { name: vdev, type: descriptor.type, regions, interrupts, phandle: vdevPhandle(index) },
           options,
+          onFault: profile.on_fault,
+          log: profile.log,
+          delayed: profile.delayed,
         };
       }),
       reserve: reserve.map(({ name: label, at, size }) => ({ name: label, at, size })),
@@ -148,7 +151,7 @@ class Resolver {
       boot,
       unsupported,
     };
-    const unwired = vdevs.filter((vdev) => vdev.profile.irq === undefined && vdev.descriptor.interrupts?.length);
+    const unwired = vdevs.filter((vdev) => vdev.irq === undefined && vdev.descriptor.interrupts?.length);
     const automatic = [...layout.automatic, ...unwired.map((vdev) => `vdev.${vdev.name}.irq`)];
     return { board, profile, provenance: provenanceOf(tree, automatic) };
   }
@@ -243,7 +246,7 @@ class Resolver {
     // With a type unknown, it may be the controller that is missed.
     for (const { name } of broken) if (!controllers.has(name)) controllers.set(name, undefined);
     const wired = vdevs.map((vdev) => {
-      return { name: vdev.name, node: vdev.node, irq: vdev.profile.irq, specs: vdev.descriptor.interrupts ?? [] };
+      return { name: vdev.name, node: vdev.node, irq: vdev.irq, specs: vdev.descriptor.interrupts ?? [] };
     });
     return routeInterrupts(wired, controllers, [...drafts.keys()], this.findings);
   }

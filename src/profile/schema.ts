@@ -1,6 +1,8 @@
 /** The keys of a profile: what may stand where, defaults, and the words an editor shows. One schema per table. */
 import * as v from "valibot";
+import { LOG_LEVELS } from "../vdev/host.ts";
 import { address, frequency, inputFile, integer, size } from "../vdev/options.ts";
+import { FAULT_POLICIES } from "../vdev/placement.ts";
 
 export const DEFAULT_ISA = "rv64gc_zba_zbb_zbs_zicbom_zicboz_zicntr_sstc_svadu";
 export const MAX_HARTS = 16;
@@ -147,6 +149,14 @@ export const vdevSchema = v.object({
     ),
     'Where its interrupts go: "plic:10", "plic" (any free line), "none", or a list or table of these. Default: free lines.',
   ),
+  on_fault: defaulted(
+    choice(FAULT_POLICIES),
+    "fault",
+    "What a failure in the vdev's own code comes to: `ignore` (reads give all ones), `fault` (a bus error in the guest), " +
+      "`end-guest` (this guest ends) or `end` (vmrun ends).",
+  ),
+  log: optional(choice(LOG_LEVELS), "The least severe messages of the vdev that are shown. Default: the run's own."),
+  delayed: defaulted(flag(), false, "Host resources are opened at their first use instead of at start."),
   remove: remove(),
 });
 
@@ -179,6 +189,16 @@ export const unsupportedSchema = v.object({
     choice(["fault", "ignore", "abort"]),
     "fault",
     "An access that nothing answers: an access fault in the guest, all ones, or the end of the run.",
+  ),
+  instruction: defaulted(
+    choice(["fault", "abort"]),
+    "fault",
+    "An instruction that the board does not have: an illegal-instruction exception, or the end of the run.",
+  ),
+  register: defaulted(
+    choice(["fault", "ignore", "abort"]),
+    "fault",
+    "A CSR that the board does not have: an illegal-instruction exception, zero, or the end of the run.",
   ),
 });
 

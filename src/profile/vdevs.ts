@@ -1,5 +1,6 @@
 /** The `[[vdev]]` tables: each by its type's descriptor to options and regions that are still without addresses. */
-import type { BoardFacts, ControllerSpec, RegionSpec } from "../vdev/descriptor.ts";
+import type { Assignment, BoardFacts, ControllerSpec, RegionSpec } from "../vdev/descriptor.ts";
+import { declaredAccess } from "../vdev/placement.ts";
 import type { AnyVdev, VdevRegistry } from "../vdev/registry.ts";
 import type { Findings } from "./findings.ts";
 import type { HostNames } from "./host-references.ts";
@@ -8,6 +9,9 @@ import { type ProfileVdev, vdevSchema } from "./schema.ts";
 import { reportUnknownKeys, typed } from "./validate.ts";
 
 const MAX_REGIONS = 64;
+const PAGE = 4096;
+/** Memory behind a region comes out of the same 4 GiB as RAM. */
+const MAX_BACKED = 2 ** 30;
 const COMMON = Object.keys(vdevSchema.entries);
 
 export interface DraftVdev {
@@ -18,6 +22,9 @@ export interface DraftVdev {
   readonly options: Readonly<Record<string, unknown>>;
   readonly regions: readonly RegionSpec[];
   readonly controller: ControllerSpec | undefined;
+  /** Where the profile wants it, or else the vdev itself. */
+  readonly at: ProfileVdev["at"];
+  readonly irq: ProfileVdev["irq"];
 }
 
 /** `undefined` after reporting what is wrong; errors in the common keys and in the type's own are reported together. */
@@ -63,11 +70,23 @@ function draft(
   if (!areRegions(regions)) {
     const message = `vdev ${name}: type "${descriptor.type}" asks for impossible regions`;
     findings.error("profile/vdev-failed", node.place, message, {
-      hint: `at most ${MAX_REGIONS}, with different names, each of 1 to 2^40 bytes`,
+      hint: `at most ${MAX_REGIONS}, with different names, each of 1 to 2^40 bytes; with memory behind it, of whole 4 KiB pages`,
     });
     return undefined;
   }
-  return profile && { name, node, profile, descriptor, options, regions, controller: descriptor.controller?.(options) };
+  if (!profile) return undefined;
+  const chosen = descriptor.assign?.(options, facts) ?? {};
+  return {
+    name,
+    node,
+    profile,
+    descriptor,
+    options,
+    regions,
+    controller: descriptor.controller?.(options),
+    at: profile.at ?? addressesOf(chosen.at),
+    irq: profile.irq ?? (typeof chosen.irq === "object" ? { ...chosen.irq } : chosen.irq),
+  };
 }
 
 function descriptorOf(node: TableNode, name: string, registry: VdevRegistry, findings: Findings): AnyVdev | undefined {
@@ -93,6 +112,19 @@ function areRegions(regions: readonly RegionSpec[]): boolean {
   return (
     regions.length <= MAX_REGIONS &&
     new Set(regions.map(({ name }) => name)).size === regions.length &&
-    regions.every(({ size, align = 1 }) => isSize(size) && isSize(align))
+    regions.every(({ size, align = 1, access }) => {
+      // A guest maps whole pages, and so does the machine.
+      const whole = declaredAccess(access) === undefined || (size % PAGE === 0 && size <= MAX_BACKED);
+      return isSize(size) && isSize(align) && whole;
+    })
   );
+}
+
+/** A vdev's own choice has to be an address as a profile's has; the schema has not seen it. */
+function addressesOf(at: Assignment["at"]): ProfileVdev["at"] {
+  const addresses = at === undefined ? [] : typeof at === "number" ? [at] : Object.values(at);
+  for (const address of addresses) {
+    if (!Number.isSafeInteger(address) || address < 0) throw new Error(`assign chose ${address} for an address`);
+  }
+  return typeof at === "object" ? { ...at } : at;
 }

@@ -2,7 +2,7 @@
 import type * as v from "valibot";
 import type { FdtNode, PropertyInput } from "../fdt/tree.ts";
 import type { Json, VdevHost } from "./host.ts";
-import type { Trigger, VdevPlacement } from "./placement.ts";
+import type { RegionAccess, Trigger, VdevPlacement } from "./placement.ts";
 import type { RegionHandler } from "./region.ts";
 import type { RegisterMap } from "./registers.ts";
 
@@ -20,6 +20,12 @@ export interface RegionSpec {
   readonly size: number;
   /** Alignment of the address; the size rounded up to a power of two when omitted. */
   readonly align?: number;
+  /**
+   * What becomes of a guest's accesses at power-on; what is left out traps, and cannot be executed. With any `"memory"`
+   * in it the region has memory behind it: its size is then a multiple of 4 KiB, because a guest maps whole pages, and so
+   * is its address. {@link HostRegion.setAccess} changes it while the guest runs.
+   */
+  readonly access?: Partial<RegionAccess>;
 }
 
 export interface InterruptSpec {
@@ -37,6 +43,36 @@ export interface ControllerSpec {
 /** What is known of a board before any instance exists. */
 export interface BoardFacts {
   readonly harts: number;
+}
+
+/** Where a vdev wants to be, in a profile's own words. Applies as far as the profile leaves it open. */
+export interface Assignment {
+  /** Address of the first region, or address by region. */
+  readonly at?: number | Readonly<Record<string, number>>;
+  /** As a profile's `irq`: `"plic:10"`, `"none"`, or a table of name = line. */
+  readonly irq?: string | Readonly<Record<string, string>>;
+}
+
+/** A range of firmware calls that a vdev answers, by extension number (`a7`), inclusive. */
+export interface SbiRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** A firmware call as a hook sees it. SBI 2.0 §3 */
+export interface SbiCall {
+  /** The hart that calls. */
+  readonly hart: number;
+  readonly extension: number;
+  readonly function: number;
+  /** `a0` to `a5`, unsigned. */
+  readonly args: readonly bigint[];
+}
+
+/** What `a0` and `a1` are to hold; negative values are taken modulo 2^64. */
+export interface SbiAnswer {
+  readonly error: bigint;
+  readonly value: bigint;
 }
 
 /** What a vdev's `fdt` may use: board data alone, no instance. */
@@ -72,25 +108,43 @@ export interface FdtContribution {
   readonly console?: boolean;
 }
 
-/** A running vdev. */
+/** A running vdev. What these callbacks throw or reject is contained as the profile's `on_fault` says. */
 export interface VdevInstance {
   /** In the order of the descriptor's regions. */
   readonly regions: readonly RegionHandler[];
+  /** The board is complete: every vdev exists. Called once, before the first reset. */
+  configured?(): void;
   /** Power-on state. Idempotent; deasserts lines and cancels timers. */
   reset(): void;
-  /** State as JSON, such that `restore` of it gives an indistinguishable device. */
+  /** State as JSON, such that `restore` of it gives an indistinguishable device. Contents of memory-backed regions, armed
+   * timers of the host handle and levels of lines are the machine's: `restore` arms and drives them again by the state. */
   snapshot(): Json;
   restore(state: Json): void;
+  /** What a person should know about it now, e.g. `{ "baud rate": 9600 }`. */
+  status?(): Readonly<Record<string, string | number | boolean>>;
   /** Interrupt controllers: a wire of another vdev changed. */
   input?(line: number, level: boolean): void;
-  /** The machine ends: let go of host resources. */
+  /** An event from the person or program that runs the machine (`Machine.post`), between two slices of the guest. */
+  event?(event: Json): void;
+  /** A firmware call in the descriptor's `hooks.sbi`; `undefined` leaves it to the firmware. */
+  sbi?(call: SbiCall): SbiAnswer | undefined;
+  /** The machine ends: let go of host resources. In no order among vdevs. */
   terminate?(): void;
+}
+
+export interface VdevHooks {
+  /** Calls from S-mode; seen before any firmware, vmrun's own or one in M-mode, and announced by the base extension's probe. */
+  readonly sbi?: readonly SbiRange[];
 }
 
 /** Regions that depend on options or board. A method's type, as those below: a registry holds descriptors of every schema. */
 type RegionsFunction<Options> = {
   regions(options: Options, board: BoardFacts): readonly RegionSpec[];
 }["regions"];
+
+type HooksFunction<Options> = {
+  hooks(options: Options): VdevHooks;
+}["hooks"];
 
 export interface VdevDescriptor<Schema extends OptionsSchema = OptionsSchema> {
   readonly abi?: typeof VDEV_ABI;
@@ -105,6 +159,12 @@ export interface VdevDescriptor<Schema extends OptionsSchema = OptionsSchema> {
   readonly registers?: Readonly<Record<string, RegisterMap>>;
   /** Labels of nodes beside the own one that need a phandle, e.g. a UART's `clock`. */
   readonly auxiliaryPhandles?: readonly string[];
+  /** What it sees beside its regions; {@link VdevInstance.sbi} answers. */
+  readonly hooks?: VdevHooks | HooksFunction<v.InferOutput<Schema>>;
+  /** Some of its state outlives a reset, as on a battery. */
+  readonly battery?: boolean;
+  /** Chooses place and interrupts by its options, as far as the profile does not say. */
+  assign?(options: v.InferOutput<Schema>, board: BoardFacts): Assignment;
   controller?(options: v.InferOutput<Schema>): ControllerSpec;
   /** The vdev's nodes by its published binding; none when the guest cannot discover it. */
   fdt?(context: FdtContext<v.InferOutput<Schema>>): FdtContribution;

@@ -2,11 +2,36 @@
 
 export type Trigger = "level" | "edge";
 
+/** What a failure in a vdev's own code comes to, least to most severe. */
+export const FAULT_POLICIES = ["ignore", "fault", "end-guest", "end"] as const;
+export type FaultPolicy = (typeof FAULT_POLICIES)[number];
+
+/**
+ * What becomes of a guest's access to a region. `trap`: the vdev's handler answers. `memory`: the memory behind the region
+ * does, without the vdev or the monitor noticing. Atomic instructions need memory for both reads and writes.
+ */
+export interface RegionAccess {
+  readonly read: "trap" | "memory";
+  readonly write: "trap" | "memory";
+  /** Fetching instructions; `none` is an access fault. */
+  readonly execute: "none" | "memory";
+}
+
+/** Registers: every access is the vdev's to answer. */
+export const TRAPPING: RegionAccess = { read: "trap", write: "trap", execute: "none" };
+
+/** A declared access in full; `undefined` where no memory is asked for. */
+export function declaredAccess(access: Partial<RegionAccess> = {}): RegionAccess | undefined {
+  return Object.values(access).includes("memory") ? { ...TRAPPING, ...access } : undefined;
+}
+
 /** A span of guest physical address space, in bytes. */
 export interface PlacedRegion {
   readonly name: string;
   readonly at: number;
   readonly size: number;
+  /** At power-on, of a region with memory behind it; {@link TRAPPING} when omitted. */
+  readonly access?: RegionAccess;
 }
 
 /** One interrupt of a vdev, wired to a line of a controller. */

@@ -1,10 +1,16 @@
 /** A register map brought to life: decoding in constant time, storage, access rules, reset and snapshot. */
 import * as v from "valibot";
 import { fail } from "../diagnostics/diagnostic.ts";
+import { Fifo } from "./fifo.ts";
 import type { Json, VdevLog } from "./host.ts";
 import type { RegionHandler } from "./region.ts";
+import { Decoder } from "./register-decoder.ts";
 import {
+  type BitRules,
+  bitRange,
+  bitRules,
   type Direction,
+  type FifoSpec,
   isReadable,
   isWritable,
   type RegisterMap,
@@ -18,10 +24,14 @@ import { fromSnapshot, u32 } from "./snapshot.ts";
  * 32-bit values: `half` is 1 for the upper (0 otherwise).
  */
 export interface RegisterHooks {
-  /** Gives the value in place of the stored one. */
+  /** Gives the value in place of the stored one; then a read takes or clears nothing by itself. */
   read?(index: number, half: number): number;
-  /** After the store. `value` is what was stored; of a `w` or `w1c` register, what was written. */
+  /** After a read that took a value out of a FIFO or cleared bits. `value` is what the guest gets. */
+  taken?(value: number, index: number, half: number): void;
+  /** After the store. `value` is what was stored; with `w`, `w1c`, `w1s` or `once` bits, what was written. */
   write?(value: number, index: number, half: number): void;
+  /** A FIFO was full, and what the guest wrote is lost. */
+  overrun?(value: number): void;
 }
 
 export type Behaviour<Map extends RegisterMap> = { readonly [Name in keyof Map]?: RegisterHooks };
@@ -35,19 +45,27 @@ export interface BankOptions<Map extends RegisterMap> {
 
 /** How many accesses outside the map are reported by offset; a guest must not fill memory with them. */
 const REPORT_LIMIT = 16;
-const PAGE_BITS = 8;
-const PAGE_BYTES = 1 << PAGE_BITS;
 /** By width in bytes; an 8-byte register passes as two halves. */
 const WIDTH_MASK = [0, 0xff, 0xffff, 0xff_ffff, 0xffff_ffff, 0, 0, 0, 0xffff_ffff];
 
 const BANK_SNAPSHOT = v.object({
   window: v.nullable(v.string()),
   values: v.record(v.string(), v.array(v.tupleWithRest([u32()], u32()))),
+  fifos: v.optional(v.record(v.string(), v.array(u32())), {}),
+  /** Words of storage whose `once` bits were written. */
+  written: v.optional(v.array(u32()), []),
 });
 
 const STORE = 0;
 const CLEAR_ONES = 1;
 const STROBE = 2;
+const MIXED = 3;
+const PUSH = 4;
+
+const PLAIN = 0;
+const READ_CLEARS = 1;
+const TELLS = 2;
+const POPS = 3;
 
 /** Storage of one register or array, for its device's code: no access rules, no hooks. */
 export class Register {
@@ -56,12 +74,15 @@ export class Register {
   readonly #step: number;
   /** Registers in the array; 1 otherwise. */
   readonly count: number;
+  /** The device's end, where the register is declared as one. */
+  readonly fifo: Fifo | undefined;
 
-  constructor(words: Uint32Array, first: number, step: number, count: number) {
+  constructor(words: Uint32Array, first: number, step: number, count: number, fifo?: Fifo) {
     this.#words = words;
     this.#first = first;
     this.#step = step;
     this.count = count;
+    this.fifo = fifo;
   }
 
   /** The value; of an 8-byte register the lower half. */
@@ -90,50 +111,21 @@ export class Register {
   }
 }
 
-/** From an offset to the number of the register there, or -1: a directory of pages, of which all empty ones are the same. */
-class Decoder {
-  readonly #directory: Uint32Array;
-  readonly #end: number;
-  #slots = new Int32Array(PAGE_BYTES).fill(-1);
-  #used = PAGE_BYTES;
-
-  constructor(end: number) {
-    this.#end = end;
-    this.#directory = new Uint32Array(Math.ceil(end / PAGE_BYTES));
-  }
-
-  set(offset: number, slot: number): void {
-    const page = offset >>> PAGE_BITS;
-    if (this.#directory[page] === 0) {
-      if (this.#used === this.#slots.length) {
-        const grown = new Int32Array(this.#slots.length * 2).fill(-1);
-        grown.set(this.#slots);
-        this.#slots = grown;
-      }
-      this.#directory[page] = this.#used;
-      this.#used += PAGE_BYTES;
-    }
-    this.#slots[this.#directory[page]! + (offset & (PAGE_BYTES - 1))] = slot;
-  }
-
-  slot(offset: number): number {
-    if (offset >= this.#end) return -1;
-    return this.#slots[this.#directory[offset >>> PAGE_BITS]! + (offset & (PAGE_BYTES - 1))]!;
-  }
-}
+/** What a device's code sees of a register by its declaration. */
+export type RegisterOf<Spec> = Spec extends { readonly fifo: FifoSpec } ? Register & { readonly fifo: Fifo } : Register;
 
 /**
  * Answers a region from its register map.
  *
  * - An access of a register's own width is one store or load and one hook.
  * - A narrower one reads the whole register and takes its bytes, or writes it with the other bytes as they were stored
- *   (0 for `w` and `w1c`).
+ *   (0 for `w`, `w1c` and `w1s`).
  * - A wider or unaligned one is the accesses it consists of, lowest offset first.
  * - Where nothing is declared, reads give 0 and writes are ignored; the log is told.
  */
 export class RegisterBank<Map extends RegisterMap = RegisterMap> implements RegionHandler {
   /** Stored values by name. */
-  readonly registers: { readonly [Name in keyof Map]: Register };
+  readonly registers: { readonly [Name in keyof Map]: RegisterOf<Map[Name]> };
 
   readonly #map: Map;
   readonly #names: readonly string[];
@@ -143,9 +135,18 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
   // Per register or array.
   readonly #readers: (RegisterHooks | undefined)[] = [];
   readonly #writers: (RegisterHooks | undefined)[] = [];
+  readonly #hooks: (RegisterHooks | undefined)[] = [];
   readonly #effects: Uint8Array;
   readonly #writableLow: Uint32Array;
   readonly #writableHigh: Uint32Array;
+  readonly #readEffects: Uint8Array;
+  /** Of registers with bits of several kinds, by owner; two words each, low half first. */
+  readonly #clearOnes: Uint32Array;
+  readonly #setOnes: Uint32Array;
+  readonly #once: Uint32Array;
+  readonly #clearedByRead: Uint32Array;
+  readonly #unimplemented: Uint32Array;
+  readonly #fifos: readonly (Fifo | undefined)[];
 
   // Per single register ("slot").
   readonly #owner: Uint32Array;
@@ -156,6 +157,8 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
 
   readonly #words: Uint32Array;
   readonly #initial: Uint32Array;
+  /** By word: whether its `once` bits were written. */
+  readonly #written: Uint8Array;
   readonly #windows = new globalThis.Map<string | undefined, { readonly read: Decoder; readonly write: Decoder }>();
   #window: string | undefined;
   #decodeRead: Decoder;
@@ -170,12 +173,19 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
     const slots = counts.reduce((sum, count) => sum + count, 0);
     const words = entries.reduce((sum, [, spec], i) => sum + counts[i]! * wordsOf(spec), 0);
 
-    this.#effects = Uint8Array.from(entries, ([, { access }]) =>
-      access === "w1c" ? CLEAR_ONES : access === "w" ? STROBE : STORE,
-    );
-    const writable = entries.map(([, spec]) => BigInt(spec.writable ?? (1n << BigInt(spec.width * 8)) - 1n));
-    this.#writableLow = Uint32Array.from(writable, (mask) => Number(mask & 0xffff_ffffn));
-    this.#writableHigh = Uint32Array.from(writable, (mask) => Number(mask >> 32n));
+    const rules = entries.map(([, spec]) => bitRules(spec));
+    this.#effects = Uint8Array.from(entries, ([, spec], i) => writeEffect(spec, rules[i]!));
+    this.#readEffects = Uint8Array.from(entries, ([, spec], i) => readEffect(spec, rules[i]!));
+    const stored = rules.map((rule, i) => (this.#effects[i] === CLEAR_ONES ? rule.clearOnes : rule.stored));
+    this.#writableLow = Uint32Array.from(stored, low);
+    this.#writableHigh = Uint32Array.from(stored, high);
+    this.#clearOnes = halves(rules.map(({ clearOnes }) => clearOnes));
+    this.#setOnes = halves(rules.map(({ setOnes }) => setOnes));
+    this.#once = halves(rules.map(({ once }) => once));
+    this.#clearedByRead = halves(rules.map(({ clearedByRead }) => clearedByRead));
+    this.#unimplemented = halves(rules.map(({ unimplemented }) => unimplemented));
+    this.#fifos = entries.map(([, { fifo }]) => fifo && new Fifo(fifo.depth));
+    this.#written = new Uint8Array(words);
     this.#owner = new Uint32Array(slots);
     this.#index = new Uint32Array(slots);
     this.#base = new Uint32Array(slots);
@@ -190,9 +200,10 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
     for (const [owner, [name, spec]] of entries.entries()) {
       const { width, stride = width } = spec;
       const reset = BigInt(spec.reset ?? 0);
-      registers[name] = new Register(this.#words, word, wordsOf(spec), counts[owner]!);
+      registers[name] = new Register(this.#words, word, wordsOf(spec), counts[owner]!, this.#fifos[owner]);
       this.#readers.push(undefined);
       this.#writers.push(undefined);
+      this.#hooks.push(undefined);
       for (let index = 0; index < counts[owner]!; index++) {
         this.#owner[slot] = owner;
         this.#index[slot] = index;
@@ -204,7 +215,7 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
         slot++;
       }
     }
-    this.registers = registers as { readonly [Name in keyof Map]: Register };
+    this.registers = registers as { readonly [Name in keyof Map]: RegisterOf<Map[Name]> };
     this.#words.set(this.#initial);
 
     for (const window of new Set([undefined, ...entries.map(([, spec]) => spec.window)])) {
@@ -222,6 +233,7 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
       if (hooks === undefined) continue;
       this.#readers[owner] = hooks.read ? hooks : undefined;
       this.#writers[owner] = hooks.write ? hooks : undefined;
+      this.#hooks[owner] = hooks;
     }
     return this;
   }
@@ -250,6 +262,12 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
   /** All stored values as after power-on, and no window. No hook is called. */
   reset(): void {
     this.#words.set(this.#initial);
+    this.#written.fill(0);
+    for (const fifo of this.#fifos) {
+      if (fifo === undefined) continue;
+      fifo.clear();
+      fifo.limit = fifo.depth;
+    }
     this.show(undefined);
   }
 
@@ -266,12 +284,24 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
       }
       if (changed.length > 0) values[name] = changed;
     }
-    return { window: this.#window ?? null, values };
+    const fifos = Object.fromEntries(
+      this.#names.flatMap((name, owner) => {
+        const held = this.#fifos[owner]?.values ?? [];
+        return held.length > 0 ? [[name, held] as const] : [];
+      }),
+    );
+    const written = [...this.#written.keys()].filter((word) => this.#written[word] !== 0);
+    return {
+      window: this.#window ?? null,
+      values,
+      ...(Object.keys(fifos).length > 0 && { fifos }),
+      ...(written.length > 0 && { written }),
+    };
   }
 
   /** Refuses what `snapshot` of this map cannot have made. No hook is called. */
   restore(state: Json): void {
-    const { window, values } = fromSnapshot(BANK_SNAPSHOT, state);
+    const { window, values, fifos, written } = fromSnapshot(BANK_SNAPSHOT, state);
     if (window !== null && !this.#windows.has(window)) badSnapshot(`an unknown window ${window}`);
     const words = this.#initial.slice();
     for (const [name, changed] of Object.entries(values)) {
@@ -284,26 +314,96 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
         words.set(stored, this.#wordOf(name, index));
       }
     }
+    for (const [name, held] of Object.entries(fifos)) {
+      const fifo = this.#fifos[this.#names.indexOf(name)];
+      if (fifo === undefined || held.length > fifo.depth) badSnapshot(`no FIFO of ${held.length} values ${name}`);
+    }
+    for (const word of written) if (word >= words.length) badSnapshot(`no word ${word}`);
     this.#words.set(words);
+    this.#written.fill(0);
+    for (const word of written) this.#written[word] = 1;
+    for (const [owner, fifo] of this.#fifos.entries()) if (fifo) fifo.values = fifos[this.#names[owner]!] ?? [];
     this.show(window ?? undefined);
   }
 
   #load(slot: number, half: number): number {
     const owner = this.#owner[slot]!;
     const reader = this.#readers[owner];
+    if (this.#readEffects[owner] !== PLAIN && reader === undefined) return this.#take(slot, half);
     const value =
       reader === undefined ? this.#words[this.#word[slot]! + half]! : reader.read!(this.#index[slot]!, half);
     return (value & WIDTH_MASK[this.#width[slot]!]!) >>> 0;
   }
 
-  #store(slot: number, half: number, value: number): void {
+  /** A read with an effect. */
+  #take(slot: number, half: number): number {
+    const owner = this.#owner[slot]!;
+    const at = this.#word[slot]! + half;
+    let value = this.#words[at]!;
+    switch (this.#readEffects[owner]) {
+      case TELLS:
+        this.#tell(`read of unimplemented ${this.#names[owner]}`);
+        return value;
+      case POPS: {
+        const popped = this.#fifos[owner]!.pop();
+        value = popped < 0 ? (this.#map[this.#names[owner]!]!.fifo!.empty ?? 0) : popped;
+        // Nothing was there to be taken.
+        if (popped < 0) return value;
+        break;
+      }
+      case READ_CLEARS:
+        this.#words[at] = value & ~this.#clearedByRead[owner * 2 + half]!;
+    }
+    value = (value & WIDTH_MASK[this.#width[slot]!]!) >>> 0;
+    this.#hooks[owner]?.taken?.(value, this.#index[slot]!, half);
+    return value;
+  }
+
+  /** A write to a register with bits of several kinds; `mask` has the bytes that are written. */
+  #storeMixed(slot: number, half: number, written: number, mask: number): number {
+    const owner = this.#owner[slot]!;
+    const rule = owner * 2 + half;
+    const at = this.#word[slot]! + half;
+    const old = this.#words[at]!;
+    const once = this.#written[at] === 0 ? this.#once[rule]! & mask : 0;
+    if (once !== 0) this.#written[at] = 1;
+    const stored = (((half === 0 ? this.#writableLow[owner]! : this.#writableHigh[owner]!) & mask) | once) >>> 0;
+    const cleared = this.#clearOnes[rule]! & mask;
+    const set = this.#setOnes[rule]! & mask;
+    this.#words[at] = (((old & ~stored) | (written & stored)) & ~(written & cleared)) | (written & set);
+    const wanted = (written ^ this.#initial[at]!) & this.#unimplemented[rule]! & mask;
+    if (wanted !== 0) this.#tell(`write of unimplemented ${this.#unimplementedName(owner, wanted, half)}`);
+    return (written & (stored | cleared | set)) >>> 0;
+  }
+
+  #unimplementedName(owner: number, wanted: number, half: number): string {
+    const name = this.#names[owner]!;
+    const fields = Object.entries(this.#map[name]!.fields ?? {}).filter(([, field]) => {
+      if (typeof field !== "object" || !("bits" in field) || field.access !== "unimplemented") return false;
+      const [top, bottom] = bitRange(field);
+      return ((BigInt(wanted >>> 0) << BigInt(32 * half)) & ((1n << BigInt(top + 1)) - (1n << BigInt(bottom)))) !== 0n;
+    });
+    return fields.length === 0 ? name : fields.map(([field]) => `${name}.${field}`).join(", ");
+  }
+
+  #push(slot: number, value: number): void {
+    const owner = this.#owner[slot]!;
+    const pushed = (value & WIDTH_MASK[this.#width[slot]!]!) >>> 0;
+    const hooks = this.#hooks[owner];
+    if (this.#fifos[owner]!.push(pushed)) hooks?.write?.(pushed, 0, 0);
+    else hooks?.overrun?.(pushed);
+  }
+
+  #store(slot: number, half: number, value: number, mask = 0xffff_ffff): void {
     const owner = this.#owner[slot]!;
     const at = this.#word[slot]! + half;
     const writable = half === 0 ? this.#writableLow[owner]! : this.#writableHigh[owner]!;
     const old = this.#words[at]!;
     let told = (value & writable) >>> 0;
     const effect = this.#effects[owner]!;
-    if (effect === STORE) {
+    if (effect === PUSH) return this.#push(slot, value);
+    if (effect === MIXED) told = this.#storeMixed(slot, half, value, mask);
+    else if (effect === STORE) {
       told = ((old & ~writable) | told) >>> 0;
       this.#words[at] = told;
     } else if (effect === CLEAR_ONES) {
@@ -351,21 +451,24 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
         const mask = WIDTH_MASK[bytes]! << (skip * 8);
         const part = ((value >>> (done * 8)) << (skip * 8)) & mask;
         const kept = this.#effects[this.#owner[slot]!] === STORE ? this.#words[this.#word[slot]! + half]! & ~mask : 0;
-        this.#store(slot, half, (kept | part) >>> 0);
+        this.#store(slot, half, (kept | part) >>> 0, mask);
       }
       done += bytes;
     }
   }
 
   #report(direction: Direction, offset: number): void {
-    if (!this.#log || this.#reported.size >= REPORT_LIMIT) return;
     const other = registerLabel(this.#map, offset, direction === "read" ? "write" : "read", this.#window);
     const where = `offset 0x${offset.toString(16)}`;
     const message =
       other === undefined
         ? `${direction} at ${where}, where no register is`
         : `${direction} of ${other} at ${where}, which is ${direction === "read" ? "write" : "read"}-only`;
-    if (this.#reported.has(message)) return;
+    this.#tell(message);
+  }
+
+  #tell(message: string): void {
+    if (!this.#log || this.#reported.size >= REPORT_LIMIT || this.#reported.has(message)) return;
     this.#reported.add(message);
     this.#log.guestError(message);
   }
@@ -401,6 +504,27 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
 /** A bank of the map's registers, all at their reset value. */
 export function registerBank<const Map extends RegisterMap>(map: Map, options?: BankOptions<Map>): RegisterBank<Map> {
   return new RegisterBank(map, options);
+}
+
+function writeEffect({ access = "rw", fifo }: RegisterSpec, rules: BitRules): number {
+  if (access === "w") return fifo ? PUSH : STROBE;
+  const { clearOnes, setOnes, once, unimplemented, stored } = rules;
+  if ((setOnes | once | unimplemented) !== 0n || (clearOnes !== 0n && stored !== 0n)) return MIXED;
+  return clearOnes !== 0n || access === "w1c" ? CLEAR_ONES : STORE;
+}
+
+function readEffect({ access, fifo }: RegisterSpec, { clearedByRead }: BitRules): number {
+  if (fifo && access === "r") return POPS;
+  if (access === "unimplemented") return TELLS;
+  return clearedByRead !== 0n ? READ_CLEARS : PLAIN;
+}
+
+const low = (mask: bigint): number => Number(mask & 0xffff_ffffn);
+const high = (mask: bigint): number => Number(mask >> 32n);
+
+/** Two words for each mask, low half first. */
+function halves(masks: readonly bigint[]): Uint32Array {
+  return Uint32Array.from(masks.flatMap((mask) => [low(mask), high(mask)]));
 }
 
 function wordsOf({ width }: { readonly width: number }): number {

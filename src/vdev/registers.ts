@@ -5,15 +5,37 @@
 import { fail } from "../diagnostics/diagnostic.ts";
 
 /**
- * What the guest may do. `w1c`: reads give the stored bits, writing 1 clears a bit. Of `r` and `w` the other direction
- * does nothing, unless another register at the same offset answers it.
+ * What the guest may do. Of `r` and `w` the other direction does nothing, unless another register at the same offset
+ * answers it.
+ * - `w1c`, `w1s`: reads give the stored bits; writing 1 clears or sets a bit.
+ * - `rc`: cannot be written, and a read clears it.
+ * - `once`: the first write after a reset is taken, later ones are ignored.
+ * - `reserved`: reads give the reset value, writes are ignored.
+ * - `unimplemented`: as `reserved`, and the log tells that the guest wants it.
  */
-export type Access = "rw" | "r" | "w" | "w1c";
+export type Access = "rw" | "r" | "w" | "w1c" | "w1s" | "rc" | "once" | "reserved" | "unimplemented";
 
 /** One bit, or `[high, low]`, both inclusive. */
 export type Bits = number | readonly [high: number, low: number];
 
-export type FieldSpec = Bits | { readonly bits: Bits; readonly about?: string };
+export type FieldSpec =
+  | Bits
+  | {
+      readonly bits: Bits;
+      readonly about?: string;
+      /** Where it differs from the register's. */
+      readonly access?: Exclude<Access, "w">;
+      /** What values mean, by name: for documentation and traces. */
+      readonly values?: Readonly<Record<string, number>>;
+    };
+
+/** Values queue up instead of replacing one another: a guest's write appends one, its read takes the oldest. */
+export interface FifoSpec {
+  /** The most values that it holds. */
+  readonly depth: number;
+  /** What a read gives while it is empty; 0 when omitted. */
+  readonly empty?: number;
+}
 
 export interface RegisterSpec {
   /** Offset of the register, or of the first of an array, in bytes. */
@@ -33,6 +55,8 @@ export interface RegisterSpec {
   /** The register is seen only while its bank shows this window, in place of what lies at its offset otherwise. */
   readonly window?: string;
   readonly fields?: Readonly<Record<string, FieldSpec>>;
+  /** Of an `r` register the device's end is the other one, and so for `w`: `bank.registers.NAME.fifo`. */
+  readonly fifo?: FifoSpec;
   readonly about?: string;
 }
 
@@ -66,6 +90,42 @@ export function fieldMasks<const Spec extends { readonly fields: Readonly<Record
   return masks as { readonly [Field in keyof Spec["fields"]]: number };
 }
 
+/** Which of a register's bits do what, as 64-bit masks. */
+export interface BitRules {
+  /** A write replaces them. */
+  readonly stored: bigint;
+  readonly clearOnes: bigint;
+  readonly setOnes: bigint;
+  readonly once: bigint;
+  /** A read clears them. */
+  readonly clearedByRead: bigint;
+  readonly unimplemented: bigint;
+}
+
+export function bitRules({ width, access = "rw", writable, fields = {} }: RegisterSpec): BitRules {
+  const all = (1n << BigInt(width * 8)) - 1n;
+  const rules: Record<Access, bigint> = {
+    ...{ rw: 0n, r: 0n, w: 0n, w1c: 0n, w1s: 0n, rc: 0n, once: 0n, reserved: 0n, unimplemented: 0n },
+    [access]: all,
+  };
+  for (const field of Object.values(fields)) {
+    if (typeof field !== "object" || !("bits" in field) || field.access === undefined) continue;
+    const [high, low] = bitRange(field);
+    const mask = (1n << BigInt(high + 1)) - (1n << BigInt(low));
+    for (const kind of Object.keys(rules) as Access[]) rules[kind] &= ~mask;
+    rules[field.access] |= mask;
+  }
+  const changeable = BigInt(writable ?? all);
+  return {
+    stored: (rules.rw | rules.w) & changeable,
+    clearOnes: rules.w1c & changeable,
+    setOnes: rules.w1s & changeable,
+    once: rules.once & changeable,
+    clearedByRead: rules.rc,
+    unimplemented: rules.unimplemented,
+  };
+}
+
 export function bitRange(field: FieldSpec): readonly [high: number, low: number] {
   const bits = typeof field === "object" && "bits" in field ? field.bits : field;
   return typeof bits === "number" ? [bits, bits] : bits;
@@ -75,8 +135,9 @@ export function isReadable({ access = "rw" }: RegisterSpec): boolean {
   return access !== "w";
 }
 
-export function isWritable({ access = "rw" }: RegisterSpec): boolean {
-  return access !== "r";
+export function isWritable({ access = "rw", fields = {} }: RegisterSpec): boolean {
+  if (access !== "r" && access !== "rc") return true;
+  return Object.values(fields).some((field) => typeof field === "object" && "bits" in field && field.access);
 }
 
 /** What a trace calls the bytes at `offset`: `LCR`, `MSIP[2]`, `MTIMECMP[0]+4`; `undefined` where nothing is declared. */
@@ -117,7 +178,22 @@ function checkRegister(name: string, spec: RegisterSpec): void {
     const [high, low] = bitRange(field);
     const whole = Number.isInteger(high) && Number.isInteger(low);
     if (!whole || low < 0 || high < low || high >= width * 8) refuse(`${name}.${fieldName} has bits ${high}:${low}`);
+    if (typeof field !== "object" || !("bits" in field)) continue;
+    if (field.access && spec.access === "w") refuse(`${name}.${fieldName} has an access of its own in a "w" register`);
+    for (const [label, value] of Object.entries(field.values ?? {})) {
+      const fits = Number.isSafeInteger(value) && value >= 0 && value < 2 ** (high - low + 1);
+      if (!fits) refuse(`${name}.${fieldName} cannot hold ${label} = ${value}`);
+    }
   }
+  if (spec.fifo) checkFifo(name, spec, spec.fifo);
+}
+
+function checkFifo(name: string, { access = "rw", width, count }: RegisterSpec, { depth, empty = 0 }: FifoSpec): void {
+  if (access !== "r" && access !== "w")
+    refuse(`${name} is a FIFO of access "${access}"; declare its ends apart, "r" and "w"`);
+  if (count !== undefined || width === 8) refuse(`${name} is a FIFO: a single register of at most 4 bytes`);
+  if (!Number.isSafeInteger(depth) || depth < 1 || depth > 65_536) refuse(`${name} is a FIFO of depth ${depth}`);
+  if (!Number.isSafeInteger(empty) || empty < 0 || empty >= 2 ** (8 * width)) refuse(`${name} cannot read as ${empty}`);
 }
 
 /** Whether two registers would answer the same kind of access. */

@@ -4,9 +4,10 @@
  */
 import * as v from "valibot";
 import { cells64, node } from "../fdt/tree.ts";
-import { defineVdev, type VdevInstance } from "../vdev/descriptor.ts";
+import { bankInstance } from "../vdev/bank-instance.ts";
+import { defineVdev } from "../vdev/descriptor.ts";
 import { type GuestTimer, HartInterrupt, type HartInterruptBit, type VdevHost } from "../vdev/host.ts";
-import { type Register, type RegisterBank, type RegisterHooks, registerBank } from "../vdev/register-bank.ts";
+import { type Register, type RegisterHooks, registerBank } from "../vdev/register-bank.ts";
 import { registerMap } from "../vdev/registers.ts";
 
 const MAX_HARTS = 4095;
@@ -71,9 +72,11 @@ export const clint = defineVdev({
     const software = new SoftwareInterrupts(host, bank.registers.MSIP);
     const timer = new MachineTimer(host, bank.registers.MTIMECMP);
     bank.behave({ MSIP: software.msip, MTIMECMP: timer.mtimecmp, MTIME: timer.mtime });
-    return bankInstance(bank, () => {
-      software.refresh();
-      timer.refresh();
+    return bankInstance(bank, {
+      refresh() {
+        software.refresh();
+        timer.refresh();
+      },
     });
   },
 });
@@ -103,7 +106,7 @@ export const aclintMswi = defineVdev({
     const bank = registerBank(mswiRegisters, { log: host.log, counts: { MSIP: host.harts.length } });
     const software = new SoftwareInterrupts(host, bank.registers.MSIP);
     bank.behave({ MSIP: software.msip });
-    return bankInstance(bank, () => software.refresh());
+    return bankInstance(bank, { refresh: () => software.refresh() });
   },
 });
 
@@ -133,7 +136,7 @@ export const aclintMtimer = defineVdev({
     const bank = registerBank(mtimerRegisters, { log: host.log, counts: { MTIMECMP: host.harts.length } });
     const timer = new MachineTimer(host, bank.registers.MTIMECMP);
     bank.behave({ MTIMECMP: timer.mtimecmp, MTIME: timer.mtime });
-    return bankInstance(bank, () => timer.refresh());
+    return bankInstance(bank, { refresh: () => timer.refresh() });
   },
 });
 
@@ -171,7 +174,7 @@ export const aclintSswi = defineVdev({
         },
       },
     });
-    return bankInstance(bank, () => {});
+    return bankInstance(bank);
   },
 });
 
@@ -234,22 +237,6 @@ class MachineTimer {
     if (Number.isFinite(when)) this.#timers[hart]!.arm(when);
     else this.#timers[hart]!.cancel();
   }
-}
-
-/** A vdev whose whole state is its bank; `refresh` brings the wires in line with it. */
-function bankInstance(bank: RegisterBank, refresh: () => void): VdevInstance {
-  return {
-    regions: [bank],
-    reset() {
-      bank.reset();
-      refresh();
-    },
-    snapshot: () => bank.snapshot(),
-    restore(state) {
-      bank.restore(state);
-      refresh();
-    },
-  };
 }
 
 /** Each hart's intc and the number of each interrupt there. */

@@ -31,6 +31,7 @@ export const goldfishRtc = defineVdev({
   regions: [{ name: "rtc", size: 0x1000 }],
   registers: { rtc: registers },
   interrupts: [{ name: "irq", trigger: "level" }],
+  battery: true,
 
   // Linux Documentation/devicetree/bindings/rtc/google,goldfish-rtc.yaml
   fdt: ({ unit, reg, interrupts }) => ({

@@ -1,6 +1,7 @@
 /** Power-off and reset by one register: SiFive's test finisher, as QEMU `virt` has it, with a syscon binding for the guest. */
 import * as v from "valibot";
 import { node } from "../fdt/tree.ts";
+import { bankInstance } from "../vdev/bank-instance.ts";
 import { defineVdev } from "../vdev/descriptor.ts";
 import { registerBank } from "../vdev/register-bank.ts";
 import { fieldMasks, registerMap } from "../vdev/registers.ts";
@@ -59,11 +60,6 @@ export const syscon = defineVdev({
         },
       },
     });
-    return {
-      regions: [bank],
-      reset: () => bank.reset(),
-      snapshot: () => bank.snapshot(),
-      restore: (state) => bank.restore(state),
-    };
+    return bankInstance(bank);
   },
 });

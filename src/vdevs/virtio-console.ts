@@ -13,9 +13,9 @@ const Feature = { size: 0, multiport: 1, emergencyWrite: 2 } as const;
 
 /** VIRTIO 1.3 §5.3.4 */
 const config = registerMap({
-  cols: { at: 0, width: 2, access: "r" },
-  rows: { at: 2, width: 2, access: "r" },
-  max_nr_ports: { at: 4, width: 4, access: "r" },
+  cols: { at: 0, width: 2, access: "r", about: "width of the terminal; not used" },
+  rows: { at: 2, width: 2, access: "r", about: "height of the terminal; not used" },
+  max_nr_ports: { at: 4, width: 4, access: "r", about: "ports that there may be" },
   emerg_wr: { at: 8, width: 4, access: "w", about: "a character that needs no queue" },
 });
 

@@ -15,18 +15,14 @@ export const virtioEntropy = defineVirtio({
       v.optional(v.picklist(["seeded", "host"]), "seeded"),
       v.description('"seeded": from the profile\'s seed, the same in every run. "host": from the host.'),
     ),
-    delayed: v.pipe(
-      v.optional(v.boolean(), false),
-      v.description("Opens the source at the guest's first request instead of at start."),
-    ),
   }),
   queues: () => [{ name: "requestq", size: 64 }],
 
-  create(port, { source, delayed }) {
+  create(port, { source }) {
     const { host } = port;
     const requests = port.queue(REQUEST_QUEUE);
     // Drawing nothing opens the source, and changes nothing in a seeded one.
-    if (!delayed) host.random(new Uint8Array(0), source);
+    if (!host.delayed) host.random(new Uint8Array(0), source);
     return {
       notify() {
         for (let chain = requests.pop(); chain; chain = requests.pop()) {

@@ -73,14 +73,14 @@ export class DecodedPages {
     const base = page * PAGE_SIZE;
     for (let at = (op - ops) >> 3; at < PAGE_SIZE; ) {
       const target = ops + (at << 3);
-      if (memory.u16[target >> 1] !== Special.undecoded) return;
-      const low = memory.u16[(base + at) >> 1];
+      if (memory.u16[target >>> 1] !== Special.undecoded) return;
+      const low = memory.u16[(base + at) >>> 1];
       const short = (low & 3) !== 3;
       if (!short && at === LAST_HALFWORD) {
-        memory.u16[target >> 1] = Special.straddle;
+        memory.u16[target >>> 1] = Special.straddle;
         return;
       }
-      const bits = short ? this.decoder.expand(low) : low | (memory.u16[(base + at + 2) >> 1] << 16);
+      const bits = short ? this.decoder.expand(low) : low | (memory.u16[(base + at + 2) >>> 1] << 16);
       if (this.#write(target, bits, short ? 2 : 4, at)) return;
       at += short ? 2 : 4;
     }
@@ -88,7 +88,7 @@ export class DecodedPages {
 
   /** Puts one instruction into the scratch page, at its place `at` in a page. `bits` holds 16 of them or 32. */
   decodeAlone(bits: number, at: number): void {
-    this.memory.u16[this.#scratchOp >> 1] = Special.pageEnd;
+    this.memory.u16[this.#scratchOp >>> 1] = Special.pageEnd;
     this.#scratchOp = this.scratch + (at << 3);
     this.#scratchBits = bits;
     const short = (bits & 3) !== 3;
@@ -100,8 +100,8 @@ export class DecodedPages {
     const index = Math.floor((op - this.#first) / DECODED_PAGE_SIZE);
     if (index < 0) return this.#scratchBits;
     const at = this.#pageOf[index] * PAGE_SIZE + ((op - this.#first - index * DECODED_PAGE_SIZE) >> 3);
-    const low = this.memory.u16[at >> 1];
-    return (low & 3) !== 3 ? low : low | (this.memory.u16[(at + 2) >> 1] << 16);
+    const low = this.memory.u16[at >>> 1];
+    return (low & 3) !== 3 ? low : low | (this.memory.u16[(at + 2) >>> 1] << 16);
   }
 
   /** The guest is about to store into a page with decoded code: forgets the ops that the bytes belong to. */
@@ -113,7 +113,7 @@ export class DecodedPages {
     // A 4-byte instruction that starts one halfword earlier holds the first byte, too.
     const first = Math.max(0, (within & ~1) - 2);
     const last = Math.min(PAGE_SIZE - 1, within + width - 1);
-    for (let at = first; at <= last; at += 2) this.memory.u16[(ops + (at << 3)) >> 1] = Special.undecoded;
+    for (let at = first; at <= last; at += 2) this.memory.u16[(ops + (at << 3)) >>> 1] = Special.undecoded;
   }
 
   /** Lets every decoded page go. */
@@ -140,7 +140,7 @@ export class DecodedPages {
 
   /** Ends a decoded page: from op number `from` on, execution leaves it. */
   #end(ops: number, from: number): void {
-    for (let i = from; i < OPS_PER_PAGE + 2; i++) this.memory.u16[(ops + i * OP_SIZE) >> 1] = Special.pageEnd;
+    for (let i = from; i < OPS_PER_PAGE + 2; i++) this.memory.u16[(ops + i * OP_SIZE) >>> 1] = Special.pageEnd;
   }
 
   /** Writes one op; answers whether the straight line ends with it. */
@@ -149,7 +149,7 @@ export class DecodedPages {
     u8[target + OpField.length] = length;
     const decoded = this.decoder.decode(bits);
     if (decoded === undefined) {
-      u16[target >> 1] = Special.illegal;
+      u16[target >>> 1] = Special.illegal;
       return true;
     }
     const { does } = decoded.instruction.semantics;
@@ -160,13 +160,13 @@ export class DecodedPages {
       near = target < this.#first ? false : destination >= 0 && destination < PAGE_SIZE;
       if (near) immediate = decoded.imm << 3;
     } else if (does === "float" && decoded.instruction.semantics.operands === 3) immediate = decoded.rs3 * 8;
-    u16[(target + OpField.rd) >> 1] = (decoded.rd === 0 && !writesFloat(decoded) ? SINK : decoded.rd) * 8;
-    u16[(target + OpField.rs1) >> 1] = decoded.rs1 * 8;
-    u16[(target + OpField.rs2) >> 1] = decoded.rs2 * 8;
-    i32[(target + OpField.imm) >> 2] = immediate;
+    u16[(target + OpField.rd) >>> 1] = (decoded.rd === 0 && !writesFloat(decoded) ? SINK : decoded.rd) * 8;
+    u16[(target + OpField.rs1) >>> 1] = decoded.rs1 * 8;
+    u16[(target + OpField.rs2) >>> 1] = decoded.rs2 * 8;
+    i32[(target + OpField.imm) >>> 2] = immediate;
     u8[target + OpField.rm] = decoded.rm;
     // Last, so that an op is never seen half written.
-    u16[target >> 1] = handlerOf(decoded.index, length, near ? "near" : "far");
+    u16[target >>> 1] = handlerOf(decoded.index, length, near ? "near" : "far");
     return does === "jump" || does === "jumpTo";
   }
 }

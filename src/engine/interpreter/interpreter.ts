@@ -1,5 +1,5 @@
 /** The interpreter as an engine: runs harts one at a time in generated WebAssembly and serves what that cannot do. */
-import { accessCsr, type CsrOperation, pendingInterrupts, setPending } from "../../isa/riscv/csr.ts";
+import { accessCsr, type CsrOperation, isCsr, pendingInterrupts, setPending } from "../../isa/riscv/csr.ts";
 import { createDecoder } from "../../isa/riscv/decode.ts";
 import { softFloat } from "../../isa/riscv/float/mail.ts";
 import { Hart, type HartConfig, HartField, Privilege, RESIDENT } from "../../isa/riscv/hart.ts";
@@ -121,6 +121,13 @@ export class Interpreter implements Engine {
     return wakes(this.harts[hart]);
   }
 
+  flushTranslations(): void {
+    for (const hart of this.harts) hart.flushTlb();
+    // The page being executed may be one of them: generated code is left, and fetches anew.
+    this.#resident?.demandAttention();
+    this.#attend();
+  }
+
   reset(): void {
     this.#pages.flush();
     for (const hart of this.harts) hart.flushTlb();
@@ -178,7 +185,7 @@ export class Interpreter implements Engine {
   /** PMP splits the page, so every instruction has to be fetched by itself. `at` is its offset in linear memory. */
   #fetchAlone(at: number): number {
     const { i32, u16 } = this.#memory;
-    const low = u16[at >> 1];
+    const low = u16[at >>> 1];
     if ((low & 3) === 3) return this.#straddle();
     this.#pages.decodeAlone(low, at & IN_PAGE);
     i32[MAIL] = this.#pages.scratch;
@@ -196,7 +203,7 @@ export class Interpreter implements Engine {
     const second = this.#access.fetch(Number(BigInt.asIntN(32, next)), Number(BigInt.asIntN(32, next >> 32n)), next);
     if (second < 0) return this.#chargeTrap();
     const at = i32[PC] & IN_PAGE;
-    const bits = u16[(first + at) >> 1] | (u16[(second + ((at + 2) & IN_PAGE)) >> 1] << 16);
+    const bits = u16[(first + at) >>> 1] | (u16[(second + ((at + 2) & IN_PAGE)) >>> 1] << 16);
     this.#pages.decodeAlone(bits, at);
     i32[MAIL] = this.#pages.scratch;
     return Status.next;
@@ -213,12 +220,14 @@ export class Interpreter implements Engine {
     const legal = (done: boolean) => (done ? Status.moved : this.#illegal(bits));
     switch (service) {
       case "illegal":
+        this.#port.unsupported?.(hart.index, "instruction", bits >>> 0);
         return this.#illegal(bits);
       case "csr":
         return this.#csr(hart, bits);
       case "ecall":
-        if (hart.privilege === Privilege.supervisor && this.#port.sbi !== undefined) this.#port.sbi(hart.index);
-        else raise(hart, Cause.userEcall + hart.privilege, 0n);
+        if (hart.privilege !== Privilege.supervisor || !this.#port.sbi?.(hart.index)) {
+          raise(hart, Cause.userEcall + hart.privilege, 0n);
+        }
         return Status.moved;
       case "ebreak":
         raise(hart, Cause.breakpoint, hart.pc);
@@ -252,7 +261,14 @@ export class Interpreter implements Engine {
     const operand = bits & 0x4000 ? BigInt(source) : hart.x(source);
     const write = operation === 0;
     const old = accessCsr(hart, bits >>> 20, operation, operand, !write || rd !== 0, write || source !== 0);
-    if (old === undefined) return this.#illegal(bits);
+    if (old === undefined) {
+      const number = bits >>> 20;
+      if (isCsr(number) || this.#port.unsupported?.(hart.index, "register", number) !== "ignore") {
+        return this.#illegal(bits);
+      }
+      hart.setX(rd, 0n);
+      return Status.next;
+    }
     hart.setX(rd, BigInt.asUintN(64, old));
     if (bits >>> 20 !== SATP) return Status.next;
     // The next instruction is fetched through the new page tables; Linux relies on its faulting.

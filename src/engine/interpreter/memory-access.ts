@@ -37,7 +37,7 @@ export class MemoryAccess {
     if (crossesPage(low, width)) return this.#loadCrossing(low, high, width);
     const cause = translate(this.hart, low, high, Access.load, width);
     if (cause !== 0) return this.#trap(cause);
-    const offset = this.memory.locate(walk.physical, PAGE_SIZE);
+    const offset = this.memory.locateFor("read", walk.physical, PAGE_SIZE);
     if (offset < 0) return this.#loadDevice(walk.physical + (low & IN_PAGE), width);
     if (walk.cacheable) this.#fill(TLB_READ, low, high, offset);
     const at = offset + (low & IN_PAGE);
@@ -47,10 +47,10 @@ export class MemoryAccess {
     }
     i32[ADDRESS + 1] = 0;
     if (width === 8) {
-      i32[ADDRESS] = i32[at >> 2];
-      i32[ADDRESS + 1] = i32[(at >> 2) + 1];
-    } else if (width === 4) i32[ADDRESS] = i32[at >> 2];
-    else i32[ADDRESS] = width === 2 ? this.memory.u16[at >> 1] : this.memory.u8[at];
+      i32[ADDRESS] = i32[at >>> 2];
+      i32[ADDRESS + 1] = i32[(at >>> 2) + 1];
+    } else if (width === 4) i32[ADDRESS] = i32[at >>> 2];
+    else i32[ADDRESS] = width === 2 ? this.memory.u16[at >>> 1] : this.memory.u8[at];
     return true;
   }
 
@@ -62,16 +62,16 @@ export class MemoryAccess {
     if (crossesPage(low, width)) return this.#storeCrossing(low, high, width);
     const cause = translate(this.hart, low, high, Access.store, width);
     if (cause !== 0) return this.#trap(cause);
-    const block = this.memory.locate(walk.physical, PAGE_SIZE);
+    const block = this.memory.locateFor("write", walk.physical, PAGE_SIZE);
     if (block < 0) return this.#storeDevice(walk.physical + (low & IN_PAGE), width);
     const offset = this.#writable(low, high, block, width);
     if (offset < 0) return this.#trap(Cause.storeAccess);
     if ((offset & (width - 1)) !== 0) this.memory.u8.copyWithin(offset, VALUE << 2, (VALUE << 2) + width);
     else if (width === 8) {
-      i32[offset >> 2] = i32[VALUE];
-      i32[(offset >> 2) + 1] = i32[VALUE + 1];
-    } else if (width === 4) i32[offset >> 2] = i32[VALUE];
-    else if (width === 2) this.memory.u16[offset >> 1] = i32[VALUE];
+      i32[offset >>> 2] = i32[VALUE];
+      i32[(offset >>> 2) + 1] = i32[VALUE + 1];
+    } else if (width === 4) i32[offset >>> 2] = i32[VALUE];
+    else if (width === 2) this.memory.u16[offset >>> 1] = i32[VALUE];
     else this.memory.u8[offset] = i32[VALUE];
     return true;
   }
@@ -85,7 +85,7 @@ export class MemoryAccess {
     if ((low & (width - 1)) !== 0) return this.#trap(store ? Cause.storeMisaligned : Cause.loadMisaligned);
     const cause = translate(this.hart, low, high, store ? Access.store : Access.load, width);
     if (cause !== 0) return this.#trap(cause);
-    const block = this.memory.locate(walk.physical, PAGE_SIZE);
+    const block = this.#atomic(store);
     // Atomic accesses and block zeroing are for memory: device registers answer with an access fault.
     if (block < 0) return this.#trap(store ? Cause.storeAccess : Cause.loadAccess);
     let offset = block + (low & IN_PAGE);
@@ -99,7 +99,7 @@ export class MemoryAccess {
   /** Translates a fetch at `pc`; answers the linear-memory offset of its page, or -1 when the fetch trapped at `tval`. */
   fetch(low: number, high: number, tval: bigint): number {
     const cause = translate(this.hart, low, high, Access.fetch, 2);
-    const offset = cause === 0 ? this.memory.locate(walk.physical, PAGE_SIZE) : -1;
+    const offset = cause === 0 ? this.memory.locateFor("execute", walk.physical, PAGE_SIZE) : -1;
     if (offset >= 0) return offset;
     raise(this.hart, cause === 0 ? Cause.fetchAccess : cause, tval);
     return -1;
@@ -135,8 +135,17 @@ export class MemoryAccess {
     const page = block >>> 12;
     // Pages with decoded code get no write translation, so that every store to them comes by here.
     if (this.memory.codePages[page] !== 0) this.pages.noteStore(offset, width);
-    if (this.memory.codePages[page] === 0 && walk.cacheable) this.#fill(TLB_WRITE, low, high, block);
+    // Atomic instructions read by write translations: memory that lets only writes through gets none.
+    const readable = this.memory.blockAt(walk.physical)?.passes.read === true;
+    if (this.memory.codePages[page] === 0 && walk.cacheable && readable) this.#fill(TLB_WRITE, low, high, block);
     return offset;
+  }
+
+  /** The page that an atomic access or a load-reserved is to; -1 where that is not memory for all it does. */
+  #atomic(store: boolean): number {
+    const { memory } = this;
+    if (store && memory.locateFor("write", walk.physical, PAGE_SIZE) < 0) return -1;
+    return memory.locateFor("read", walk.physical, PAGE_SIZE);
   }
 
   #isRom(physical: number): boolean {
@@ -204,7 +213,8 @@ export class MemoryAccess {
       const at = (low >>> 0) + i;
       const carried = at > 0xffffffff ? high + 1 : high;
       const cause = translate(this.hart, at | 0, carried, access, 1);
-      const block = cause === 0 ? this.memory.locate(walk.physical, PAGE_SIZE) : -1;
+      const passing = access === Access.store ? "write" : "read";
+      const block = cause === 0 ? this.memory.locateFor(passing, walk.physical, PAGE_SIZE) : -1;
       const rom = access === Access.store && block >= 0 && this.#isRom(walk.physical);
       if (block < 0 || rom) {
         // The trap value is the first byte that faults. RISC-V Priv §3.1.16

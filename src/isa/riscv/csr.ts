@@ -25,6 +25,11 @@ function find(hart: Hart, number: number): Csr | undefined {
   return csr.accessible === undefined || csr.accessible(hart) ? csr : undefined;
 }
 
+/** Whether there is such a register, on this hart or on one with other extensions. */
+export function isCsr(number: number): boolean {
+  return byNumber[number] !== undefined;
+}
+
 /** Bits 11:10 of the number both set: read-only. §2.1 */
 function readOnly(number: number): boolean {
   return number >> 10 === 3;

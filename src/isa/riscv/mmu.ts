@@ -61,8 +61,8 @@ export function translate(hart: Hart, low: number, high: number, access: Access,
     const at = hart.memory.locate(address, 8);
     // Page tables are read as S-mode reads, whatever the access is. §3.7.2
     if (at < 0 || !check(hart, address, 8, Access.load, Privilege.supervisor)) return ACCESS_FAULT[access];
-    const pte = i32[at >> 2];
-    const pteHigh = i32[(at >> 2) + 1];
+    const pte = i32[at >>> 2];
+    const pteHigh = i32[(at >>> 2) + 1];
     if ((pte & Pte.V) === 0 || (pte & (Pte.R | Pte.W)) === Pte.W) return PAGE_FAULT[access];
     if ((pteHigh & PTE_RESERVED_HIGH) !== 0) return PAGE_FAULT[access];
     const ppn = (pte >>> 10) + (pteHigh & 0x3f_ffff) * 0x40_0000;
@@ -145,7 +145,7 @@ function leaf(
     const codePage = at >>> 12;
     if (hart.memory.codePages[codePage] !== 0) hart.memory.onCodeWrite(codePage);
     entry |= wanted;
-    hart.memory.i32[at >> 2] = entry;
+    hart.memory.i32[at >>> 2] = entry;
   }
   walk.physical = page;
   walk.superpage = level > 0;

@@ -1,0 +1,67 @@
+/** Regions of vdevs with memory behind them: blocks of guest memory whose accesses pass or trap, as the vdev says. */
+import type { Block, BlockPasses, BlockSpec, DmaMemory, GuestMemory } from "../memory/guest-memory.ts";
+import type { Board } from "../profile/board.ts";
+import type { HostRegion } from "../vdev/host.ts";
+import { type PlacedRegion, type RegionAccess, TRAPPING } from "../vdev/placement.ts";
+
+/** The blocks of a board: its RAM and ROM, and the memory behind regions. */
+export function blocksOf({ memory, vdevs }: Board): BlockSpec[] {
+  const backed = vdevs.flatMap(({ placement }) =>
+    placement.regions.flatMap(({ name, at, size, access }) =>
+      access === undefined ? [] : [{ name: `${placement.name}.${name}`, at, size, passes: passesOf(access) }],
+    ),
+  );
+  return [...memory.map(({ name, at, size, kind }) => ({ name, at, size, readOnly: kind === "rom" })), ...backed];
+}
+
+function passesOf({ read, write, execute }: RegionAccess): BlockPasses {
+  return { read: read === "memory", write: write === "memory", execute: execute === "memory" };
+}
+
+/** A region as its vdev sees it. */
+export class MachineRegion implements HostRegion {
+  access: RegionAccess;
+  readonly #placed: PlacedRegion;
+  readonly #memory: GuestMemory;
+  readonly #flush: () => void;
+
+  /** @param flush Makes the guest's next access find a changed one. */
+  constructor(placed: PlacedRegion, memory: GuestMemory, flush: () => void) {
+    this.#placed = placed;
+    this.#memory = memory;
+    this.#flush = flush;
+    this.access = placed.access ?? TRAPPING;
+  }
+
+  get size(): number {
+    return this.#placed.size;
+  }
+
+  /** Power-on. */
+  reset(): void {
+    this.setAccess(this.#placed.access ?? TRAPPING);
+  }
+
+  setAccess(change: Partial<RegionAccess>): void {
+    const { read, write, execute } = { ...this.access, ...change };
+    const now = this.access;
+    if (read === now.read && write === now.write && execute === now.execute) return;
+    this.access = { read, write, execute };
+    if (this.#placed.access === undefined) return;
+    this.#block.passes = passesOf(this.access);
+    this.#flush();
+  }
+
+  get memory(): DmaMemory {
+    return this.#memory.contents(this.#block);
+  }
+
+  get data(): DataView {
+    const { offset, size } = this.#block;
+    return new DataView(this.#memory.memory.buffer, offset, size);
+  }
+
+  get #block(): Block {
+    return this.#memory.blockAt(this.#placed.at)!;
+  }
+}

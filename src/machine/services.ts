@@ -1,0 +1,111 @@
+/** What a machine gives its vdevs: the services behind each one's host handle, without the rules (guarded-host.ts has those). */
+import type { GuestMemory } from "../memory/guest-memory.ts";
+import { VdevError } from "../vdev/errors.ts";
+import { type EventQueue, runWorker } from "../vdev/events.ts";
+import type { RawServices } from "../vdev/guarded-host.ts";
+import type {
+  CommandResult,
+  DiskImage,
+  GuestClock,
+  GuestPlace,
+  HartPort,
+  Outcome,
+  PowerRequest,
+  Timebase,
+} from "../vdev/host.ts";
+import { MachineRegion } from "./backing.ts";
+import type { Streams } from "./streams.ts";
+import type { Tenant } from "./tenant.ts";
+
+/** The parts of a machine that its vdevs share. */
+export interface Facilities {
+  readonly clock: GuestClock;
+  readonly timebase: Timebase;
+  readonly memory: GuestMemory;
+  readonly harts: readonly HartPort[];
+  readonly streams: Streams;
+  readonly events: EventQueue;
+  tenant(name: string): Tenant | undefined;
+  /** The memory of a region lets other accesses through than before. */
+  accessChanged(): void;
+  message(address: number, data: number): boolean;
+  openDisk(path: string, options: { readonly readOnly: boolean }): DiskImage;
+  random(into: Uint8Array, source: "seeded" | "host"): void;
+  power(request: PowerRequest): void;
+  guest(): GuestPlace | undefined;
+  dump(vdev: string, reason: string): void;
+  /** Absent where nobody allowed it. */
+  readonly command?: (command: readonly string[]) => Promise<CommandResult>;
+}
+
+export interface Services extends RawServices {
+  /** Regions go back to their declared access. */
+  powerOn(): void;
+}
+
+export function servicesFor(tenant: Tenant, machine: Facilities): Services {
+  const { vdev, descriptor, log } = tenant;
+  const { placement } = vdev;
+  const { events } = machine;
+  const regions = new Map(
+    placement.regions.map((region) => [
+      region.name,
+      new MachineRegion(region, machine.memory, () => machine.accessChanged()),
+    ]),
+  );
+  return {
+    name: placement.name,
+    placement,
+    delayed: vdev.delayed,
+    clock: machine.clock,
+    timebase: machine.timebase,
+    memory: machine.memory,
+    log,
+    harts: machine.harts,
+    interrupt(name) {
+      if (!descriptor.interrupts?.some((spec) => spec.name === name)) {
+        throw new VdevError("vdev/interrupt", `the vdev declares no interrupt "${name}"`);
+      }
+      const route = placement.interrupts.find((candidate) => candidate.name === name);
+      if (route === undefined) return { set: () => {}, pulse: () => {} };
+      const { controller, line } = route;
+      const set = (level: boolean) => machine.tenant(controller)?.input(line, level);
+      return {
+        set,
+        pulse() {
+          set(true);
+          set(false);
+        },
+      };
+    },
+    message: (address, data) => machine.message(address, data),
+    // Only names of its own come here.
+    region: (name) => regions.get(name)!,
+    stream: (spec) => machine.streams.open(spec),
+    disk: (path, options) => machine.openDisk(path, options),
+    random: (into, source) => machine.random(into, source),
+    power: (request) => machine.power(request),
+    guest: () => machine.guest(),
+    dump: (reason) => machine.dump(placement.name, reason),
+    events: <T>(receive: (event: T) => void) => ({
+      send(event: T) {
+        if (!events.post(() => receive(event)))
+          log.warn("events come faster than the guest can take them; some are lost");
+      },
+    }),
+    work: <T>(job: () => Promise<T>, done: (outcome: Outcome<T>) => void) => events.run(job, done),
+    worker: <Input, Output>(module: URL, input: Input, done: (outcome: Outcome<Output>) => void) =>
+      events.run(() => runWorker<Input, Output>(module, input), done),
+    command(command, done) {
+      events.run(async () => {
+        if (machine.command === undefined) {
+          throw new VdevError("vdev/command", `host commands are not allowed: ${JSON.stringify(command)} was not run`);
+        }
+        return machine.command(command);
+      }, done);
+    },
+    powerOn() {
+      for (const region of regions.values()) region.reset();
+    },
+  };
+}
