@@ -9,6 +9,7 @@ import { resolve } from "node:path";
 const MADE_BY = {
   debian: "firmware/linux/fetch-debian.sh",
   "driver-kernel": "firmware/linux/build-driver-kernel.sh",
+  stopwatch: "firmware/linux/stopwatch/build.sh",
 } as const;
 
 export type ImageName =
@@ -19,7 +20,8 @@ export type ImageName =
   | "debian/fw_dynamic.bin"
   | "debian/fw_dynamic.elf"
   | "debian/u-boot.bin"
-  | "driver-kernel/Image.gz";
+  | "driver-kernel/Image.gz"
+  | "stopwatch/initramfs.cpio.gz";
 
 const CACHE = resolve(import.meta.dir, "../../firmware/linux/cache");
 
@@ -32,6 +34,6 @@ export function findImage(name: ImageName): string | undefined {
 
 /** For the message of a skipped test: what is missing, and the command that makes it. */
 export function missing(name: ImageName): string {
-  const folder = name.startsWith("debian/") ? "debian" : "driver-kernel";
+  const [folder] = name.split("/") as [keyof typeof MADE_BY];
   return `no ${name}: run ${MADE_BY[folder]}, or name its folder in VMRUN_GUESTS`;
 }

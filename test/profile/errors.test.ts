@@ -15,7 +15,7 @@ describe("names and keys", () => {
       board.toml:10:1: error[profile/unknown-key]: vdev.plic has no key speed
          10 | speed = 3
             | ^^^^^
-        hint: known keys: sources, type, name, at, irq
+        hint: known keys: sources, type, name, at, irq, on_fault, log, delayed
       board.toml:13:1: error[profile/unknown-key]: vdev.uart0 has no key sped
          13 | sped = 3
             | ^^^^

@@ -74,6 +74,8 @@ test("every value with where it comes from", () => {
     type = "plic"                                   # board.toml:7
     name = "plic"                                   # default
     at = 0xc000000                                  # board.toml:8
+    on_fault = "fault"                              # default
+    delayed = false                                 # default
     sources = 8                                     # default
 
     [[vdev]]
@@ -81,6 +83,8 @@ test("every value with where it comes from", () => {
     name = "uart0"                                  # default
     at = 0x10000000                                 # automatic
     irq = "plic:1"                                  # automatic
+    on_fault = "fault"                              # default
+    delayed = false                                 # default
     host = "stdio"                                  # board.toml:16
     speed = 300                                     # default
 
@@ -89,11 +93,15 @@ test("every value with where it comes from", () => {
     name = "dma0"                                   # default
     at = { control = 0x10001000, data = 0x10002000 } # automatic
     irq = { done = "none", error = "plic:5" }       # board.toml:19
+    on_fault = "fault"                              # default
+    delayed = false                                 # default
 
     [[vdev]]
     type = "test-disk"                              # board.toml:21
     name = "disk0"                                  # default
     at = 0x10003000                                 # automatic
+    on_fault = "fault"                              # default
+    delayed = false                                 # default
     file = "/here/disk.img" # board.toml:22
     logs = [{ host = "file:/here/log" }] # board.toml:23
 
@@ -104,6 +112,8 @@ test("every value with where it comes from", () => {
 
     [unsupported]
     memory = "fault"                                # default
+    instruction = "fault"                           # default
+    register = "fault"                              # default
     "
   `);
 });

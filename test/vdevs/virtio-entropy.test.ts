@@ -28,10 +28,11 @@ test("opens its source at start, or at the first request when delayed", () => {
   for (const delayed of [false, true]) {
     const draws: number[] = [];
     const host = fakeHost({
+      delayed,
       placement: { interrupts: [{ name: "irq", controller: "plic", line: 1, trigger: "level" }] },
     });
     const watched = { ...host, random: (into: Uint8Array) => void draws.push(into.length) };
-    virtioEntropy.create(watched, { source: "host", delayed });
+    virtioEntropy.create(watched, { source: "host" });
     expect(draws).toEqual(delayed ? [] : [0]);
   }
 });
