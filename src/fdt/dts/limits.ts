@@ -10,7 +10,7 @@ export const MAX_INCLUDE_DEPTH = 64;
 export const MAX_INCLUDES = 4096;
 
 /** Macro replacements in all. */
-export const MAX_EXPANSIONS = 1 << 20;
+export const MAX_EXPANSIONS = 1 << 19;
 
 /** Macro arguments inside macro arguments, `#if` inside `#if`, parentheses and operators inside expressions. */
 export const MAX_NESTING = 200;

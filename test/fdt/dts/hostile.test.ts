@@ -30,7 +30,38 @@ function survive(source: string | Uint8Array, options: ParseDtsOptions = {}): bo
 
 describe("broken sources", () => {
   const seeds = [...Object.values(CORPUS), MACROS + root("p = <X F(1, 2)>;", '/include/ "y.dtsi"')];
-  const words = ["{", "}", ";", "<", ">", "(", ")", '"', "'", "/*", "*/", "//", "\\", "#if 1\n", "\n#endif\n", "&", "&{/", "}", "a:", "/bits/ 8", "/delete-node/", "/include/ \"y.dtsi\"", "#define A ", "##", "F(", "\0", "\u00e9", "99999999999999999999", "?", ":"];
+  const words = [
+    "{",
+    "}",
+    ";",
+    "<",
+    ">",
+    "(",
+    ")",
+    '"',
+    "'",
+    "/*",
+    "*/",
+    "//",
+    "\\",
+    "#if 1\n",
+    "\n#endif\n",
+    "&",
+    "&{/",
+    "}",
+    "a:",
+    "/bits/ 8",
+    "/delete-node/",
+    '/include/ "y.dtsi"',
+    "#define A ",
+    "##",
+    "F(",
+    "\0",
+    "\u00e9",
+    "99999999999999999999",
+    "?",
+    ":",
+  ];
 
   test("cut off anywhere", () => {
     for (const source of seeds) {
@@ -75,20 +106,36 @@ describe("too much", () => {
 
   test.each<[string, string, string]>([
     ["nodes in nodes", root(repeated("n { ", 200_000)), "dts/limit"],
-    ["extensions of extensions", `${root("l0: n { };")}${Array.from({ length: 70 }, (_, i) => `&l${i} { l${i + 1}: n { }; };`).join("\n")}`, "dts/limit"],
+    [
+      "extensions of extensions",
+      `${root("l0: n { };")}${Array.from({ length: 70 }, (_, i) => `&l${i} { l${i + 1}: n { }; };`).join("\n")}`,
+      "dts/limit",
+    ],
     ["parentheses", root(`p = <${repeated("(", 200_000)}>;`), "dts/limit"],
     ["signs", root(`p = <(${repeated("- ", 200_000)}1)>;`), "dts/limit"],
     ["choices", root(`p = <(${repeated("1 ? ", 200_000)}1)>;`), "dts/limit"],
-    ["labels", root(Array.from({ length: 10_000 }, (_, i) => `l${i}:`).join(" ") + " n { };"), "dts/limit"],
+    ["labels", root(`${Array.from({ length: 10_000 }, (_, i) => `l${i}:`).join(" ")} n { };`), "dts/limit"],
     ["#if in #if", repeated("#if 1\n", 10_000), "dts/limit"],
     ["#if with parentheses", `#if ${repeated("(", 10_000)}`, "dts/limit"],
     ["a long directive", `#define A ${repeated("x", 100_000)}`, "dts/limit"],
-    ["macros that double", `${Array.from({ length: 40 }, (_, i) => `#define A${i + 1} A${i} A${i}`).join("\n")}\n${root("p = <A40>;")}`, "dts/limit"],
-    ["arguments that double", `#define D(x) x x\n${root(`p = <${repeated("D(", 100)}1${repeated(")", 100)}>;`)}`, "dts/limit"],
-    ["arguments in arguments", `#define I(x) x\n${root(`p = <${repeated("I(", 5000)}1${repeated(")", 5000)}>;`)}`, "dts/limit"],
-    ["a macro used a million times", `#define E\n${repeated("E ", 2 << 20)}`, "dts/limit"],
+    [
+      "macros that double",
+      `${Array.from({ length: 40 }, (_, i) => `#define A${i + 1} A${i} A${i}`).join("\n")}\n${root("p = <A40>;")}`,
+      "dts/limit",
+    ],
+    [
+      "arguments that double",
+      `#define D(x) x x\n${root(`p = <${repeated("D(", 100)}1${repeated(")", 100)}>;`)}`,
+      "dts/limit",
+    ],
+    [
+      "arguments in arguments",
+      `#define I(x) x\n${root(`p = <${repeated("I(", 5000)}1${repeated(")", 5000)}>;`)}`,
+      "dts/limit",
+    ],
+    ["a macro used half a million times", `#define E\n${repeated("E ", 1 << 20)}`, "dts/limit"],
     ["bytes", root(`p = ${repeated('/incbin/("big"), ', 20)}"";`), "dts/limit"],
-    ["paths", root(`l: ${"n".repeat(255)} { };`, "").replace("{ };", "{ };") + `/ { p = ${repeated("&l, ", 80_000)}""; };`, "dts/limit"],
+    ["paths", `${root(`l: ${"n".repeat(255)} { };`)}/ { p = ${repeated("&l, ", 80_000)}""; };`, "dts/limit"],
     ["the source itself", repeated("/", 40 << 20), "dts/limit"],
   ])("%s", (_, source, code) => {
     const big = { ...files, read: (path: string) => (path === "big" ? new Uint8Array(1 << 20) : undefined) };
@@ -104,13 +151,16 @@ describe("too much", () => {
   });
 
   test("time stays in proportion: what tempts a reader to look twice", () => {
-    const many = 20_000;
+    const many = 10_000;
     const sources = [
       root(...Array.from({ length: many }, (_, i) => `n${i} { };`)),
       root(...Array.from({ length: many }, (_, i) => `p${i} = <${i}>;`)),
       root("l: n { };") + repeated("/ { n { p = <&l>; }; };\n", many),
       root(`p = ${repeated("<1>, ", 4 * many)}<2>;`),
-      root(`p = <${Array.from({ length: many }, (_, i) => `&l${i}`).join(" ")}>;`, ...Array.from({ length: many }, (_, i) => `l${i}: n${i} { };`)),
+      root(
+        `p = <${Array.from({ length: many }, (_, i) => `&l${i}`).join(" ")}>;`,
+        ...Array.from({ length: many }, (_, i) => `l${i}: n${i} { };`),
+      ),
       `/dts-v1/; /plugin/; / { p = <${Array.from({ length: many }, (_, i) => `&l${i % 100}`).join(" ")}>; };`,
       root(...Array.from({ length: many }, (_, i) => `n${i} { phandle = <${i + 1}>; };`)),
       repeated("/* */ // x\n", many) + root(),

@@ -34,10 +34,36 @@ const VALUES: readonly [string, string, string[]][] = [
   ["the call of what a macro gives", "A(3) B (4)", ["#define F(x) (x + 1)", "#define A F", "#define B F"]],
   ["lines joined", "A", ["#define A 1 \\", " 2 \\", " 3"]],
   ["comments in directives", "A", ["#define /* x */ A /* y", "z */ 8 // nine"]],
-  ["#if", "A", ["#if (1 + 1 == 2) && defined(B) || !defined C && 'a' == 97", "#define A 1", "#else", "#define A 2", "#endif"]],
-  ["#elif", "A", ["#if 0", "#define A 1", "#elif -1 > 0", "#define A 2", "#elif UNKNOWN + 3", "#define A 3", "#else", "#define A 4", "#endif"]],
-  ["#ifdef and #ifndef", "A", ["#define X", "#ifdef X", "#ifndef X", "#define A 1", "#else", "#define A 2", "#endif", "#endif"]],
-  ["what is left out may be anything", "1", ["#if 0", "don't { \" /* #endif", "*/ # unknown", "#if 1", "#else", "#endif", "#endif"]],
+  [
+    "#if",
+    "A",
+    ["#if (1 + 1 == 2) && defined(B) || !defined C && 'a' == 97", "#define A 1", "#else", "#define A 2", "#endif"],
+  ],
+  [
+    "#elif",
+    "A",
+    [
+      "#if 0",
+      "#define A 1",
+      "#elif -1 > 0",
+      "#define A 2",
+      "#elif UNKNOWN + 3",
+      "#define A 3",
+      "#else",
+      "#define A 4",
+      "#endif",
+    ],
+  ],
+  [
+    "#ifdef and #ifndef",
+    "A",
+    ["#define X", "#ifdef X", "#ifndef X", "#define A 1", "#else", "#define A 2", "#endif", "#endif"],
+  ],
+  [
+    "what is left out may be anything",
+    "1",
+    ["#if 0", "don't { \" /* #endif", "*/ # unknown", "#if 1", "#else", "#endif", "#endif"],
+  ],
   ["division where it does not matter", "A", ["#if 0 && 1 / 0 || (1 ? 1 : 1 / 0)", "#define A 5", "#endif"]],
   ["strings and characters are left alone", "'A'", ["#define A 5", "#define x"]],
   ["numbers are not names", "0xA 1", ["#define xA bad", "#define A bad"]],
@@ -111,10 +137,15 @@ describe("files", () => {
     const contents = {
       "boards/near.h": "#define NEAR 1\n",
       "include/near.h": "#define NEAR 2\n",
-      "include/dt-bindings/irq.h": "#ifndef IRQ_H\n#define IRQ_H\n#include \"base.h\"\n#endif\n",
+      "include/dt-bindings/irq.h": '#ifndef IRQ_H\n#define IRQ_H\n#include "base.h"\n#endif\n',
       "include/dt-bindings/base.h": "#pragma once\n#define BASE 10\n",
     };
-    const text = source("NEAR BASE", '#include "near.h"', "#include <dt-bindings/irq.h>", "#include <dt-bindings/irq.h>");
+    const text = source(
+      "NEAR BASE",
+      '#include "near.h"',
+      "#include <dt-bindings/irq.h>",
+      "#include <dt-bindings/irq.h>",
+    );
     expect(cellsOf(parseDts(text, options(contents, { includePaths: ["include"] })))).toEqual([1, 10]);
     const angled = source("NEAR", "#include <near.h>");
     expect(cellsOf(parseDts(angled, options(contents, { includePaths: ["include"] })))).toEqual([2]);
@@ -138,9 +169,15 @@ describe("files", () => {
 
   test("/incbin/ takes a file or a part of it", () => {
     const contents = { "boards/data.bin": Uint8Array.of(0, 1, 2, 0xff, 4) };
-    const text = '/dts-v1/; / { a = /incbin/("data.bin"); b = "x", /incbin/("data.bin", 1, (1 + 1)); c = /incbin/("data.bin", 4, 99); d = /incbin/("data.bin", 9, 1); };';
+    const text =
+      '/dts-v1/; / { a = /incbin/("data.bin"); b = "x", /incbin/("data.bin", 1, (1 + 1)); c = /incbin/("data.bin", 4, 99); d = /incbin/("data.bin", 9, 1); };';
     const { root } = parseDts(text, options(contents));
-    expect([...root.properties.values()].map((value) => [...value])).toEqual([[0, 1, 2, 255, 4], [120, 0, 1, 2], [4], []]);
+    expect([...root.properties.values()].map((value) => [...value])).toEqual([
+      [0, 1, 2, 255, 4],
+      [120, 0, 1, 2],
+      [4],
+      [],
+    ]);
   });
 
   test("bytes that are no UTF-8 are kept", () => {
@@ -150,7 +187,9 @@ describe("files", () => {
 
   test("an error in an included file is told there", () => {
     const contents = { "boards/a.h": "#define OK 1\n\n#include <b.h>\n", "include/b.h": "\n  #error stop here\n" };
-    const error = errorOf(() => parseDts(source("1", '#include "a.h"'), options(contents, { includePaths: ["include"] })));
+    const error = errorOf(() =>
+      parseDts(source("1", '#include "a.h"'), options(contents, { includePaths: ["include"] })),
+    );
     expect(error.diagnostics[0]).toMatchObject({
       code: "dts/error",
       message: "stop here",
