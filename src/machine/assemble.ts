@@ -6,12 +6,12 @@ import type { Board } from "../profile/board.ts";
 import { boardTree } from "../profile/devicetree.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import { planBoot } from "./boot/plan.ts";
-import { Machine, type MachineHost } from "./machine.ts";
+import { type EngineKind, Machine, type MachineHost } from "./machine.ts";
 
 /** A machine at power-on. Throws a `VmrunError` where images cannot be read or do not fit. */
-export function assemble(board: Board, registry: VdevRegistry, host: MachineHost): Machine {
+export function assemble(board: Board, registry: VdevRegistry, host: MachineHost, engine?: EngineKind): Machine {
   const plan = planBoot(board, { read: readImageFile }, (initrd) => writeDtb(boardTree(board, registry, { initrd })));
-  return new Machine(board, registry, plan, host);
+  return new Machine(board, registry, plan, host, engine);
 }
 
 function readImageFile(path: string): Uint8Array {

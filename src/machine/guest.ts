@@ -4,7 +4,7 @@ import { createFile } from "../host/files.ts";
 import type { Board } from "../profile/board.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import { assemble } from "./assemble.ts";
-import type { Ending, Machine, MachineHost } from "./machine.ts";
+import type { Ending, EngineKind, Machine, MachineHost } from "./machine.ts";
 import { BufferedStream } from "./streams.ts";
 import type { MessageLevel } from "./tenant.ts";
 
@@ -42,6 +42,8 @@ export interface GuestOptions {
   readonly reboot?: boolean;
   /** Seconds since 1970 at power-on, for boards whose clock starts at the host's; the host's clock when omitted. */
   readonly wallClock?: number;
+  /** How guest code runs; the results are the same. */
+  readonly engine?: EngineKind;
 }
 
 export class Guest {
@@ -63,7 +65,7 @@ export class Guest {
     this.#stdio = new BufferedStream((bytes) => {
       this.#console += this.#decoder.decode(bytes, { stream: true });
     });
-    this.machine = assemble(board, registry, this.#host(options));
+    this.machine = assemble(board, registry, this.#host(options), options.engine);
   }
 
   /** Everything that the board's `stdio` printed so far. */

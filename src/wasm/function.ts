@@ -137,6 +137,19 @@ export class FunctionWriter implements Callable {
     return this.#indexed(0x10, callee.index);
   }
 
+  /** Calls the function at the table index on top of the stack, by its signature's index. */
+  callIndirect(signature: number): this {
+    this.#code.byte(0x11);
+    this.#code.unsigned(signature);
+    this.#code.unsigned(0);
+    return this;
+  }
+
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#code.length;
+  }
+
   /** The body with its declarations of locals, as the code section holds it. */
   finish(): Uint8Array {
     if (this.#depth !== 0) throw new Error(`function ${this.index}: ${this.#depth} blocks were not ended`);

@@ -9,6 +9,7 @@ export interface Signature {
 }
 
 const WASM_HEADER = Uint8Array.of(0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+const FUNCREF = 0x70;
 const Section = { type: 1, import: 2, function: 3, export: 7, code: 10 } as const;
 
 export class ModuleWriter {
@@ -33,6 +34,25 @@ export class ModuleWriter {
     });
   }
 
+  /** Imports a table of functions, for {@link FunctionWriter.callIndirect}. */
+  importTable(module: string, name: string, minimum: number): void {
+    this.#imports.push({
+      module,
+      name,
+      write: (out) => {
+        out.byte(1);
+        out.byte(FUNCREF);
+        out.byte(0);
+        out.unsigned(minimum);
+      },
+    });
+  }
+
+  /** The index of a signature, for indirect calls. */
+  signature(signature: Signature): number {
+    return this.#typeIndex(signature);
+  }
+
   /** Imports a function. All imports come before the first {@link func}. */
   importFunction(module: string, name: string, signature: Signature): Callable {
     if (this.#functions.length > 0) throw new Error("imports come before functions");
@@ -54,6 +74,11 @@ export class ModuleWriter {
     this.#functions.push(writer);
     if (exportName !== undefined) this.#exports.push({ name: exportName, index });
     return writer;
+  }
+
+  /** Exports a function that was made without a name. */
+  export(name: string, { index }: Callable): void {
+    this.#exports.push({ name, index });
   }
 
   finish(): Uint8Array<ArrayBuffer> {

@@ -2,7 +2,16 @@
 import type { Decoded, Decoder } from "../../isa/riscv/decode.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
-import { DECODED_PAGE_SIZE, handlerOf, OP_SIZE, OPS_PER_PAGE, OpField, Special } from "./layout.ts";
+import {
+  COUNTER_SHIFT,
+  DECODED_PAGE_SIZE,
+  handlerOf,
+  OP_SIZE,
+  OPS_PER_PAGE,
+  OpField,
+  type Reach,
+  Special,
+} from "./layout.ts";
 
 const SINK = 32;
 const LAST_HALFWORD = PAGE_SIZE - 2;
@@ -29,6 +38,10 @@ export class DecodedPages {
   /** Told when stores into a page have to be noticed from now on, and when every decoded page was let go. */
   onProtect: () => void = () => {};
   onFlush: () => void = () => {};
+  /** Told when bytes of a page change that hold decoded code. */
+  onChange: (page: number) => void = () => {};
+  /** Offset of an op's counter: `counters + (op >> 3)`. */
+  readonly counters: number;
 
   constructor(
     readonly memory: GuestMemory,
@@ -36,7 +49,10 @@ export class DecodedPages {
   ) {
     this.scratch = memory.poolOffset;
     this.#first = memory.poolOffset + DECODED_PAGE_SIZE;
-    this.#capacity = Math.floor(memory.poolSize / DECODED_PAGE_SIZE) - 1;
+    // Each decoded page has its counters in the pool, too.
+    this.#capacity = Math.floor((memory.poolSize * 8) / 9 / DECODED_PAGE_SIZE) - 1;
+    const counters = this.#first + this.#capacity * DECODED_PAGE_SIZE;
+    this.counters = counters - (memory.poolOffset >>> COUNTER_SHIFT);
     const pages = memory.u8.length / PAGE_SIZE;
     this.#byPage = new Int32Array(pages);
     this.#pageOf = new Int32Array(this.#capacity);
@@ -65,11 +81,7 @@ export class DecodedPages {
     const index = Math.floor((op - this.#first) / DECODED_PAGE_SIZE);
     const ops = this.#first + index * DECODED_PAGE_SIZE;
     const page = this.#pageOf[index];
-    if (memory.codePages[page] === 0) {
-      memory.codePages[page] = 1;
-      this.#stores[page] = 0;
-      this.onProtect();
-    }
+    this.protect(page);
     const base = page * PAGE_SIZE;
     for (let at = (op - ops) >> 3; at < PAGE_SIZE; ) {
       const target = ops + (at << 3);
@@ -77,6 +89,7 @@ export class DecodedPages {
       const low = memory.u16[(base + at) >>> 1];
       const short = (low & 3) !== 3;
       if (!short && at === LAST_HALFWORD) {
+        memory.u16[(target + OpField.original) >>> 1] = Special.straddle;
         memory.u16[target >>> 1] = Special.straddle;
         return;
       }
@@ -84,6 +97,19 @@ export class DecodedPages {
       if (this.#write(target, bits, short ? 2 : 4, at)) return;
       at += short ? 2 : 4;
     }
+  }
+
+  /** Has stores into a page of linear memory noticed from now on. */
+  protect(page: number): void {
+    if (this.memory.codePages[page] !== 0) return;
+    this.memory.codePages[page] = 1;
+    this.#stores[page] = 0;
+    this.onProtect();
+  }
+
+  /** Whether another page can be decoded without letting all go. */
+  get hasRoom(): boolean {
+    return this.#count < this.#capacity;
   }
 
   /** Puts one instruction into the scratch page, at its place `at` in a page. `bits` holds 16 of them or 32. */
@@ -107,6 +133,7 @@ export class DecodedPages {
   /** The guest is about to store into a page with decoded code: forgets the ops that the bytes belong to. */
   noteStore(offset: number, width: number): void {
     const page = offset >>> 12;
+    this.onChange(page);
     if (++this.#stores[page] >= STORES_UNTIL_DATA) return this.#release(page);
     const ops = this.#byPage[page] >>> 0;
     const within = offset & (PAGE_SIZE - 1);
@@ -114,6 +141,12 @@ export class DecodedPages {
     const first = Math.max(0, (within & ~1) - 2);
     const last = Math.min(PAGE_SIZE - 1, within + width - 1);
     for (let at = first; at <= last; at += 2) this.memory.u16[(ops + (at << 3)) >>> 1] = Special.undecoded;
+  }
+
+  /** The decoded page that holds an op, and the page of linear memory that it was decoded from. */
+  pageOfOp(op: number): { readonly ops: number; readonly page: number } {
+    const index = Math.floor((op - this.#first) / DECODED_PAGE_SIZE);
+    return { ops: this.#first + index * DECODED_PAGE_SIZE, page: this.#pageOf[index] };
   }
 
   /** Lets every decoded page go. */
@@ -129,12 +162,16 @@ export class DecodedPages {
 
   /** Forgets a page's ops but not its place, since a hart may be executing there. */
   #release(page: number): void {
+    this.onChange(page);
     this.memory.codePages[page] = 0;
     if (this.#byPage[page] !== 0) this.#clear(this.#byPage[page] >>> 0);
   }
 
   #clear(ops: number): void {
-    this.memory.u8.fill(0, ops, ops + DECODED_PAGE_SIZE);
+    const { u8 } = this.memory;
+    u8.fill(0, ops, ops + DECODED_PAGE_SIZE);
+    const counters = this.counters + (ops >>> COUNTER_SHIFT);
+    u8.fill(0, counters, counters + (DECODED_PAGE_SIZE >> COUNTER_SHIFT));
     this.#end(ops, OPS_PER_PAGE);
   }
 
@@ -149,16 +186,18 @@ export class DecodedPages {
     u8[target + OpField.length] = length;
     const decoded = this.decoder.decode(bits);
     if (decoded === undefined) {
+      u16[(target + OpField.original) >>> 1] = Special.illegal;
       u16[target >>> 1] = Special.illegal;
       return true;
     }
     const { does } = decoded.instruction.semantics;
-    let near = true;
+    let reach: Reach = "near";
     let immediate = decoded.imm;
     if (does === "branch" || does === "jump") {
       const destination = at + decoded.imm;
-      near = target < this.#first ? false : destination >= 0 && destination < PAGE_SIZE;
-      if (near) immediate = decoded.imm << 3;
+      const samePage = target >= this.#first && destination >= 0 && destination < PAGE_SIZE;
+      reach = !samePage ? "far" : decoded.imm <= 0 ? "back" : "near";
+      if (samePage) immediate = decoded.imm << 3;
     } else if (does === "float" && decoded.instruction.semantics.operands === 3) immediate = decoded.rs3 * 8;
     u16[(target + OpField.rd) >>> 1] = (decoded.rd === 0 && !writesFloat(decoded) ? SINK : decoded.rd) * 8;
     u16[(target + OpField.rs1) >>> 1] = decoded.rs1 * 8;
@@ -166,7 +205,9 @@ export class DecodedPages {
     i32[(target + OpField.imm) >>> 2] = immediate;
     u8[target + OpField.rm] = decoded.rm;
     // Last, so that an op is never seen half written.
-    u16[target >>> 1] = handlerOf(decoded.index, length, near ? "near" : "far");
+    const handler = handlerOf(decoded.index, length, reach);
+    u16[(target + OpField.original) >>> 1] = handler;
+    u16[target >>> 1] = handler;
     return does === "jump" || does === "jumpTo";
   }
 }

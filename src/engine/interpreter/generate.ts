@@ -2,23 +2,17 @@
  * Generates the interpreter: one WebAssembly function with a `br_table` over pre-decoded ops, made from the instruction
  * table. Registers live in the resident hart's block at constant addresses; loads and stores go through TLB tables.
  */
-import { FloatOp } from "../../isa/riscv/float/dispatch.ts";
-import { defineFloatHelpers } from "../../isa/riscv/float/fast.ts";
+import { defineFloatHelpers, type FloatHelpers } from "../../isa/riscv/float/fast.ts";
 import { importSoftFloat } from "../../isa/riscv/float/mail.ts";
 import { CsrSlot, HartField, RESIDENT, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../isa/riscv/hart.ts";
-import type {
-  Destination,
-  Expr,
-  FloatOperation,
-  Semantics,
-  Service,
-  Shared,
-  Width,
-} from "../../isa/riscv/semantics.ts";
+import type { Destination, Expr, FloatField, Semantics, Service, Width } from "../../isa/riscv/semantics.ts";
 import type { Callable, FunctionWriter, Label, Local } from "../../wasm/function.ts";
 import { ModuleWriter } from "../../wasm/module.ts";
 import type { MemoryOpcode, ValueType } from "../../wasm/opcodes.ts";
+import { CodeWriter } from "../code-writer.ts";
+import { REGION_SIGNATURE } from "../translator/emit.ts";
 import {
+  COUNTER_SHIFT,
   DECODED_PAGE_SIZE,
   HANDLER_COUNT,
   type Handler,
@@ -48,6 +42,8 @@ export interface InterpreterImports {
   service(service: number, op: number): number;
   /** Floating-point operation on mail0..2, result in mail0, flags accrued. */
   float(operation: number, rounding: number): void;
+  /** Control has arrived at this op often; `pc` is its address. */
+  hot(op: number): void;
 }
 
 export const Status = { next: 0, moved: 1, exit: 2 } as const;
@@ -82,8 +78,20 @@ const LOADS: Record<"signed" | "unsigned", Record<Width, MemoryOpcode>> = {
 };
 const STORES: Record<Width, MemoryOpcode> = { 1: "i64.store8", 2: "i64.store16", 4: "i64.store32", 8: "i64.store" };
 
-/** The interpreter as a module. `scratch` is the offset of the decoded page for straddling instructions. */
-export function generateInterpreter(memoryPages: number, scratch: number): Uint8Array<ArrayBuffer> {
+export interface InterpreterPlan {
+  /** Size of the memory, in 64 KiB pages. */
+  readonly memoryPages: number;
+  /** Offset of the decoded page for single instructions. */
+  readonly scratch: number;
+  /** Offset of an op's counter less its own, shifted. */
+  readonly counters: number;
+  /** Arrivals that make an op hot; 0 where nothing is translated. */
+  readonly threshold: number;
+}
+
+/** The interpreter as a module. Exports `run` and a function for every floating-point operation, by its name. */
+export function generateInterpreter(plan: InterpreterPlan): Uint8Array<ArrayBuffer> {
+  const { memoryPages } = plan;
   const module = new ModuleWriter();
   module.importMemory("env", "memory", memoryPages, memoryPages);
   const i32: ValueType[] = ["i32"];
@@ -96,9 +104,13 @@ export function generateInterpreter(memoryPages: number, scratch: number): Uint8
     locate: module.importFunction("env", "locate", { params: ["i32", "i32"], results: i32 }),
     service: module.importFunction("env", "service", { params: ["i32", "i32"], results: i32 }),
     float: importSoftFloat(module, "env", "float"),
+    hot: module.importFunction("env", "hot", { params: i32 }),
   };
+  module.importTable("env", "regions", 0);
   const helpers = defineFloatHelpers(module, FLOAT_PLACES, imports.float);
-  new InterpreterWriter(module.func({}, "run"), imports, helpers, scratch).write();
+  for (const [name, helper] of Object.entries(helpers)) module.export(name, helper);
+  const signature = module.signature(REGION_SIGNATURE);
+  new InterpreterWriter(module.func({}, "run"), imports, helpers, plan, signature).write();
   return module.finish();
 }
 
@@ -106,7 +118,7 @@ type FloatSemantics = Extract<Semantics, { does: "float" }>;
 /** Where the operands of floating-point instructions are named in an op. */
 const FLOAT_FIELDS = [OpField.rs1, OpField.rs2, OpField.imm] as const;
 
-class InterpreterWriter {
+class InterpreterWriter extends CodeWriter {
   /** The op being executed. */
   readonly #op: Local;
   /** Instructions left. */
@@ -120,19 +132,20 @@ class InterpreterWriter {
   readonly #offset: Local;
   readonly #status: Local;
   readonly #old: Local;
-  readonly #spare: Record<ValueType, Local[]> = { i32: [], i64: [], f32: [], f64: [] };
-  readonly #variables = new Map<Shared, Local>();
-  #used: Record<ValueType, number> = { i32: 0, i64: 0, f32: 0, f64: 0 };
+  readonly #handler: Local;
   #next!: Label;
+  #dispatch!: Label;
   #lookup!: Label;
   #left!: Label;
 
   constructor(
-    readonly f: FunctionWriter,
+    f: FunctionWriter,
     readonly imports: Record<keyof InterpreterImports, Callable>,
-    readonly floatHelpers: Partial<Record<FloatOperation, Callable>>,
-    readonly scratch: number,
+    readonly floatHelpers: FloatHelpers,
+    readonly plan: InterpreterPlan,
+    readonly regionSignature: number,
   ) {
+    super(f);
     this.#op = f.local("i32");
     this.#budget = f.local("i32");
     this.#pc = f.local("i64");
@@ -142,6 +155,7 @@ class InterpreterWriter {
     this.#offset = f.local("i32");
     this.#status = f.local("i32");
     this.#old = f.local("i64");
+    this.#handler = f.local("i32");
   }
 
   write(): void {
@@ -157,7 +171,10 @@ class InterpreterWriter {
     this.#save();
     f.br(exit).end();
     f.get(this.#budget).i32(1).op("i32.sub").set(this.#budget);
+    if (this.plan.threshold > 0) f.get(this.#op).memory("i32.load16_u", OpField.handler).set(this.#handler);
+    this.#dispatch = f.loop();
     this.#writeDispatch();
+    f.end(); // dispatch
     f.end(); // next
     f.end(); // left
     this.#reload();
@@ -179,8 +196,9 @@ class InterpreterWriter {
     f.call(this.imports.fetch).tee(this.#status).brIf(this.#left);
     f.i32(0).memory("i32.load", at(HartField.mail0));
     f.end();
-    f.tee(this.#pageOps);
-    f.get(this.#pc).op("i32.wrap_i64").i32(0xffe).op("i32.and").i32(3).op("i32.shl", "i32.add").set(this.#op);
+    f.set(this.#pageOps);
+    this.#opOfPc();
+    this.#count();
   }
 
   #writeDispatch(): void {
@@ -188,16 +206,19 @@ class InterpreterWriter {
     const labels: Label[] = [];
     for (let i = 0; i < HANDLER_COUNT; i++) labels.push(f.block());
     labels.reverse();
-    f.get(this.#op).memory("i32.load16_u", OpField.handler);
+    // After a region, one op is entered by its original handler; where there are no regions, none needs remembering.
+    if (this.plan.threshold > 0) f.get(this.#handler);
+    else f.get(this.#op).memory("i32.load16_u", OpField.handler);
     f.brTable(labels, labels[Special.illegal]);
     for (let i = 0; i < HANDLER_COUNT; i++) {
       f.end();
-      this.#used = { i32: 0, i64: 0, f32: 0, f64: 0 };
-      this.#variables.clear();
+      this.startInstruction();
       if (i === Special.undecoded) this.#writeUndecoded();
       else if (i === Special.pageEnd) this.#writePageEnd();
       else if (i === Special.straddle) this.#writeStraddle();
       else if (i === Special.illegal) this.#service("illegal");
+      else if (i === Special.region && this.plan.threshold > 0) this.#writeRegionCall();
+      else if (i === Special.region) f.op("unreachable");
       else this.#writeHandler(handlers[i - handlerNumber(0)]);
     }
   }
@@ -222,9 +243,55 @@ class InterpreterWriter {
     this.#unspend();
     this.#save();
     f.call(this.imports.straddle).tee(this.#status).brIf(this.#left);
-    f.i32(this.scratch).set(this.#pageOps);
-    f.i32(this.scratch + (OPS_PER_PAGE - 1) * OP_SIZE).set(this.#op);
+    f.i32(this.plan.scratch).set(this.#pageOps);
+    f.i32(this.plan.scratch + (OPS_PER_PAGE - 1) * OP_SIZE).set(this.#op);
     f.br(this.#next);
+  }
+
+  /** Runs the region that begins at this op, and takes up execution where it left off. */
+  #writeRegionCall(): void {
+    const { f } = this;
+    this.#unspend();
+    f.get(this.#budget).get(this.#pagePc);
+    this.#counter();
+    f.memory("i32.load16_u", this.plan.counters).callIndirect(this.regionSignature).set(this.#budget);
+    f.i32(0).memory("i64.load", at(HartField.pc)).set(this.#pc);
+    f.i32(0).memory("i32.load", at(HartField.mail3)).op("i32.eqz").brIf(this.#lookup);
+    // One instruction is the interpreter's, whatever is translated there.
+    f.get(this.#pc).i64(PAGE_MASK).op("i64.and").set(this.#pagePc);
+    this.#tlbEntry(this.#pc, HartField.tlbFetch);
+    f.get(this.#pagePc).op("i64.ne").brIf(this.#lookup);
+    f.get(this.#budget).op("i32.eqz").brIf(this.#lookup);
+    f.get(this.#offset).memory("i32.load", 8).set(this.#pageOps);
+    this.#opOfPc();
+    f.get(this.#budget).i32(1).op("i32.sub").set(this.#budget);
+    f.get(this.#op).memory("i32.load16_u", OpField.original).set(this.#handler);
+    f.br(this.#dispatch);
+  }
+
+  #opOfPc(): void {
+    const { f } = this;
+    f.get(this.#pageOps).get(this.#pc).op("i32.wrap_i64").i32(0xffe).op("i32.and").i32(3).op("i32.shl", "i32.add");
+    f.set(this.#op);
+  }
+
+  /** Pushes what is to be added to `plan.counters` to find the op's counter. */
+  #counter(): void {
+    this.f.get(this.#op).i32(COUNTER_SHIFT).op("i32.shr_u");
+  }
+
+  /** Counts an arrival at the op: loops and jump targets become hot. */
+  #count(): void {
+    const { f, plan } = this;
+    if (plan.threshold === 0) return;
+    f.get(this.#op).memory("i32.load16_u", OpField.handler).i32(Special.region).op("i32.ne").if();
+    this.#counter();
+    this.#counter();
+    f.memory("i32.load16_u", plan.counters).i32(1).op("i32.add").tee(this.#status).memory("i32.store16", plan.counters);
+    f.get(this.#status).i32(plan.threshold).op("i32.eq").if();
+    this.#save();
+    f.get(this.#op).call(this.imports.hot);
+    f.end().end();
   }
 
   #writeHandler(handler: Handler): void {
@@ -232,10 +299,10 @@ class InterpreterWriter {
     if (extension === "f" || extension === "d") this.#requireFloat(semantics);
     switch (semantics.does) {
       case "set":
-        this.#setRegister(() => this.#expr(semantics.value));
+        this.#setRegister(() => this.expr(semantics.value));
         break;
       case "setF":
-        this.#setFloat(semantics.to, () => this.#expr(semantics.bits));
+        this.#setFloat(semantics.to, () => this.expr(semantics.bits));
         break;
       case "load":
         this.#load(semantics.width, semantics.signed, semantics.address, semantics.to);
@@ -274,67 +341,23 @@ class InterpreterWriter {
     this.f.br(this.#next);
   }
 
-  // ---- expressions ----
+  // ---- operands ----
 
-  #expr(e: Expr): void {
-    const { f } = this;
-    switch (e.kind) {
-      case "x":
-        this.#register(OpField[e.field], HartField.x);
-        return;
-      case "f":
-        if (e.field === "rs3") f.get(this.#op).memory("i32.load", OpField.imm).memory("i64.load", at(HartField.f));
-        else this.#register(OpField[e.field], HartField.f);
-        return;
-      case "imm":
-        f.get(this.#op).memory("i64.load32_s", OpField.imm);
-        return;
-      case "pc":
-        this.#currentPc();
-        return;
-      case "constant":
-        if (e.type === "i64") f.i64(e.value);
-        else f.i32(Number(e.value));
-        return;
-      case "op":
-        for (const arg of e.args) this.#expr(arg);
-        f.op(e.op);
-        return;
-      case "mulHigh": {
-        const high = this.#temporary("i64");
-        for (const arg of e.args) this.#expr(arg);
-        f.op(e.signed ? "i64.mul_wide_s" : "i64.mul_wide_u")
-          .set(high)
-          .op("drop")
-          .get(high);
-        return;
-      }
-      case "choose":
-        this.#expr(e.condition);
-        f.if(e.type);
-        this.#expr(e.yes);
-        f.else();
-        this.#expr(e.no);
-        f.end();
-        return;
-      case "let": {
-        const local = this.#temporary(e.variable.type);
-        this.#expr(e.value);
-        f.set(local);
-        this.#variables.set(e.variable, local);
-        this.#expr(e.body);
-        return;
-      }
-      case "shared":
-        f.get(this.#variables.get(e)!);
-        return;
-    }
+  protected override x(field: "rs1" | "rs2"): void {
+    this.#register(OpField[field], HartField.x);
   }
 
-  #temporary(type: ValueType): Local {
-    const index = this.#used[type]++;
-    this.#spare[type][index] ??= this.f.local(type);
-    return this.#spare[type][index];
+  protected override fBits(field: FloatField): void {
+    if (field === "rs3") this.f.get(this.#op).memory("i32.load", OpField.imm).memory("i64.load", at(HartField.f));
+    else this.#register(OpField[field], HartField.f);
+  }
+
+  protected override immediate(): void {
+    this.f.get(this.#op).memory("i64.load32_s", OpField.imm);
+  }
+
+  protected override pc(): void {
+    this.#currentPc();
   }
 
   #register(field: number, file: number): void {
@@ -384,8 +407,10 @@ class InterpreterWriter {
   /** To pc + imm. */
   #go({ reach }: Handler): void {
     const { f } = this;
-    if (reach === "near") {
-      f.get(this.#op).get(this.#op).memory("i32.load", OpField.imm).op("i32.add").set(this.#op).br(this.#next);
+    if (reach !== "far") {
+      f.get(this.#op).get(this.#op).memory("i32.load", OpField.imm).op("i32.add").set(this.#op);
+      if (reach === "back") this.#count();
+      f.br(this.#next);
       return;
     }
     this.#currentPc();
@@ -393,7 +418,7 @@ class InterpreterWriter {
   }
 
   #branch(handler: Handler, condition: Expr): void {
-    this.#expr(condition);
+    this.expr(condition);
     this.f.if();
     this.#go(handler);
     this.f.end();
@@ -403,13 +428,14 @@ class InterpreterWriter {
 
   #jumpTo(handler: Handler, target: Expr): void {
     const { f } = this;
-    this.#expr(target);
+    this.expr(target);
     f.set(this.#pc);
     this.#setRegister(() => this.#followingPc(handler));
     // On the same page there is nothing to look up.
     f.get(this.#pc).i64(PAGE_MASK).op("i64.and").get(this.#pagePc).op("i64.ne").brIf(this.#lookup);
-    f.get(this.#pageOps).get(this.#pc).op("i32.wrap_i64").i32(0xffe).op("i32.and").i32(3).op("i32.shl", "i32.add");
-    f.set(this.#op).br(this.#next);
+    this.#opOfPc();
+    this.#count();
+    f.br(this.#next);
   }
 
   // ---- leaving generated code ----
@@ -495,7 +521,7 @@ class InterpreterWriter {
 
   #load(width: Width, signed: boolean, address: Expr, to: Destination): void {
     const { f } = this;
-    this.#expr(address);
+    this.expr(address);
     f.set(this.#address);
     this.#tlbHit(HartField.tlbRead, width);
     f.if("i32");
@@ -513,21 +539,21 @@ class InterpreterWriter {
 
   #storeTo(width: Width, address: Expr, value: Expr): void {
     const { f } = this;
-    this.#expr(address);
+    this.expr(address);
     f.set(this.#address);
     this.#tlbHit(HartField.tlbWrite, width);
     f.if();
     this.#hitOffset();
-    this.#expr(value);
+    this.expr(value);
     f.memory(STORES[width]);
     f.else();
     this.#misalignedHit(width).if();
     this.#hitOffset();
-    this.#expr(value);
+    this.expr(value);
     f.memory(STORES[width]);
     f.else();
     this.#store64(HartField.mail0, () => f.get(this.#address));
-    this.#store64(HartField.mail1, () => this.#expr(value));
+    this.#store64(HartField.mail1, () => this.expr(value));
     this.#callOut(this.imports.store, () => f.i32(width));
     f.end().end();
   }
@@ -556,9 +582,9 @@ class InterpreterWriter {
     const { f } = this;
     this.#atomicOffset(width, "store");
     f.get(this.#offset).memory(LOADS.signed[width]).set(this.#old);
-    this.#variables.set(old, this.#old);
+    this.variables.set(old, this.#old);
     f.get(this.#offset);
-    this.#expr(combine);
+    this.expr(combine);
     f.memory(STORES[width]);
     this.#setRegister(() => f.get(this.#old));
   }
@@ -617,7 +643,7 @@ class InterpreterWriter {
 
   #float(semantics: FloatSemantics): void {
     const { f } = this;
-    const rounding = this.#temporary("i32");
+    const rounding = this.temporary("i32");
     f.get(this.#op).memory("i32.load8_u", OpField.rm).set(rounding);
     if (semantics.rounds) {
       // Mode 7 takes the dynamic one, which may be a reserved value.
@@ -626,9 +652,7 @@ class InterpreterWriter {
       this.#callOut(this.imports.service, () => f.i32(services.indexOf("illegal")).get(this.#op));
       f.end().end();
     }
-    const helper = this.floatHelpers[semantics.operation];
-    if (helper) this.#callHelper(semantics, rounding, helper);
-    else this.#callSoftFloat(semantics, rounding);
+    this.#callHelper(semantics, rounding, this.floatHelpers[semantics.operation]);
   }
 
   /** Operands and result as native numbers. */
@@ -649,16 +673,6 @@ class InterpreterWriter {
     });
   }
 
-  #callSoftFloat(semantics: FloatSemantics, rounding: Local): void {
-    const { f } = this;
-    const mails = [HartField.mail0, HartField.mail1, HartField.mail2] as const;
-    for (let i = 0; i < semantics.operands; i++) {
-      this.#store64(mails[i], () => this.#floatOperand(semantics.from, FLOAT_FIELDS[i]));
-    }
-    f.i32(FloatOp[semantics.operation]).get(rounding).call(this.imports.float);
-    this.#setResult(semantics.to, () => f.i32(0).memory("i64.load", at(HartField.mail0)));
-  }
-
   /** An operand's bits. A single that is not NaN-boxed is the canonical NaN. RISC-V Unpriv §22.2 */
   #floatOperand(from: "x" | "s" | "d", field: 4 | 6 | 8): void {
     const { f } = this;
@@ -667,7 +681,7 @@ class InterpreterWriter {
       .memory(field === OpField.imm ? "i32.load" : "i32.load16_u", field)
       .memory("i64.load", at(file));
     if (from !== "s") return;
-    const bits = this.#temporary("i64");
+    const bits = this.temporary("i64");
     f.tee(bits).i64(0xffffffffn).op("i64.and").i64(0x7fc00000n);
     f.get(bits).i64(32n).op("i64.shr_u").i64(0xffffffffn).op("i64.eq", "select");
   }

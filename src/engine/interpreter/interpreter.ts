@@ -1,13 +1,15 @@
 /** The interpreter as an engine: runs harts one at a time in generated WebAssembly and serves what that cannot do. */
 import { accessCsr, type CsrOperation, isCsr, pendingInterrupts, setPending } from "../../isa/riscv/csr.ts";
 import { createDecoder } from "../../isa/riscv/decode.ts";
+import { Access } from "../../isa/riscv/fields.ts";
 import { softFloat } from "../../isa/riscv/float/mail.ts";
 import { Hart, type HartConfig, HartField, Privilege, RESIDENT } from "../../isa/riscv/hart.ts";
-import { CacheOperation, mayFence, mayManageCache, walk } from "../../isa/riscv/mmu.ts";
+import { CacheOperation, mayFence, mayManageCache, translate, walk } from "../../isa/riscv/mmu.ts";
 import { Cause, mayWait, mret, raise, sret, takeInterrupt, wakes } from "../../isa/riscv/trap.ts";
 import { type GuestMemory, PAGE_SIZE } from "../../memory/guest-memory.ts";
 import type { Engine, EnginePort } from "../engine.ts";
 import { RunReason } from "../engine.ts";
+import { Regions } from "../translator/regions.ts";
 import { DecodedPages } from "./decoded-pages.ts";
 import { FLOAT_PLACES, generateInterpreter, type InterpreterImports, Status, services } from "./generate.ts";
 import { MemoryAccess } from "./memory-access.ts";
@@ -20,6 +22,13 @@ const MAIL = word(HartField.mail0);
 const IN_PAGE = PAGE_SIZE - 1;
 const SYSTEM_LENGTH = 4;
 const SATP = 0x180;
+/** Regions compiled together: a module costs more than a function. */
+const BATCH = 16;
+
+export interface InterpreterOptions {
+  /** Arrivals at an instruction that make a translated region worth it; 0 or absent: nothing is translated. */
+  readonly threshold?: number;
+}
 
 export class Interpreter implements Engine {
   readonly harts: readonly Hart[];
@@ -28,6 +37,8 @@ export class Interpreter implements Engine {
   readonly #pages: DecodedPages;
   readonly #access: MemoryAccess;
   readonly #enter: () => void;
+  /** Translated code, where the engine translates. */
+  readonly regions: Regions | undefined;
   #resident: Hart | undefined;
   /** Instructions the current run may spend, has spent before entering generated code, and had left on entering. */
   #limit = 0;
@@ -37,7 +48,12 @@ export class Interpreter implements Engine {
   #reason: RunReason = RunReason.budget;
   #stop = false;
 
-  constructor(memory: GuestMemory, config: HartConfig & { readonly harts: number }, port: EnginePort) {
+  constructor(
+    memory: GuestMemory,
+    config: HartConfig & { readonly harts: number },
+    port: EnginePort,
+    options: InterpreterOptions = {},
+  ) {
     this.#memory = memory;
     this.#port = port;
     this.harts = Array.from({ length: config.harts }, (_, index) => {
@@ -47,18 +63,31 @@ export class Interpreter implements Engine {
       hart.instret = () => hart.retired + current() - hart.trapped;
       return hart;
     });
-    this.#pages = new DecodedPages(memory, createDecoder(withBase(config.extensions)));
+    const { threshold = 0 } = options;
+    const decoder = createDecoder(withBase(config.extensions));
+    this.#pages = new DecodedPages(memory, decoder);
     this.#pages.onProtect = () => {
       for (const hart of this.harts) hart.flushTlbWrites();
     };
     this.#pages.onFlush = () => {
       for (const hart of this.harts) hart.flushTlbFetches();
+      this.regions?.clear();
     };
     this.#access = new MemoryAccess(memory, port, this.#pages);
-    const pages = memory.memory.buffer.byteLength / 65536;
-    const module = new WebAssembly.Module(generateInterpreter(pages, this.#pages.scratch));
-    const instance = new WebAssembly.Instance(module, { env: { memory: memory.memory, ...this.#imports() } });
-    this.#enter = instance.exports.run as () => void;
+    const { scratch, counters } = this.#pages;
+    const memoryPages = memory.memory.buffer.byteLength / 65536;
+    const table = new WebAssembly.Table({ element: "anyfunc", initial: threshold > 0 ? 1024 : 0 });
+    const module = new WebAssembly.Module(generateInterpreter({ memoryPages, scratch, counters, threshold }));
+    const { exports } = new WebAssembly.Instance(module, {
+      env: { memory: memory.memory, regions: table, ...this.#imports() },
+    });
+    this.#enter = exports.run as () => void;
+    if (threshold > 0) {
+      const locate = (address: bigint) => this.#locateCode(address);
+      const immediate = threshold === 1;
+      const batch = immediate ? 1 : BATCH;
+      this.regions = new Regions({ memory, pages: this.#pages, decoder, table, exports, batch, immediate, locate });
+    }
   }
 
   run(index: number, budget: number): RunReason {
@@ -93,6 +122,7 @@ export class Interpreter implements Engine {
     }
     this.#stop = false;
     this.#running = false;
+    this.regions?.settle();
     hart.retired += this.#spent;
     return this.#reason;
   }
@@ -165,12 +195,15 @@ export class Interpreter implements Engine {
         this.#attend();
         return status;
       },
+      hot: (op) => this.regions?.consider(op >>> 0, this.#resident!.pc),
       float: softFloat(this.#memory.data, FLOAT_PLACES),
     };
   }
 
   #fetch(): number {
     const { i32 } = this.#memory;
+    // A jump has spent the last instruction: what its target does comes after whatever wants attention.
+    if (i32[BUDGET] <= 0) return Status.exit;
     const low = i32[PC];
     const high = i32[PC + 1];
     const offset = this.#access.fetch(low, high, this.#resident!.pc);
@@ -207,6 +240,14 @@ export class Interpreter implements Engine {
     this.#pages.decodeAlone(bits, at);
     i32[MAIL] = this.#pages.scratch;
     return Status.next;
+  }
+
+  /** Where the page at a virtual address lies, if it can be executed and needs no asking again; else -1. */
+  #locateCode(address: bigint): number {
+    const low = Number(BigInt.asIntN(32, address));
+    const high = Number(BigInt.asIntN(32, address >> 32n));
+    if (translate(this.#resident!, low, high, Access.fetch, 2) !== 0 || !walk.cacheable) return -1;
+    return this.#memory.locate(walk.physical, PAGE_SIZE);
   }
 
   /** A fetch that traps spends one instruction, so that a guest whose handler faults cannot hold the machine. */

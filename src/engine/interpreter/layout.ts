@@ -20,6 +20,8 @@ export const OpField = {
   rm: 12,
   /** Length of the instruction in bytes, 1 byte. */
   length: 13,
+  /** The handler of the instruction itself, where `handler` sends execution into a translated region. */
+  original: 14,
 } as const;
 
 export const OPS_PER_PAGE = 2048;
@@ -35,16 +37,21 @@ export const Special = {
   /** A 4-byte instruction in the last halfword: its second half is on another page. */
   straddle: 2,
   illegal: 3,
+  /** A translated region begins here; its slot is in the op's counter. */
+  region: 4,
 } as const;
-const SPECIALS = 4;
+const SPECIALS = 5;
+
+/** Beside every op, 2 bytes elsewhere: how often control arrived there, or the slot of the region that begins there. */
+export const COUNTER_SHIFT = 3;
 
 /** Instructions that have a 16-bit form: their handlers exist for both lengths, so that none has to load its length. */
 const SHORT_FORMS = new Set(
   "addi addiw lui andi srli srai slli sub xor or and subw addw add jal jalr beq bne lw ld sw sd fld fsd".split(" "),
 );
 
-/** How a handler moves on. `near`: the branch target is on the same page. `far`: anywhere. */
-export type Reach = "near" | "far";
+/** Where a branch goes. `near`: forward on the same page. `back`: backward on the same page. `far`: to any page. */
+export type Reach = "near" | "back" | "far";
 
 export interface Handler {
   readonly instruction: Instruction;
@@ -61,7 +68,8 @@ export const handlers: readonly Handler[] = instructions.flatMap((instruction): 
   if (instruction.semantics.does === "service") return [{ instruction, length: 0, reach: "near" }];
   const near: Handler[] = [{ instruction, length: 4, reach: "near" }];
   if (short) near.push({ instruction, length: 2, reach: "near" });
-  return branches(instruction) ? [...near, { instruction, length: 0, reach: "far" }] : near;
+  const back = near.map((handler): Handler => ({ ...handler, reach: "back" }));
+  return branches(instruction) ? [...near, ...back, { instruction, length: 0, reach: "far" }] : near;
 });
 
 export const HANDLER_COUNT = SPECIALS + handlers.length;
@@ -76,6 +84,8 @@ const byIndex = instructions.map((i) => {
   return {
     near4: any ?? number(4, "near") ?? Special.illegal,
     near2: any ?? number(2, "near") ?? Special.illegal,
+    back4: number(4, "back"),
+    back2: number(2, "back"),
     far: number(0, "far"),
   };
 });
@@ -83,6 +93,9 @@ const byIndex = instructions.map((i) => {
 /** The handler of an instruction (by table index) of the given length. */
 export function handlerOf(index: number, length: 2 | 4, reach: Reach): number {
   const known = byIndex[index];
-  return (reach === "far" ? known.far : undefined) ?? (length === 2 ? known.near2 : known.near4);
+  const near = length === 2 ? known.near2 : known.near4;
+  if (reach === "far") return known.far ?? near;
+  if (reach === "back") return (length === 2 ? known.back2 : known.back4) ?? near;
+  return near;
 }
 export const handlerNumber = (position: number): number => SPECIALS + position;

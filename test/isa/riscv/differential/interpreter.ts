@@ -16,7 +16,8 @@ const TURN = 1_000_000;
 const LSR = 5;
 const TRANSMITTER_EMPTY = 0x60;
 
-export function runOnInterpreter(elf: Uint8Array): string {
+/** @param threshold As the engine's: 1 runs translated code from its first execution. */
+export function runOnInterpreter(elf: Uint8Array, threshold = 0): string {
   const memory = new GuestMemory([{ name: "ram", at: HARNESS, size: RAM_SIZE }], {
     reserved: ENGINE_RESERVED,
     pool: POOL,
@@ -36,7 +37,8 @@ export function runOnInterpreter(elf: Uint8Array): string {
     time: () => 0,
     setTimer() {},
   };
-  const engine = new Interpreter(memory, { extensions: new Set(EXTENSIONS), mmu: "none", pmp: 0, harts: 1 }, port);
+  const config = { extensions: new Set(EXTENSIONS), mmu: "none", pmp: 0, harts: 1 } as const;
+  const engine = new Interpreter(memory, config, port, { threshold });
   const [hart] = engine.harts;
   resetCsrs(hart);
   const view = new DataView(elf.buffer, elf.byteOffset, elf.length);

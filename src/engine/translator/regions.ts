@@ -1,0 +1,244 @@
+/** The regions of a machine: found when code gets hot, compiled in batches, entered through patched ops, dropped when bytes change. */
+import type { Decoder } from "../../isa/riscv/decode.ts";
+import type { FloatOperation, Semantics } from "../../isa/riscv/semantics.ts";
+import type { GuestMemory } from "../../memory/guest-memory.ts";
+import { PAGE_SIZE } from "../../memory/guest-memory.ts";
+import type { Callable } from "../../wasm/function.ts";
+import { ModuleWriter, type Signature } from "../../wasm/module.ts";
+import type { ValueType } from "../../wasm/opcodes.ts";
+import type { DecodedPages } from "../interpreter/decoded-pages.ts";
+import { COUNTER_SHIFT, OpField, Special } from "../interpreter/layout.ts";
+import { REGION_SIGNATURE, writeRegion } from "./emit.ts";
+import { formRegion, pageOf, type Region } from "./region.ts";
+
+/** Counters are 2 bytes, and hold slots. */
+const MAX_REGIONS = 65535;
+/** Shorter regions cost more to enter than they gain. */
+const SHORTEST = 4;
+/** Runs of the engine after which a batch is compiled though it is not full. */
+const PATIENCE = 4;
+
+/** Figures for people. */
+export interface RegionStatistics {
+  regions: number;
+  live: number;
+  modules: number;
+  instructions: number;
+  bytes: number;
+  milliseconds: number;
+}
+
+export interface RegionHost {
+  readonly memory: GuestMemory;
+  readonly pages: DecodedPages;
+  readonly decoder: Decoder;
+  readonly table: WebAssembly.Table;
+  /** The interpreter's exports: the floating-point helpers by name. */
+  readonly exports: Readonly<Record<string, unknown>>;
+  /** Regions compiled together: a module costs more than a function. */
+  readonly batch: number;
+  /** Compile at once, for tests that are to run translated code from its first execution. */
+  readonly immediate: boolean;
+  /** Linear-memory offset of the page at a virtual address, if it may be executed and relied on; else -1. */
+  locate(address: bigint): number;
+}
+
+interface Pending {
+  readonly region: Region;
+  readonly base: bigint;
+  readonly decodedPages: ReadonlyMap<number, number>;
+  readonly installed: Installed;
+}
+
+interface Installed {
+  /** The op that leads into it. */
+  readonly op: number;
+  readonly slot: number;
+  dead: boolean;
+}
+
+export class Regions {
+  readonly statistics: RegionStatistics = {
+    regions: 0,
+    live: 0,
+    modules: 0,
+    instructions: 0,
+    bytes: 0,
+    milliseconds: 0,
+  };
+  readonly #host: RegionHost;
+  #pending: Pending[] = [];
+  /** Runs since the first of them. */
+  #age = 0;
+  readonly #compiled: { readonly batch: readonly Pending[]; readonly module: WebAssembly.Module }[] = [];
+  /** By page of linear memory: the regions with code from it. */
+  readonly #byPage = new Map<number, Installed[]>();
+  readonly #free: number[] = [];
+  #slots = 0;
+
+  constructor(host: RegionHost) {
+    this.#host = host;
+    host.pages.onChange = (page) => this.#drop(page);
+  }
+
+  /** The op at `pc` is hot: a region is to begin there. */
+  consider(op: number, pc: bigint): void {
+    const { memory, pages, decoder } = this.#host;
+    if (op < memory.poolOffset || memory.u16[op >>> 1] === Special.region) return;
+    const own = pages.pageOfOp(op);
+    // The scratch page belongs to no page.
+    if (own.page === undefined) return;
+    // Hot at its first arrival, when nothing is there yet: the op has to know its instruction before it leads elsewhere.
+    if (memory.u16[op >>> 1] === Special.undecoded) pages.decodeFrom(op);
+    const base = pc & ~BigInt(PAGE_SIZE - 1);
+    const started = performance.now();
+    const linear = new Map<number, number>();
+    const decodedPages = new Map<number, number>();
+    const resolve = (page: number): number => {
+      const offset =
+        page === 0 ? own.page * PAGE_SIZE : this.#host.locate(BigInt.asUintN(64, base + BigInt(page * PAGE_SIZE)));
+      if (offset < 0 || !pages.hasRoom) return -1;
+      linear.set(page, offset);
+      decodedPages.set(page, pages.of(offset));
+      return offset;
+    };
+    const region = formRegion({ memory, decoder, resolve }, Number(pc - base));
+    if (region === undefined || region.instructions < SHORTEST) return;
+    const slot = this.#free.pop() ?? (this.#slots < MAX_REGIONS ? this.#slots++ : undefined);
+    if (slot === undefined) return;
+    const installed: Installed = { op, slot, dead: false };
+    for (const page of pagesOf(region)) this.#relyOn(linear.get(page)! >>> 12, installed);
+    this.#pending.push({ region, base, decodedPages, installed });
+    this.statistics.milliseconds += performance.now() - started;
+    if (this.#pending.length >= this.#host.batch) this.#compile();
+  }
+
+  /**
+   * Installs what has been compiled, and has what is waiting compiled: at once, or beside the guest's run (a module
+   * compiled on this thread would wait for the optimizing compiler, which may be busy for long).
+   */
+  settle(): void {
+    for (const { batch, module } of this.#compiled.splice(0)) this.#install(batch, module);
+    const due = this.#pending.length >= this.#host.batch || ++this.#age >= PATIENCE;
+    if (due && this.#pending.length > 0) this.#compile();
+  }
+
+  #compile(): void {
+    const batch = this.#pending.filter(({ installed }) => !installed.dead);
+    this.#pending = [];
+    this.#age = 0;
+    if (batch.length === 0) return;
+    const started = performance.now();
+    const bytes = this.#writeModule(batch).finish();
+    this.statistics.modules++;
+    this.statistics.bytes += bytes.length;
+    if (this.#host.immediate) this.#install(batch, new WebAssembly.Module(bytes));
+    else {
+      // A module of ours that does not compile is a bug; the guest goes on without it.
+      const failed = () => this.#forget(batch);
+      WebAssembly.compile(bytes).then((module) => this.#compiled.push({ batch, module }), failed);
+    }
+    this.statistics.milliseconds += performance.now() - started;
+  }
+
+  #install(batch: readonly Pending[], module: WebAssembly.Module): void {
+    const started = performance.now();
+    const { memory, table, exports, pages } = this.#host;
+    const operations = new Set(batch.flatMap(({ region }) => floatSemantics(region).map((s) => s.operation)));
+    const float = Object.fromEntries([...operations].map((name) => [name, exports[name]]));
+    const instance = new WebAssembly.Instance(module, {
+      env: { memory: memory.memory },
+      float: float as Record<string, CallableFunction>,
+    });
+    batch.forEach(({ region, installed }, i) => {
+      if (installed.dead) return;
+      const { op, slot } = installed;
+      if (slot >= table.length) table.grow(Math.max(1024, slot + 1 - table.length));
+      table.set(slot, instance.exports[`r${i}`] as CallableFunction);
+      memory.u16[(pages.counters + (op >>> COUNTER_SHIFT)) >>> 1] = slot;
+      memory.u16[(op + OpField.handler) >>> 1] = Special.region;
+      this.statistics.instructions += region.instructions;
+      this.statistics.regions++;
+      this.statistics.live++;
+    });
+    this.statistics.milliseconds += performance.now() - started;
+  }
+
+  #forget(batch: readonly Pending[]): void {
+    for (const { installed } of batch) {
+      if (!installed.dead) this.#free.push(installed.slot);
+      installed.dead = true;
+    }
+  }
+
+  /** Drops every region. */
+  clear(): void {
+    for (const page of [...this.#byPage.keys()]) this.#drop(page);
+  }
+
+  #writeModule(batch: readonly Pending[]): ModuleWriter {
+    const { memory } = this.#host;
+    const pages = memory.memory.buffer.byteLength / 65536;
+    const module = new ModuleWriter();
+    module.importMemory("env", "memory", pages, pages);
+    // Imports stand before functions, so what is needed has to be known first.
+    const helpers = new Map<FloatOperation, Callable>();
+    for (const semantics of batch.flatMap(({ region }) => floatSemantics(region))) {
+      const { operation } = semantics;
+      if (!helpers.has(operation)) {
+        helpers.set(operation, module.importFunction("float", operation, signatureOf(semantics)));
+      }
+    }
+    batch.forEach(({ region, base, decodedPages }, i) => {
+      const f = module.func(REGION_SIGNATURE, `r${i}`);
+      writeRegion(f, region, { base, decodedPages }, (operation) => helpers.get(operation)!);
+    });
+    return module;
+  }
+
+  #relyOn(page: number, installed: Installed): void {
+    const list = this.#byPage.get(page);
+    if (list) list.push(installed);
+    else this.#byPage.set(page, [installed]);
+    this.#host.pages.protect(page);
+  }
+
+  /** Bytes of the page change: no region may rely on them. */
+  #drop(page: number): void {
+    const list = this.#byPage.get(page);
+    if (list === undefined) return;
+    this.#byPage.delete(page);
+    const { memory, table, pages } = this.#host;
+    for (const installed of list) {
+      if (installed.dead) continue;
+      installed.dead = true;
+      const { op, slot } = installed;
+      this.#free.push(slot);
+      if (memory.u16[op >>> 1] !== Special.region) continue;
+      memory.u16[op >>> 1] = memory.u16[(op + OpField.original) >>> 1];
+      memory.u16[(pages.counters + (op >>> COUNTER_SHIFT)) >>> 1] = 0;
+      table.set(slot, null);
+      this.statistics.live--;
+    }
+  }
+}
+
+function pagesOf(region: Region): Set<number> {
+  const pages = new Set<number>();
+  for (const { operations } of region.blocks) for (const { at } of operations) pages.add(pageOf(at));
+  return pages;
+}
+
+type FloatSemantics = Extract<Semantics, { does: "float" }>;
+const NATIVE = { x: "i64", s: "f32", d: "f64" } as const;
+
+function floatSemantics(region: Region): FloatSemantics[] {
+  return region.blocks.flatMap(({ operations }) =>
+    operations.flatMap(({ instruction: { semantics } }) => (semantics.does === "float" ? [semantics] : [])),
+  );
+}
+
+/** Of a floating-point helper: operands, rounding mode, result. */
+function signatureOf({ from, to, operands }: FloatSemantics): Signature {
+  return { params: [...Array<ValueType>(operands).fill(NATIVE[from]), "i32"], results: [NATIVE[to]] };
+}
