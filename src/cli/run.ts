@@ -1,10 +1,12 @@
 /** `vmrun run`: builds the machine of a profile and runs it. */
 import { defineCommand } from "citty";
+import { fail } from "../diagnostics/diagnostic.ts";
+import { runCommand } from "../host/command.ts";
 import { openDisk } from "../host/disk.ts";
 import { createFile } from "../host/files.ts";
 import { type HostInput, openStdin, writeStdout } from "../host/terminal.ts";
 import { assemble } from "../machine/assemble.ts";
-import type { Machine, MachineHost } from "../machine/machine.ts";
+import type { EngineKind, Machine, MachineHost } from "../machine/machine.ts";
 import { type RunEnd, Runner } from "../machine/runner.ts";
 import { Script, type ScriptStep } from "../machine/script.ts";
 import { BufferedStream } from "../machine/streams.ts";
@@ -28,11 +30,20 @@ const args = {
     valueHint: "TEXT",
     description: "type TEXT (with \\n, \\r, \\t, \\e, \\xHH) when it is its turn. Repeats, in order with --expect",
   },
+  engine: {
+    type: "string",
+    valueHint: "KIND",
+    description: "how guest code runs: interpreter (default), or translator (on trial); the results are the same",
+  },
   reboot: {
     type: "boolean",
     default: true,
     description: "start again when the guest reboots",
     negativeDescription: "end at a reboot of the guest, with success",
+  },
+  "allow-host-power": {
+    type: "boolean",
+    description: "let the guest run the host commands of vdevs that the profile allows, such as power-off",
   },
   quiet: { type: "boolean", alias: "q", description: "print nothing but the guest's output and errors" },
   verbose: { type: "boolean", description: "tell what guests do that they should not" },
@@ -52,15 +63,27 @@ export const run = defineCommand({
         name === "expect" ? { kind: "expect", text: unescaped(value) } : { kind: "input", text: unescaped(value) },
     );
     const { board, registry } = loadFromArguments(given.profile, rawArgs);
-    const session = new Session(steps, { quiet: given.quiet === true, verbose: given.verbose === true });
-    const machine = assemble(board, registry, session.host);
+    const session = new Session(steps, {
+      quiet: given.quiet === true,
+      verbose: given.verbose === true,
+      hostCommands: given["allow-host-power"] === true,
+    });
+    const machine = assemble(board, registry, session.host, engineKind(given.engine));
     return session.run(machine, { ...limits, endOnReboot: given.reboot === false });
   },
 });
 
+function engineKind(text: string | undefined): EngineKind {
+  if (text === undefined || text === "interpreter") return "interpreter";
+  if (text === "translator" || text === "forced") return text;
+  return fail("cli/engine", `there is no engine "${text}"`, { hint: "interpreter or translator" });
+}
+
 interface SessionOptions {
   readonly quiet: boolean;
   readonly verbose: boolean;
+  /** Vdevs may run commands of the host. */
+  readonly hostCommands: boolean;
 }
 
 /** One machine and the process around it: its streams, signals, script, and what is said at the end. */
@@ -90,6 +113,7 @@ class Session {
       logLevel: options.verbose ? "debug" : "info",
       nanoseconds: () => Bun.nanoseconds(),
       wallClock: () => Date.now() / 1000,
+      command: options.hostCommands ? runCommand : undefined,
     };
   }
 

@@ -36,13 +36,18 @@ export interface BusPolicy {
   nanoseconds(): number;
 }
 
+/** A region, and the last account in which it was accessed. */
+interface Noted extends BusRegion {
+  account: number;
+}
+
 /** The largest value of a width. */
 const LARGEST = [0, 0xff, 0xffff, 0, 0xffff_ffff];
 const PAGE = 4096;
 const SLOTS = 1024;
 
 export class Bus {
-  readonly #regions: readonly BusRegion[];
+  readonly #regions: readonly Noted[];
   readonly #policy: BusPolicy;
   readonly #tags = new Float64Array(SLOTS).fill(-1);
   /** By slot: indices of the first and the last region that reach into its page. */
@@ -52,12 +57,12 @@ export class Bus {
   exits = 0;
   /** Every access is timed. Costs two looks at the clock for each, so only where one is suspected to be slow. */
   timed = false;
-  /** The regions accessed since this was last emptied. */
-  readonly touched = new Set<BusRegion>();
-  #recent: BusRegion | undefined;
+  /** The region of the last access, where no more is to be noted of it; nothing while accesses are timed. */
+  #recent: Noted | undefined;
+  #account = 0;
 
   constructor(regions: readonly BusRegion[], policy: BusPolicy) {
-    this.#regions = [...regions].sort((a, b) => a.at - b.at);
+    this.#regions = [...regions].sort((a, b) => a.at - b.at).map((region) => ({ ...region, account: -1 }));
     this.#policy = policy;
   }
 
@@ -66,8 +71,7 @@ export class Bus {
     this.exits++;
     const region = this.#find(address, width);
     if (region === undefined) return this.#policy.unclaimed(address, width, false);
-    if (region !== this.#recent) this.#touch(region);
-    return this.timed ? this.#timedRead(region, address, width) : this.#read(region, address, width);
+    return region === this.#recent ? this.#read(region, address, width) : this.#notedRead(region, address, width);
   }
 
   /** Answers `false` for an access fault. */
@@ -75,20 +79,20 @@ export class Bus {
     this.exits++;
     const region = this.#find(address, width);
     if (region === undefined) return this.#policy.unclaimed(address, width, true) >= 0;
-    if (region !== this.#recent) this.#touch(region);
-    return this.timed ? this.#timedWrite(region, address, width, value) : this.#write(region, address, width, value);
+    return region === this.#recent
+      ? this.#write(region, address, width, value)
+      : this.#notedWrite(region, address, width, value);
   }
 
-  /** Begins a new account of {@link touched}. */
-  forget(): void {
-    if (this.#recent === undefined) return;
+  /** Begins a new account of which regions are accessed. */
+  beginAccount(): void {
+    this.#account++;
     this.#recent = undefined;
-    this.touched.clear();
   }
 
-  #touch(region: BusRegion): void {
-    this.#recent = region;
-    this.touched.add(region);
+  /** The regions accessed since then. */
+  get accessed(): readonly BusRegion[] {
+    return this.#regions.filter(({ account }) => account === this.#account);
   }
 
   /** A store by a device, not by a hart; `false` where nobody took it. */
@@ -124,7 +128,13 @@ export class Bus {
     }
   }
 
-  #timedRead(region: BusRegion, address: number, width: number): number {
+  /** The first access to a region after one to another, and every one while accesses are timed. */
+  #notedRead(region: Noted, address: number, width: number): number {
+    region.account = this.#account;
+    if (!this.timed) {
+      this.#recent = region;
+      return this.#read(region, address, width);
+    }
     const begun = this.#policy.nanoseconds();
     const value = this.#read(region, address, width);
     const offset = address - region.at;
@@ -132,7 +142,12 @@ export class Bus {
     return value;
   }
 
-  #timedWrite(region: BusRegion, address: number, width: number, value: number): boolean {
+  #notedWrite(region: Noted, address: number, width: number, value: number): boolean {
+    region.account = this.#account;
+    if (!this.timed) {
+      this.#recent = region;
+      return this.#write(region, address, width, value);
+    }
     const begun = this.#policy.nanoseconds();
     const done = this.#write(region, address, width, value);
     const offset = address - region.at;
@@ -141,7 +156,7 @@ export class Bus {
   }
 
   /** The region that holds all of the access. */
-  #find(address: number, width: number): BusRegion | undefined {
+  #find(address: number, width: number): Noted | undefined {
     const page = Math.floor(address / PAGE);
     const slot = page & (SLOTS - 1);
     if (this.#tags[slot] !== page) this.#fill(slot, page);

@@ -84,6 +84,11 @@ export type Ending =
 /** What a slice came to. `idle`: every hart waits; nothing happens before {@link Machine.deadline}. */
 export type Progress = "ran" | "idle" | "ended";
 
+/** How guest code runs; the results are the same. `forced` translates everything at its first execution: for tests. */
+export type EngineKind = "interpreter" | "translator" | "forced";
+/** Arrivals at an instruction that make translating worth it; 0 is never. */
+const HOT: Readonly<Record<EngineKind, number>> = { interpreter: 0, translator: 1000, forced: 1 };
+
 const HartState = { stopped: 0, runs: 1, waits: 2 } as const;
 
 export class Machine implements EnginePort {
@@ -115,7 +120,13 @@ export class Machine implements EnginePort {
   #ending: Ending | undefined;
   #reboots = 0;
 
-  constructor(board: Board, registry: VdevRegistry, plan: BootPlan, host: MachineHost) {
+  constructor(
+    board: Board,
+    registry: VdevRegistry,
+    plan: BootPlan,
+    host: MachineHost,
+    engine: EngineKind = "interpreter",
+  ) {
     this.#board = board;
     this.#host = host;
     this.#plan = plan;
@@ -132,6 +143,7 @@ export class Machine implements EnginePort {
       this.memory,
       { extensions, mmu: board.cpu.mmu, pmp: board.cpu.pmp, harts: board.cpu.harts },
       this.#port(),
+      { threshold: HOT[engine] },
     );
     this.#engine = interpreter;
     this.#harts = interpreter.harts;
@@ -316,7 +328,7 @@ export class Machine implements EnginePort {
       const untilTimer = Math.ceil((this.clock.deadline - this.#base) / this.#rate);
       const budget = Math.max(1, Math.min(turn, limit, this.#board.time.mode === "host" ? turn : untilTimer));
       this.#running = i;
-      this.bus.forget();
+      this.bus.beginAccount();
       const { exits } = this.bus;
       const begun = this.#host.nanoseconds();
       const reason = this.#engine.run(i, budget);
@@ -433,10 +445,11 @@ export class Machine implements EnginePort {
       this.bus.timed = --this.#timedTurns > 0;
       return;
     }
-    if (excess <= LONGEST_CALL || this.bus.touched.size === 0) return;
+    if (excess <= LONGEST_CALL) return;
+    const regions = this.bus.accessed;
+    if (regions.length === 0) return;
     this.bus.timed = true;
     this.#timedTurns = TIMED_TURNS;
-    const regions = [...this.bus.touched];
     const names = regions.map(({ owner, name }) => `${owner}.${name}`);
     const what = names.length === 1 ? `an access to ${names[0]}` : `an access to one of ${names.join(", ")}`;
     if (names.length === 1) this.#tenants.get(regions[0].owner)?.took(what, excess);

@@ -136,6 +136,8 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
   readonly #readers: (RegisterHooks | undefined)[] = [];
   readonly #writers: (RegisterHooks | undefined)[] = [];
   readonly #hooks: (RegisterHooks | undefined)[] = [];
+  /** What reads of registers with an effect do, where no hook gives the value instead. */
+  readonly #taking: (RegisterHooks | undefined)[] = [];
   readonly #effects: Uint8Array;
   readonly #writableLow: Uint32Array;
   readonly #writableHigh: Uint32Array;
@@ -201,7 +203,11 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
       const { width, stride = width } = spec;
       const reset = BigInt(spec.reset ?? 0);
       registers[name] = new Register(this.#words, word, wordsOf(spec), counts[owner]!, this.#fifos[owner]);
-      this.#readers.push(undefined);
+      const first = slot;
+      this.#taking.push(
+        this.#readEffects[owner] === PLAIN ? undefined : { read: (index, half) => this.#take(first + index, half) },
+      );
+      this.#readers.push(this.#taking[owner]);
       this.#writers.push(undefined);
       this.#hooks.push(undefined);
       for (let index = 0; index < counts[owner]!; index++) {
@@ -231,7 +237,7 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
     for (const [owner, name] of this.#names.entries()) {
       const hooks = behaviour[name];
       if (hooks === undefined) continue;
-      this.#readers[owner] = hooks.read ? hooks : undefined;
+      this.#readers[owner] = hooks.read ? hooks : this.#taking[owner];
       this.#writers[owner] = hooks.write ? hooks : undefined;
       this.#hooks[owner] = hooks;
     }
@@ -329,7 +335,6 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
   #load(slot: number, half: number): number {
     const owner = this.#owner[slot]!;
     const reader = this.#readers[owner];
-    if (this.#readEffects[owner] !== PLAIN && reader === undefined) return this.#take(slot, half);
     const value =
       reader === undefined ? this.#words[this.#word[slot]! + half]! : reader.read!(this.#index[slot]!, half);
     return (value & WIDTH_MASK[this.#width[slot]!]!) >>> 0;
@@ -401,14 +406,14 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
     const old = this.#words[at]!;
     let told = (value & writable) >>> 0;
     const effect = this.#effects[owner]!;
-    if (effect === PUSH) return this.#push(slot, value);
-    if (effect === MIXED) told = this.#storeMixed(slot, half, value, mask);
-    else if (effect === STORE) {
+    if (effect === STORE) {
       told = ((old & ~writable) | told) >>> 0;
       this.#words[at] = told;
     } else if (effect === CLEAR_ONES) {
       this.#words[at] = old & ~told;
-    }
+    } else if (effect === MIXED) {
+      told = this.#storeMixed(slot, half, value, mask);
+    } else if (effect === PUSH) return this.#push(slot, value);
     const writer = this.#writers[owner];
     if (writer !== undefined) writer.write!(told, this.#index[slot]!, half);
   }

@@ -5,6 +5,7 @@
 import * as v from "valibot";
 import { node } from "../fdt/tree.ts";
 import { defineVdev } from "../vdev/descriptor.ts";
+import { VdevError } from "../vdev/errors.ts";
 import { registerBank } from "../vdev/register-bank.ts";
 import { fieldMasks, registerMap } from "../vdev/registers.ts";
 
@@ -81,7 +82,9 @@ export const hostPower = defineVdev({
       host.command(command, (outcome) => {
         underway = false;
         if (outcome.ok) return finish(State.done, outcome.value.status);
-        host.log.warn(`${JSON.stringify(command)}: ${outcome.error.message}`);
+        const unconfirmed = outcome.error instanceof VdevError && outcome.error.code === "vdev/command";
+        const hint = unconfirmed ? "; start with --allow-host-power" : "";
+        host.log.warn(`${outcome.error.message}${hint}`);
         finish(State.refused);
       });
     }

@@ -18,8 +18,9 @@ const registers = registerMap({
     at: 0x08,
     width: 8,
     writable: 0,
-    fields: { state: [31, 0], cause: [63, 32] },
-    about: "state: 0 RUNNING, 1 RESET, 2 PAUSED, 3 ERROR; cause of the ERROR. Writing it is one",
+    fields: { state: [31, 0], cause: [39, 32], armed: 62, expired: 63 },
+    about:
+      "state: 0 RUNNING, 1 RESET, 2 PAUSED, 3 ERROR; cause of the ERROR; a timeout is to come, or has come and is to be acknowledged. Writing it is an ERROR",
   },
 });
 
@@ -32,7 +33,7 @@ const Command = { reset: 0, start: 1, pause: 2, update: 3, timeout: 4, acknowled
 
 const State = { running: 0, reset: 1, paused: 2, error: 3 } as const;
 
-/** STATUS bits 63:32. */
+/** STATUS bits 39:32. */
 const Cause = {
   none: 0,
   unknownCommand: 1,
@@ -43,6 +44,10 @@ const Cause = {
   statusWritten: 6,
 } as const;
 const CAUSES: readonly number[] = Object.values(Cause);
+
+/** In the upper half of STATUS. */
+const ARMED = 1 << 30;
+const EXPIRED = 1 << 31;
 
 const SECOND = 1e9;
 const LONGEST_TIMEOUT = 10;
@@ -142,6 +147,10 @@ export const stopwatch = defineVdev({
       } else refuse(Cause.nothingToAcknowledge);
     }
 
+    function flags(): number {
+      return cause | (timer.deadline === undefined ? 0 : ARMED) | (expired ? EXPIRED : 0);
+    }
+
     function obey(command: number): void {
       if (command === Command.reset) return zero();
       if (command === Command.acknowledge) return acknowledge();
@@ -171,7 +180,7 @@ export const stopwatch = defineVdev({
         },
       },
       STATUS: {
-        read: (_index, half) => (half === 0 ? state : cause),
+        read: (_index, half) => (half === 0 ? state : flags()),
         write: () => refuse(Cause.statusWritten),
       },
     });

@@ -105,7 +105,7 @@ export const unimplemented = defineVdev({
         accesses,
         offsets: seen.size,
         "accesses beyond what is recorded": beyond,
-        registers: skeleton(seen),
+        registers: seen.size === 0 ? "none seen" : skeleton(seen),
       }),
 
       terminate() {

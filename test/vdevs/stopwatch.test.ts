@@ -23,7 +23,8 @@ function build(start_at_boot = false) {
     write,
     irq: host.line("irq"),
     command,
-    status: () => [read(8, 4, REGS), read(12, 4, REGS)],
+    status: () => [read(8, 4, REGS), read(12, 1, REGS)],
+    waits: () => ({ armed: (read(12, 4, REGS) & 0x4000_0000) !== 0, expired: read(12, 4, REGS) >= 0x8000_0000 }),
     wait: (seconds: number) => host.clock.advance(seconds * SECOND),
     timeout(seconds: number) {
       write(0, 8, seconds, MEM);
@@ -65,12 +66,12 @@ test("it starts at power-on where the profile says so", () => {
 
 describe("timeouts", () => {
   test("raise the line until it is acknowledged", () => {
-    const { timeout, wait, irq, command, status } = build();
+    const { timeout, wait, irq, command, status, waits } = build();
     timeout(2);
     wait(1.9);
-    expect(irq.level).toBe(false);
+    expect([irq.level, waits()]).toEqual([false, { armed: true, expired: false }]);
     wait(0.1);
-    expect(irq.level).toBe(true);
+    expect([irq.level, waits()]).toEqual([true, { armed: false, expired: true }]);
     timeout(1);
     command(ACK);
     wait(5);

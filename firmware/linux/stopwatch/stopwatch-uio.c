@@ -31,14 +31,15 @@ struct memory {
 /* Map 1: registers, 64 bits wide, driven 32 bits at a time. */
 struct registers {
 	uint32_t command, command_high;
-	uint32_t state, cause;
+	uint32_t state, flags;
 };
+#define CAUSE 0xffu
+#define EXPIRED (1u << 31)
 
 static volatile struct memory *memory;
 static volatile struct registers *registers;
 static int uio;
 static unsigned interrupts;
-static int awaited;
 
 static void die(const char *what)
 {
@@ -136,8 +137,7 @@ static void sleep_and_serve(double seconds)
 		 * Where a controller does not tell levels from edges, the kernel replays the interrupt once that came in
 		 * while it was masked: nothing is behind that one, and there is nothing to acknowledge.
 		 */
-		if (awaited) {
-			awaited = 0;
+		if (registers->flags & EXPIRED) {
 			interrupts++;
 			registers->command = TIMEOUT_ACK;
 		}
@@ -170,7 +170,6 @@ int main(int count, char **steps)
 		} else if (!strcmp(step, "timeout")) {
 			memory->data_len = strtoull(argument, NULL, 0);
 			registers->command = TIMEOUT;
-			awaited = 1;
 			i++;
 		} else if (!strcmp(step, "show")) {
 			show();
@@ -182,7 +181,7 @@ int main(int count, char **steps)
 		} else if (!strcmp(step, "status")) {
 			uint32_t state = registers->state;
 
-			printf("status: %s, cause %u\n", state < 4 ? states[state] : "?", registers->cause);
+			printf("status: %s, cause %u\n", state < 4 ? states[state] : "?", registers->flags & CAUSE);
 		} else if (!strcmp(step, "interrupts")) {
 			printf("interrupts: %u\n", interrupts);
 		} else if (!strcmp(step, "write-status")) {

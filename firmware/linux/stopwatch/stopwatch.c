@@ -9,6 +9,7 @@
  *       command               write: as to /dev/stopwatch
  *       interrupts            timeouts that came, and were acknowledged
  */
+#include <linux/bits.h>
 #include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/miscdevice.h>
@@ -27,7 +28,9 @@
 /* Region 1: registers. */
 #define REG_COMMAND	0x00
 #define REG_STATUS	0x08
-#define REG_CAUSE	0x0c
+#define REG_FLAGS	0x0c
+#define FLAGS_CAUSE	GENMASK(7, 0)
+#define FLAGS_EXPIRED	BIT(31)
 
 enum command { RESET, START, PAUSE, UPDATE, TIMEOUT, TIMEOUT_ACK, COMMANDS };
 
@@ -47,6 +50,8 @@ static irqreturn_t stopwatch_interrupt(int irq, void *data)
 {
 	struct stopwatch *sw = data;
 
+	if (!(readl(sw->regs + REG_FLAGS) & FLAGS_EXPIRED))
+		return IRQ_NONE;
 	atomic_inc(&sw->interrupts);
 	writel(TIMEOUT_ACK, sw->regs + REG_COMMAND);
 	return IRQ_HANDLED;
@@ -150,7 +155,7 @@ static ssize_t cause_show(struct device *dev, struct device_attribute *attr, cha
 {
 	struct stopwatch *sw = dev_get_drvdata(dev);
 
-	return sysfs_emit(text, "%u\n", readl(sw->regs + REG_CAUSE));
+	return sysfs_emit(text, "%u\n", readl(sw->regs + REG_FLAGS) & (u32)FLAGS_CAUSE);
 }
 static DEVICE_ATTR_RO(cause);
 
