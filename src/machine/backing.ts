@@ -1,5 +1,5 @@
 /** Regions of vdevs with memory behind them: blocks of guest memory whose accesses pass or trap, as the vdev says. */
-import type { Block, BlockPasses, BlockSpec, DmaMemory, GuestMemory } from "../memory/guest-memory.ts";
+import { type Block, type BlockSpec, type DmaMemory, type GuestMemory, Pass } from "../memory/guest-memory.ts";
 import type { Board } from "../profile/board.ts";
 import type { HostRegion } from "../vdev/host.ts";
 import { type PlacedRegion, type RegionAccess, TRAPPING } from "../vdev/placement.ts";
@@ -14,8 +14,9 @@ export function blocksOf({ memory, vdevs }: Board): BlockSpec[] {
   return [...memory.map(({ name, at, size, kind }) => ({ name, at, size, readOnly: kind === "rom" })), ...backed];
 }
 
-function passesOf({ read, write, execute }: RegionAccess): BlockPasses {
-  return { read: read === "memory", write: write === "memory", execute: execute === "memory" };
+function passesOf({ read, write, execute }: RegionAccess): number {
+  const pass = (how: string, bit: Pass) => (how === "memory" ? bit : 0);
+  return pass(read, Pass.read) | pass(write, Pass.write) | pass(execute, Pass.execute);
 }
 
 /** A region as its vdev sees it. */

@@ -19,25 +19,22 @@ export interface BlockSpec {
   /** ROM: the guest's stores fault; loaders and `restore` still write. */
   readonly readOnly?: boolean;
   /** The memory behind a vdev's region: which of the guest's accesses go to it. All do where this is omitted. */
-  readonly passes?: BlockPasses;
+  readonly passes?: number;
 }
 
-/** By access, whether the guest reaches the memory. What does not pass is the vdev's to answer; a fetch faults. */
-export interface BlockPasses {
-  readonly read: boolean;
-  readonly write: boolean;
-  readonly execute: boolean;
-}
+/** Bits: which of the guest's accesses reach the memory. The others are the vdev's to answer; a fetch faults. */
+export const Pass = { read: 1, write: 2, execute: 4 } as const;
+export type Pass = (typeof Pass)[keyof typeof Pass];
+
+const PASSES_ALL = Pass.read | Pass.write | Pass.execute;
 
 export interface Block extends BlockSpec {
   /** Where the block lies in the linear memory. */
   readonly offset: number;
   readonly readOnly: boolean;
   /** May change while the guest runs; translations are to be forgotten then. */
-  passes: BlockPasses;
+  passes: number;
 }
-
-const PASSES_ALL: BlockPasses = { read: true, write: true, execute: true };
 
 export interface GuestMemoryOptions {
   /** Bytes at the bottom of the linear memory for the engine. */
@@ -111,9 +108,9 @@ export class GuestMemory implements DmaMemory {
   }
 
   /** As `locate`, or -1 where the guest's access does not pass to the memory. */
-  locateFor(access: keyof BlockPasses, at: number, length: number): number {
+  locateFor(access: Pass, at: number, length: number): number {
     const block = this.#below(at);
-    return block?.passes[access] ? this.#within(block, at, length) : -1;
+    return block !== undefined && (block.passes & access) !== 0 ? this.#within(block, at, length) : -1;
   }
 
   /** The block that holds guest physical address `at`. */
@@ -136,13 +133,13 @@ export class GuestMemory implements DmaMemory {
   }
 
   view(at: number, length: number): Uint8Array | undefined {
-    const offset = this.locateFor("read", at, length);
+    const offset = this.locateFor(Pass.read, at, length);
     return offset < 0 ? undefined : this.u8.subarray(offset, offset + length);
   }
 
   mutable(at: number, length: number): Uint8Array | undefined {
     if (this.blockAt(at)?.readOnly) return undefined;
-    const offset = this.locateFor("write", at, length);
+    const offset = this.locateFor(Pass.write, at, length);
     return offset < 0 ? undefined : this.#window(offset, length);
   }
 

@@ -50,8 +50,10 @@ describe("usage", () => {
         --host-timeout=<TIME>    give up after this much time of the host                                                          
               --expect=<TEXT>    wait for TEXT on the console; ends with success after the last one. Repeats, in order with --input
                --input=<TEXT>    type TEXT (with \\n, \\r, \\t, \\e, \\xHH) when it is its turn. Repeats, in order with --expect        
+              --engine=<KIND>    how guest code runs: interpreter (default), or translator (on trial); the results are the same    
                      --reboot    start again when the guest reboots (Default: true)                                                
                   --no-reboot    end at a reboot of the guest, with success                                                        
+           --allow-host-power    let the guest run the host commands of vdevs that the profile allows, such as power-off           
                   -q, --quiet    print nothing but the guest's output and errors                                                   
                     --verbose    tell what guests do that they should not                                                          
 

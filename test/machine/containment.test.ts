@@ -310,7 +310,7 @@ describe("a vdev that takes seconds for an access", () => {
     machine.reboot();
     machine.run(LIMIT);
     expect(log).toEqual([
-      "warn machine: an access to one of bad0.regs, power.test held the machine for about 9000 ms",
+      "warn machine: an access to one of power.test, bad0.regs held the machine for about 9000 ms",
       "warn bad0: read of regs+0x4 (DATA) held the machine for 3000 ms",
     ]);
   });

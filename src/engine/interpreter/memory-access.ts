@@ -7,7 +7,7 @@ import { type Hart, HartField, RESIDENT, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../
 import { translate, walk } from "../../isa/riscv/mmu.ts";
 import { Cause, raise } from "../../isa/riscv/trap.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
-import { PAGE_SIZE } from "../../memory/guest-memory.ts";
+import { PAGE_SIZE, Pass } from "../../memory/guest-memory.ts";
 import type { EnginePort } from "../engine.ts";
 import type { DecodedPages } from "./decoded-pages.ts";
 
@@ -37,7 +37,7 @@ export class MemoryAccess {
     if (crossesPage(low, width)) return this.#loadCrossing(low, high, width);
     const cause = translate(this.hart, low, high, Access.load, width);
     if (cause !== 0) return this.#trap(cause);
-    const offset = this.memory.locateFor("read", walk.physical, PAGE_SIZE);
+    const offset = this.memory.locateFor(Pass.read, walk.physical, PAGE_SIZE);
     if (offset < 0) return this.#loadDevice(walk.physical + (low & IN_PAGE), width);
     if (walk.cacheable) this.#fill(TLB_READ, low, high, offset);
     const at = offset + (low & IN_PAGE);
@@ -62,7 +62,7 @@ export class MemoryAccess {
     if (crossesPage(low, width)) return this.#storeCrossing(low, high, width);
     const cause = translate(this.hart, low, high, Access.store, width);
     if (cause !== 0) return this.#trap(cause);
-    const block = this.memory.locateFor("write", walk.physical, PAGE_SIZE);
+    const block = this.memory.locateFor(Pass.write, walk.physical, PAGE_SIZE);
     if (block < 0) return this.#storeDevice(walk.physical + (low & IN_PAGE), width);
     const offset = this.#writable(low, high, block, width);
     if (offset < 0) return this.#trap(Cause.storeAccess);
@@ -99,7 +99,7 @@ export class MemoryAccess {
   /** Translates a fetch at `pc`; answers the linear-memory offset of its page, or -1 when the fetch trapped at `tval`. */
   fetch(low: number, high: number, tval: bigint): number {
     const cause = translate(this.hart, low, high, Access.fetch, 2);
-    const offset = cause === 0 ? this.memory.locateFor("execute", walk.physical, PAGE_SIZE) : -1;
+    const offset = cause === 0 ? this.memory.locateFor(Pass.execute, walk.physical, PAGE_SIZE) : -1;
     if (offset >= 0) return offset;
     raise(this.hart, cause === 0 ? Cause.fetchAccess : cause, tval);
     return -1;
@@ -136,7 +136,7 @@ export class MemoryAccess {
     // Pages with decoded code get no write translation, so that every store to them comes by here.
     if (this.memory.codePages[page] !== 0) this.pages.noteStore(offset, width);
     // Atomic instructions read by write translations: memory that lets only writes through gets none.
-    const readable = this.memory.blockAt(walk.physical)?.passes.read === true;
+    const readable = this.memory.locateFor(Pass.read, walk.physical, PAGE_SIZE) >= 0;
     if (this.memory.codePages[page] === 0 && walk.cacheable && readable) this.#fill(TLB_WRITE, low, high, block);
     return offset;
   }
@@ -144,8 +144,8 @@ export class MemoryAccess {
   /** The page that an atomic access or a load-reserved is to; -1 where that is not memory for all it does. */
   #atomic(store: boolean): number {
     const { memory } = this;
-    if (store && memory.locateFor("write", walk.physical, PAGE_SIZE) < 0) return -1;
-    return memory.locateFor("read", walk.physical, PAGE_SIZE);
+    if (store && memory.locateFor(Pass.write, walk.physical, PAGE_SIZE) < 0) return -1;
+    return memory.locateFor(Pass.read, walk.physical, PAGE_SIZE);
   }
 
   #isRom(physical: number): boolean {
@@ -213,7 +213,7 @@ export class MemoryAccess {
       const at = (low >>> 0) + i;
       const carried = at > 0xffffffff ? high + 1 : high;
       const cause = translate(this.hart, at | 0, carried, access, 1);
-      const passing = access === Access.store ? "write" : "read";
+      const passing = access === Access.store ? Pass.write : Pass.read;
       const block = cause === 0 ? this.memory.locateFor(passing, walk.physical, PAGE_SIZE) : -1;
       const rom = access === Access.store && block >= 0 && this.#isRom(walk.physical);
       if (block < 0 || rom) {
