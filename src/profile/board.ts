@@ -19,6 +19,8 @@ export interface Board {
   /** Address ranges that automatic placement leaves alone. */
   readonly reserve: readonly BoardRange[];
   readonly boot: BoardBoot;
+  /** Changes to the tree that the rest of the board comes to. */
+  readonly fdt: BoardFdt;
   /** Seeds every source of chance in the machine. */
   readonly seed: number;
   /** What became of an access that nothing answers. */
@@ -68,6 +70,21 @@ export interface BoardVdev {
   readonly log?: LogLevel;
   /** Host resources are opened at first use. */
   readonly delayed: boolean;
+  /** Of its own node: the name before the unit address, and properties over those of its binding. */
+  readonly node?: string;
+  readonly fdt?: Readonly<Record<string, BoardProperty>>;
+}
+
+/** `false` takes a property out, `true` leaves it empty; `"&name"` is the phandle of that vdev's node. */
+export type BoardProperty = boolean | number | string | readonly (number | string)[];
+
+export interface BoardFdt {
+  /** Nodes are named in `__symbols__`. */
+  readonly symbols: boolean;
+  /** Absolute paths. */
+  readonly overlays: readonly string[];
+  /** Source text behind the board's own, and where it stands. */
+  readonly dts?: { readonly text: string; readonly file: string; readonly line: number };
 }
 
 export interface BoardRange {

@@ -2,10 +2,12 @@
 import { fail } from "../diagnostics/diagnostic.ts";
 import { cells64, type Fdt, type FdtNode, node, type PropertyInput, setProperty } from "../fdt/tree.ts";
 import type { FdtContext, FdtContribution } from "../vdev/descriptor.ts";
-import type { InterruptRoute, VdevPlacement } from "../vdev/placement.ts";
+import type { VdevPlacement } from "../vdev/placement.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import type { Board, BoardCpu, BoardVdev } from "./board.ts";
 import { auxiliaryPhandle, cpuPhandle } from "./phandle.ts";
+import { applyProperties, referencesOf } from "./properties.ts";
+import { changeTree, type Labels } from "./tree-changes.ts";
 
 export interface BoardTreeOptions {
   /** Where the initial RAM disk was loaded: first byte and the byte behind the last. */
@@ -27,12 +29,32 @@ export function boardTree(board: Board, registry: VdevRegistry, options: BoardTr
     ...parts.flatMap(({ root: nodes = [] }) => nodes),
     node(SOC, { "#address-cells": 2, "#size-cells": 2, compatible: "simple-bus", ranges: true }, bus),
   ]);
-  return { root, reservations: [], bootCpu: 0 };
+  const fdt = { root, reservations: [], bootCpu: 0 };
+  return changesTree(board) ? changeTree(fdt, board.fdt, labels(board, parts)) : fdt;
+}
+
+export function changesTree({ fdt: { symbols, overlays, dts } }: Board): boolean {
+  return symbols || overlays.length > 0 || dts !== undefined;
+}
+
+/** How source text and overlays may call nodes: vdevs by their names, with _ for what a label cannot have. */
+function labels({ cpu, vdevs }: Board, parts: readonly FdtContribution[]): Labels {
+  const found = new Map<string, string>();
+  for (const [hart] of cpu.intcPhandles.entries()) {
+    const path = `/cpus/cpu@${hart.toString(16)}`;
+    found.set(`cpu${hart}`, path);
+    found.set(`cpu${hart}_intc`, `${path}/interrupt-controller`);
+  }
+  for (const [i, { placement }] of vdevs.entries()) {
+    const own = parts[i]!.bus?.[0];
+    if (own) found.set(placement.name.replaceAll("-", "_"), pathOnBus(own));
+  }
+  return found;
 }
 
 /** A vdev's own nodes, by its binding. Its first node on the bus is what others refer to. */
 function contribute(board: Board, vdev: BoardVdev, index: number, registry: VdevRegistry): FdtContribution {
-  const { placement, options } = vdev;
+  const { placement, options, node: name, fdt = {} } = vdev;
   const descriptor = registry.get(placement.type);
   const labels = descriptor?.auxiliaryPhandles ?? [];
   const context: FdtContext<Record<string, unknown>> = {
@@ -51,25 +73,33 @@ function contribute(board: Board, vdev: BoardVdev, index: number, registry: Vdev
   };
   const contribution = descriptor?.fdt?.(context) ?? {};
   const own = contribution.bus?.[0];
-  if (own && takesInterrupts(board, placement)) setProperty(own, "phandle", placement.phandle);
+  if (own && isReferredTo(board, placement)) setProperty(own, "phandle", placement.phandle);
+  if (own && name !== undefined) own.name = own.name.replace(/^[^@]*/, name);
+  if (own) applyProperties(own, fdt, (target) => vdevPhandleOf(board, target));
   return contribution;
 }
 
-function takesInterrupts({ vdevs }: Board, { name }: VdevPlacement): boolean {
-  return vdevs.some(({ placement }) => placement.interrupts.some(({ controller }) => controller === name));
+/** By interrupts, by a property of the profile, or by whatever overlays may come. */
+function isReferredTo({ vdevs, fdt }: Board, { name }: VdevPlacement): boolean {
+  if (fdt.symbols) return true;
+  return vdevs.some(
+    ({ placement, fdt: properties = {} }) =>
+      placement.interrupts.some(({ controller }) => controller === name) ||
+      Object.values(properties).some((value) => referencesOf(value).includes(name)),
+  );
+}
+
+function vdevPhandleOf({ vdevs }: Board, name: string): number {
+  return vdevs.find(({ placement }) => placement.name === name)!.placement.phandle;
 }
 
 /** DTSpec v0.4 §2.4.1. One parent needs no `interrupts-extended`. */
 function interruptProperties(board: Board, { interrupts }: VdevPlacement): Record<string, PropertyInput> {
   if (interrupts.length === 0) return {};
-  const phandles = interrupts.map((route) => controllerPhandle(board, route));
+  const phandles = interrupts.map((route) => vdevPhandleOf(board, route.controller));
   const lines = interrupts.map(({ line }) => line);
   if (new Set(phandles).size === 1) return { "interrupt-parent": phandles[0]!, interrupts: lines };
   return { "interrupts-extended": phandles.flatMap((phandle, i) => [phandle, lines[i]!]) };
-}
-
-function controllerPhandle({ vdevs }: Board, { controller }: InterruptRoute): number {
-  return vdevs.find(({ placement }) => placement.name === controller)!.placement.phandle;
 }
 
 function chosen(board: Board, parts: readonly FdtContribution[], { initrd }: BoardTreeOptions): FdtNode {

@@ -59,6 +59,13 @@ export function explainBoard(board: Board, provenance: Provenance, registry: Vde
   page.add("initrd_at", address(boot.initrdAt), "boot");
   page.add("fdt_at", address(boot.fdtAt), "boot");
 
+  if (board.fdt.symbols || board.fdt.overlays.length > 0 || board.fdt.dts) {
+    page.open("[fdt]");
+    page.add("symbols", String(board.fdt.symbols), "fdt");
+    page.add("overlays", toml(board.fdt.overlays), "fdt");
+    page.add("dts", board.fdt.dts && quote(board.fdt.dts.text), "fdt");
+  }
+
   page.open("[unsupported]");
   page.add("memory", quote(unsupported.memory), "unsupported");
   page.add("instruction", quote(unsupported.instruction), "unsupported");
@@ -66,7 +73,8 @@ export function explainBoard(board: Board, provenance: Provenance, registry: Vde
   return page.text();
 }
 
-function addVdev(page: Page, { placement, options, onFault, log, delayed }: BoardVdev, registry: VdevRegistry): void {
+function addVdev(page: Page, vdev: BoardVdev, registry: VdevRegistry): void {
+  const { placement, options, onFault, log, delayed, node, fdt } = vdev;
   const path = `vdev.${placement.name}`;
   page.open("[[vdev]]");
   page.add("type", quote(placement.type), path);
@@ -76,6 +84,8 @@ function addVdev(page: Page, { placement, options, onFault, log, delayed }: Boar
   page.add("on_fault", quote(onFault), path);
   page.add("log", log && quote(log), path);
   page.add("delayed", String(delayed), path);
+  page.add("node", node && quote(node), path);
+  page.add("fdt", toml(fdt), path);
   for (const [key, value] of Object.entries(options)) page.add(key, toml(value), path);
 }
 

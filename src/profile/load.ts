@@ -1,5 +1,6 @@
 /** The door of this room: a profile's path to a board, or every reason why not. */
 import type { VdevRegistry } from "../vdev/registry.ts";
+import { boardTree, changesTree } from "./devicetree.ts";
 import { hostFiles, type ProfileFiles } from "./files.ts";
 import { Findings } from "./findings.ts";
 import { dropRemoved, nameTheUnnamed, readProfile } from "./include.ts";
@@ -26,7 +27,11 @@ export function loadProfile(path: string, options: LoadOptions): Resolved {
     nameTheUnnamed(tree);
     dropRemoved(tree, findings);
     const resolved = resolveProfile(tree, path, registry, files, findings);
-    if (resolved) return resolved;
+    if (resolved) {
+      // What a person wrote into the tree is checked by making it.
+      if (changesTree(resolved.board)) boardTree(resolved.board, registry);
+      return resolved;
+    }
   }
   findings.raise();
   throw new Error("a profile was refused without a reason");

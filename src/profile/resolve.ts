@@ -2,7 +2,9 @@
 import { basename } from "node:path";
 import type { Place } from "../diagnostics/diagnostic.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
-import type { Board, BoardVdev } from "./board.ts";
+import { nearestName } from "../vdev/registry.ts";
+import type { Board, BoardFdt, BoardVdev } from "./board.ts";
+import { referencesOf } from "./properties.ts";
 import { resolveBoot } from "./boot.ts";
 import type { ProfileFiles } from "./files.ts";
 import type { Findings } from "./findings.ts";
@@ -18,9 +20,11 @@ import {
   bootSchema,
   cpuSchema,
   DEFAULT_ISA,
+  fdtSchema,
   memorySchema,
   type ProfileBoot,
   type ProfileCpu,
+  type ProfileFdt,
   type ProfileMemory,
   type ProfileReserve,
   type ProfileTime,
@@ -48,6 +52,7 @@ export interface Profile extends ProfileTop {
   readonly vdev: readonly ProfileVdev[];
   readonly reserve: readonly ProfileReserve[];
   readonly boot: ProfileBoot;
+  readonly fdt: ProfileFdt;
   readonly unsupported: ProfileUnsupported;
 }
 
@@ -96,6 +101,7 @@ class Resolver {
     const time = this.#section("time", timeSchema);
     const unsupported = this.#section("unsupported", unsupportedSchema);
     const boot = this.#section("boot", bootSchema);
+    const fdt = this.#section("fdt", fdtSchema);
 
     const memoryElements = this.#elements("memory");
     const memory = memoryElements.flatMap((element) => this.#memory(element));
@@ -105,6 +111,9 @@ class Resolver {
     const vdevs = vdevElements.flatMap(({ node, name }) => {
       return draftVdev(node, name, this.registry, facts, this.names, findings) ?? [];
     });
+
+    for (const vdev of vdevs) this.#references(vdev, vdevElements);
+    const changes = fdt && this.#changes(fdt);
 
     const layout = layOut(memory, vdevs, reserve, findings);
     const routes = this.#routes(vdevElements, vdevs);
@@ -116,6 +125,7 @@ class Resolver {
     const resolvedBoot = resolveBoot(boot, bootNodeTable, known, this.names, findings);
 
     if (findings.any || !top || !cpu || !isa || !time || !unsupported || !boot || !resolvedBoot) return undefined;
+    if (!fdt || !changes) return undefined;
     const name = top.name ?? nameOfFile(this.path);
     const intcPhandles = Array.from({ length: cpu.harts }, (_, hart) => intcPhandle(hart));
     const board: Board = {
@@ -134,10 +144,13 @@ class Resolver {
           onFault: profile.on_fault,
           log: profile.log,
           delayed: profile.delayed,
+          node: profile.node,
+          fdt: profile.fdt,
         };
       }),
       reserve: reserve.map(({ name: label, at, size }) => ({ name: label, at, size })),
       boot: resolvedBoot,
+      fdt: changes,
       seed: top.seed,
       unsupported,
     };
@@ -149,6 +162,7 @@ class Resolver {
       vdev: vdevs.map((draft) => draft.profile),
       reserve: reserve.map(({ name: label, at, size }) => ({ name: label, at, size, remove: false })),
       boot,
+      fdt,
       unsupported,
     };
     const unwired = vdevs.filter((vdev) => vdev.irq === undefined && vdev.descriptor.interrupts?.length);
@@ -249,6 +263,38 @@ class Resolver {
       return { name: vdev.name, node: vdev.node, irq: vdev.irq, specs: vdev.descriptor.interrupts ?? [] };
     });
     return routeInterrupts(wired, controllers, [...drafts.keys()], this.findings);
+  }
+
+  /** A property may refer to any vdev, but it has to be there. */
+  #references({ name, node, profile }: DraftVdev, elements: readonly Element[]): void {
+    const known = elements.map((element) => element.name);
+    for (const [property, value] of Object.entries(profile.fdt ?? {})) {
+      for (const target of referencesOf(value)) {
+        if (known.includes(target)) continue;
+        const near = nearestName(target, known);
+        const place = lookup(node, "fdt", property)?.place ?? node.place;
+        const message = `vdev.${name}.fdt.${property}: there is no vdev ${JSON.stringify(target.slice(0, 48))}`;
+        this.findings.error("profile/unknown-vdev", place, message, { hint: near && `did you mean "&${near}"?` });
+      }
+    }
+  }
+
+  #changes(fdt: ProfileFdt): BoardFdt {
+    const overlays = fdt.overlays.map((path, i) => {
+      const at = lookup(this.tree, "fdt", "overlays", i);
+      return at ? this.names.inputFile(at, path, `fdt.overlays.${i}`) : path;
+    });
+    const place = lookup(this.tree, "fdt", "dts")?.place;
+    // The text of a multi-line string begins on the line behind its quotes.
+    const below = /(?:'''|""")\s*$/.test(place?.source ?? "") ? 1 : 0;
+    return {
+      symbols: fdt.symbols ?? overlays.length > 0,
+      overlays,
+      dts:
+        fdt.dts === undefined
+          ? undefined
+          : { text: fdt.dts, file: place?.file ?? this.path, line: (place?.line ?? 1) + below },
+    };
   }
 
   #requireRam(elements: readonly Element[], memory: readonly DraftMemory[]): void {

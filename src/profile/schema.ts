@@ -129,6 +129,19 @@ export const memorySchema = v.object({
   remove: remove(),
 });
 
+/** What a property may be: `false` takes it out, `true` leaves it empty; `"&name"` refers to a vdev's node. */
+const property = v.union(
+  [v.boolean(), integer("a cell", 0, 2 ** 32 - 1), v.string(), v.array(v.union([integer("a cell", 0, 2 ** 32 - 1), v.string()]))],
+  ({ input }) =>
+    `expected a cell, text, a list of either (a list with cells may have references, "&name"), true or false; got ${shown(input)}`,
+);
+
+/** DTSpec v0.4 §2.2.1, without the unit address. */
+const nodeName = v.pipe(
+  text("a node's name"),
+  v.regex(/^[A-Za-z][\w,.+-]{0,30}$/, "expected a node's name: 1 to 31 letters, digits and , . _ + -, without the @"),
+);
+
 /** The keys that every `[[vdev]]` has; the others belong to its type. */
 export const vdevSchema = v.object({
   type: v.pipe(text("a vdev type"), v.description("What the vdev is.")),
@@ -156,6 +169,11 @@ export const vdevSchema = v.object({
       "`end-guest` (this guest ends) or `end` (vmrun ends).",
   ),
   log: optional(choice(LOG_LEVELS), "The least severe messages of the vdev that are shown. Default: the run's own."),
+  node: optional(nodeName, "Name of its node in the device tree, before the @. Default: its binding's."),
+  fdt: optional(
+    v.record(v.string(), property),
+    'Properties of its node, over those of its binding: a cell, text, a list of them, true (empty) or false (taken out). "&name" refers to a vdev.',
+  ),
   delayed: defaulted(flag(), false, "Host resources are opened at their first use instead of at start."),
   remove: remove(),
 });
@@ -182,6 +200,18 @@ export const bootSchema = v.object({
   initrd_at: optional(address(), "Where the initial RAM disk goes."),
   fdt_at: optional(address(), "Where the device tree goes."),
   if_missing: optional(line("text", 500), "What to do where a file that [boot] names is missing; shown as a hint."),
+});
+
+export const fdtSchema = v.object({
+  symbols: optional(
+    flag(),
+    "Names nodes in `__symbols__`, for overlays: vdevs by their names, `cpu0`, `cpu0_intc`. Default: where there are overlays.",
+  ),
+  overlays: defaulted(v.array(inputFile()), [], "Overlays that are applied to the tree, in this order: DTB or DTS."),
+  dts: optional(
+    text("devicetree source"),
+    "Devicetree source that follows the board's own, with the same labels as `symbols`: `&uart0 { ... };`, `/ { ... };`.",
+  ),
 });
 
 export const unsupportedSchema = v.object({
@@ -211,6 +241,7 @@ export const profileSchema = v.object({
   vdev: optional(v.array(vdevSchema), "The devices."),
   reserve: optional(v.array(reserveSchema), "Addresses that automatic placement leaves alone."),
   boot: optional(bootSchema, "What is loaded and started."),
+  fdt: optional(fdtSchema, "Changes to the device tree."),
   unsupported: optional(unsupportedSchema, "What becomes of accesses that nothing answers."),
 });
 
@@ -221,4 +252,6 @@ export type ProfileMemory = v.InferOutput<typeof memorySchema>;
 export type ProfileVdev = v.InferOutput<typeof vdevSchema>;
 export type ProfileReserve = v.InferOutput<typeof reserveSchema>;
 export type ProfileBoot = v.InferOutput<typeof bootSchema>;
+export type ProfileFdt = v.InferOutput<typeof fdtSchema>;
+export type ProfileProperty = v.InferOutput<typeof property>;
 export type ProfileUnsupported = v.InferOutput<typeof unsupportedSchema>;

@@ -15,6 +15,7 @@ import { syscon } from "./syscon.ts";
 import { unimplemented } from "./unimplemented.ts";
 import { virtioBlk } from "./virtio-blk.ts";
 import { virtioConsole } from "./virtio-console.ts";
+import { virtioEmpty } from "./virtio-empty.ts";
 import { virtioEntropy } from "./virtio-entropy.ts";
 
 export const builtins: readonly AnyVdev[] = [
@@ -36,5 +37,6 @@ export const builtins: readonly AnyVdev[] = [
   unimplemented,
   virtioBlk,
   virtioConsole,
+  virtioEmpty,
   virtioEntropy,
 ];
