@@ -8,7 +8,7 @@
  */
 import { Guest, type GuestOptions } from "./machine/guest.ts";
 import type { Board } from "./profile/board.ts";
-import { loadProfile } from "./profile/load.ts";
+import { loadProfile, loadProfileWithVdevs } from "./profile/load.ts";
 import { type AnyVdev, createRegistry } from "./vdev/registry.ts";
 import { builtins } from "./vdevs/index.ts";
 
@@ -21,15 +21,23 @@ export type { Guest, GuestOptions, LogEntry, RunOutcome, RunUntil } from "./mach
 export type { Ending, Machine } from "./machine/machine.ts";
 export type { Board } from "./profile/board.ts";
 export { boardTree } from "./profile/devicetree.ts";
-export { loadProfile } from "./profile/load.ts";
-export type { FdtContext, FdtContribution, VdevDescriptor, VdevInstance } from "./vdev/descriptor.ts";
+export { loadProfile, loadProfileWithVdevs } from "./profile/load.ts";
+export { bankInstance } from "./vdev/bank-instance.ts";
+export type {
+  FdtContext,
+  FdtContribution,
+  RegionSpec,
+  VdevDescriptor,
+  VdevInstance,
+} from "./vdev/descriptor.ts";
 export { defineVdev } from "./vdev/descriptor.ts";
 export type { GuestTimer, InterruptLine, Json, VdevHost } from "./vdev/host.ts";
 export { address, frequency, inputFile, integer, size, stream } from "./vdev/options.ts";
 export type { RegionHandler } from "./vdev/region.ts";
 export { type RegisterBank, registerBank } from "./vdev/register-bank.ts";
-export { type RegisterMap, registerMap } from "./vdev/registers.ts";
+export { fieldMasks, type RegisterMap, registerMap } from "./vdev/registers.ts";
 export { type AnyVdev, createRegistry, type VdevRegistry } from "./vdev/registry.ts";
+export { fromSnapshot, nested } from "./vdev/snapshot.ts";
 export { builtins } from "./vdevs/index.ts";
 
 export interface BootOptions extends GuestOptions {
@@ -46,5 +54,12 @@ export interface BootOptions extends GuestOptions {
 export function boot(profile: string | Board, options: BootOptions = {}): Guest {
   const registry = createRegistry<AnyVdev>([...builtins, ...(options.vdevs ?? [])]);
   const board = typeof profile === "string" ? loadProfile(profile, { registry, set: options.set }).board : profile;
+  return new Guest(board, registry, options);
+}
+
+/** As {@link boot}, for profiles that bring vdevs of their own: imports the modules that they `use`. */
+export async function bootAsync(profile: string, options: BootOptions = {}): Promise<Guest> {
+  const known = createRegistry<AnyVdev>([...builtins, ...(options.vdevs ?? [])]);
+  const { board, registry } = await loadProfileWithVdevs(profile, { registry: known, set: options.set });
   return new Guest(board, registry, options);
 }

@@ -103,7 +103,12 @@ refused=$(sed -n 's/^\(CONFIG_[A-Z0-9_a-z]*\)=n$/!\1=/p; s/^CONFIG_.*=[^n].*$/&/
   done)
 [ -z "$refused" ] || die "the kernel's configuration refuses these lines of driver-kernel.config:" $refused
 
-step "compiling (some minutes)" make -j "${VMRUN_JOBS:-$(nproc)}" Image.gz
+step "compiling (some minutes)" make -j "${VMRUN_JOBS:-$(nproc)}" Image.gz modules
+
+# What a module outside the tree is built against: headers, scripts, the build's own description, exported symbols.
+step "packing the headers" tar -cJf "$work/out/headers.tar.xz" --sort=name --mtime="$KBUILD_BUILD_TIMESTAMP" \
+  --owner=0 --group=0 --exclude='*.o' --exclude='*.cmd' \
+  Makefile .config Module.symvers include scripts arch/riscv/Makefile arch/riscv/Makefile.postlink arch/riscv/include
 
 cp arch/riscv/boot/Image.gz .config "$work/out/"
 mv "$work/out/.config" "$work/out/config"
@@ -111,4 +116,4 @@ printf '%s %s\n' "$SOURCE_PACKAGE" "$version" >"$work/out/VERSIONS"
 printf '%s\n' "$recipe" >"$work/out/.recipe"
 rm -rf "$out"
 mv "$work/out" "$out"
-say "done: $out/Image.gz"
+say "done: $out/Image.gz, and headers.tar.xz for modules outside the tree"

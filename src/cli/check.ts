@@ -13,10 +13,11 @@ const args = {
 export const check = defineCommand({
   meta: { name: "check", description: "Check a profile and, with --resolved, show every value that it comes to" },
   args,
-  run({ args: given, rawArgs }) {
+  async run({ args: given, rawArgs }) {
     refuseUnknown(rawArgs, args);
-    const { board, provenance, registry } = loadFromArguments(given.profile, rawArgs);
-    if (given.resolved) process.stdout.write(`${explainBoard(board, provenance, registry).trimEnd()}\n`);
+    const { board, provenance, registry, modules } = await loadFromArguments(given.profile, rawArgs);
+    const paths = modules.map(({ path }) => path);
+    if (given.resolved) process.stdout.write(`${explainBoard(board, provenance, registry, paths).trimEnd()}\n`);
     else process.stdout.write(`${given.profile}: ${board.name} is a valid board with ${board.vdevs.length} vdevs\n`);
     return ExitCode.success;
   },

@@ -13,6 +13,9 @@ const commands: Record<string, () => Promise<CommandDef>> = {
   check: () => import("./check.ts").then((m) => m.check as CommandDef),
   fdt: () => import("./fdt/generate.ts").then((m) => m.generate as CommandDef),
   map: () => import("./map.ts").then((m) => m.map as CommandDef),
+  vdevs: () => import("./vdevs.ts").then((m) => m.vdevs as CommandDef),
+  new: () => import("./new/new.ts").then((m) => m.newFiles as CommandDef),
+  test: () => import("./test.ts").then((m) => m.test as CommandDef),
   schema: () => import("./schema.ts").then((m) => m.schema as CommandDef),
 };
 
@@ -66,7 +69,7 @@ function ownEntry<T>(entries: Readonly<Record<string, T>>, name: string | undefi
 
 /** A first word that is no command is a profile, unless it looks like a command misspelt. */
 function commandMeant(word: string): "run" {
-  const looksLikeFile = word.startsWith("-") || /[./\\]/.test(word);
+  const looksLikeFile = word.startsWith("-") || /[./\\:]/.test(word);
   if (looksLikeFile) return "run";
   const near = nearestName(word, Object.keys(commands));
   throw new VmrunError({

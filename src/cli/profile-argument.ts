@@ -1,6 +1,5 @@
 /** What every command that takes a profile shares: its arguments, and loading it. */
-import type { Resolved } from "../profile/load.ts";
-import { loadProfile } from "../profile/load.ts";
+import { loadProfileWithVdevs, loadVdevsOf, type ResolvedWithVdevs } from "../profile/load.ts";
 import { createRegistry, type VdevRegistry } from "../vdev/registry.ts";
 import { builtins } from "../vdevs/index.ts";
 import { occurrences } from "./arguments.ts";
@@ -14,9 +13,19 @@ export const profileArguments = {
   },
 } as const;
 
-/** Loads the profile with the `--set` options of the command line. */
-export function loadFromArguments(path: string, rawArgs: readonly string[]): Resolved & { registry: VdevRegistry } {
-  const registry = createRegistry(builtins);
+/** Loads the profile and its own vdevs, with the `--set` options of the command line. */
+export function loadFromArguments(path: string, rawArgs: readonly string[]): Promise<ResolvedWithVdevs> {
   const set = occurrences(rawArgs, ["set"]).map((o) => o.value);
-  return { ...loadProfile(path, { registry, set }), registry };
+  return loadProfileWithVdevs(path, { registry: createRegistry(builtins), set });
+}
+
+/** For commands about vdevs, not boards. */
+export const inArgument = {
+  in: { type: "string", valueHint: "PROFILE", description: "with the vdevs that this profile brings" },
+} as const;
+
+/** vmrun's own vdevs, and those of the profile where one is given. */
+export async function vdevsOf(profile: string | undefined): Promise<VdevRegistry> {
+  const registry = createRegistry(builtins);
+  return profile === undefined ? registry : (await loadVdevsOf(profile, { registry })).registry;
 }

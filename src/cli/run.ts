@@ -4,6 +4,7 @@ import { fail } from "../diagnostics/diagnostic.ts";
 import { runCommand } from "../host/command.ts";
 import { openDisk } from "../host/disk.ts";
 import { createFile } from "../host/files.ts";
+import { hostRandom } from "../host/random.ts";
 import { type HostInput, openStdin, writeStdout } from "../host/terminal.ts";
 import { assemble } from "../machine/assemble.ts";
 import type { EngineKind, Machine, MachineHost } from "../machine/machine.ts";
@@ -15,6 +16,7 @@ import { duration, occurrences, refuseUnknown, unescaped } from "./arguments.ts"
 import { ConsoleEscape } from "./console.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { loadFromArguments, profileArguments } from "./profile-argument.ts";
+import { ModuleWatch, type Watched } from "./watch.ts";
 
 const args = {
   ...profileArguments,
@@ -45,6 +47,10 @@ const args = {
     type: "boolean",
     description: "let the guest run the host commands of vdevs that the profile allows, such as power-off",
   },
+  watch: {
+    type: "boolean",
+    description: "when a module that the profile uses changes, its vdevs go on with the new code and their old state",
+  },
   quiet: { type: "boolean", alias: "q", description: "print nothing but the guest's output and errors" },
   verbose: { type: "boolean", description: "tell what guests do that they should not" },
 } as const;
@@ -62,14 +68,21 @@ export const run = defineCommand({
       ({ name, value }): ScriptStep =>
         name === "expect" ? { kind: "expect", text: unescaped(value) } : { kind: "input", text: unescaped(value) },
     );
-    const { board, registry } = loadFromArguments(given.profile, rawArgs);
+    const load = () => loadFromArguments(given.profile, rawArgs);
+    const { board, registry, modules } = await load();
+    if (given.watch && modules.length === 0) {
+      fail("cli/watch", "there is nothing to watch: the profile uses no modules of its own", {
+        hint: 'use = ["./my-vdev.ts"] in the profile',
+      });
+    }
     const session = new Session(steps, {
       quiet: given.quiet === true,
       verbose: given.verbose === true,
       hostCommands: given["allow-host-power"] === true,
     });
     const machine = assemble(board, registry, session.host, engineKind(given.engine));
-    return session.run(machine, { ...limits, endOnReboot: given.reboot === false });
+    const watched = given.watch ? { modules, load } : undefined;
+    return session.run(machine, { ...limits, endOnReboot: given.reboot === false }, watched);
   },
 });
 
@@ -104,11 +117,7 @@ class Session {
       stdio: this.#stdio,
       createFile,
       openDisk,
-      hostRandom: (into) => {
-        // The Web Crypto call takes at most 64 KiB.
-        for (let at = 0; at < into.length; at += 65536)
-          crypto.getRandomValues(into.subarray(at, at + 65536) as Uint8Array<ArrayBuffer>);
-      },
+      hostRandom,
       log: (level, source, message) => this.#log(level, source, message),
       logLevel: options.verbose ? "debug" : "info",
       nanoseconds: () => Bun.nanoseconds(),
@@ -120,12 +129,16 @@ class Session {
   async run(
     machine: Machine,
     limits: { readonly guestLimit?: number; readonly hostLimit?: number; readonly endOnReboot: boolean },
+    watched?: Watched,
   ): Promise<ExitCode> {
     const begun = Bun.nanoseconds();
     const runner = new Runner(machine, {
       ...limits,
-      listening: () => this.#input?.isOpen() ?? false,
-      between: () => this.#interrupt !== undefined || this.#script.fulfilled,
+      listening: () => watched !== undefined || (this.#input?.isOpen() ?? false),
+      between: () => {
+        if (!this.#stdio.full) this.#input?.hold(false);
+        return this.#interrupt !== undefined || this.#script.fulfilled;
+      },
     });
     const interrupt = (code: number) => () => {
       this.#interrupt ??= code;
@@ -138,11 +151,18 @@ class Session {
     const stray = (error: unknown) =>
       this.#log("error", "vdev", `something that nobody waited for failed: ${reasonOf(error)}`);
     process.on("unhandledRejection", stray);
+    const watch =
+      watched &&
+      new ModuleWatch(watched, machine, (text) => {
+        this.#say(text);
+        runner.wake();
+      });
     let end: RunEnd;
     try {
       end = await runner.run();
     } finally {
       process.off("unhandledRejection", stray);
+      watch?.close();
       this.#input.close();
       machine.terminate();
     }
@@ -166,6 +186,8 @@ class Session {
     this.#stdio.push(input.initial);
     input.onBytes = (bytes) => {
       this.#stdio.push(input.kind === "terminal" ? commands.filter(bytes) : bytes);
+      // A terminal goes on being heard: it is how a person ends the run.
+      if (this.#stdio.full && input.kind !== "terminal") input.hold(true);
       runner.wake();
     };
     input.onEnd = () => runner.wake();

@@ -76,7 +76,7 @@ async function loadProfileTree(path: string, rawArgs: readonly string[]): Promis
     import("./profile-argument.ts"),
     import("../profile/devicetree.ts"),
   ]);
-  const { board, registry } = loadFromArguments(path, rawArgs);
+  const { board, registry } = await loadFromArguments(path, rawArgs);
   return { fdt: boardTree(board, registry), kind: "profile", file: path };
 }
 

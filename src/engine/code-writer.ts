@@ -1,14 +1,26 @@
 /** Gives semantics trees their meaning as WebAssembly; where operands come from is up to the interpreter and the translator. */
-import type { Expr, FloatField, Shared } from "../isa/riscv/semantics.ts";
+import { HartField, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../isa/riscv/hart.ts";
+import type { Expr, FloatField, Semantics, Shared } from "../isa/riscv/semantics.ts";
 import type { FunctionWriter, Local } from "../wasm/function.ts";
 import type { ValueType } from "../wasm/opcodes.ts";
+import { at, LOADS, STORES } from "./places.ts";
 
 export abstract class CodeWriter {
   readonly #spare: Record<ValueType, Local[]> = { i32: [], i64: [], f32: [], f64: [] };
   #used: Record<ValueType, number> = { i32: 0, i64: 0, f32: 0, f64: 0 };
   protected readonly variables = new Map<Shared, Local>();
 
-  constructor(protected readonly f: FunctionWriter) {}
+  /** Guest address and linear-memory offset of the access being written. */
+  protected readonly address: Local;
+  protected readonly offset: Local;
+  /** What an atomic instruction found in memory. */
+  readonly #old: Local;
+
+  constructor(protected readonly f: FunctionWriter) {
+    this.address = f.local("i64");
+    this.offset = f.local("i32");
+    this.#old = f.local("i64");
+  }
 
   /** Pushes an integer register. */
   protected abstract x(field: "rs1" | "rs2"): void;
@@ -18,6 +30,10 @@ export abstract class CodeWriter {
   protected abstract immediate(): void;
   /** Pushes the address of the instruction. */
   protected abstract pc(): void;
+  /** Sets integer register rd to what `value` pushes. */
+  protected abstract setX(value: () => void): void;
+  /** Puts where the RAM at x[rs1] lies into `offset`, for an aligned access. */
+  protected abstract atomicOffset(width: 4 | 8, access: "load" | "store"): void;
 
   /** Locals of the last instruction are free again. */
   protected startInstruction(): void {
@@ -78,5 +94,47 @@ export abstract class CodeWriter {
         f.get(this.variables.get(e)!);
         return;
     }
+  }
+
+  /** Leaves the tag of the TLB's entry for an address on the stack, and where the entry lies in `offset`. */
+  protected tlbEntry(address: Local, table: number): void {
+    const { f } = this;
+    f.get(address)
+      .i64(12n)
+      .op("i64.shr_u", "i32.wrap_i64")
+      .i32(TLB_ENTRIES - 1)
+      .op("i32.and");
+    f.i32(Math.log2(TLB_ENTRY_SIZE)).op("i32.shl");
+    f.i32(0).memory("i32.load", at(table)).op("i32.add").tee(this.offset).memory("i64.load");
+  }
+
+  protected amo({ width, old, combine }: Extract<Semantics, { does: "amo" }>): void {
+    const { f } = this;
+    this.atomicOffset(width, "store");
+    f.get(this.offset).memory(LOADS.signed[width]).set(this.#old);
+    this.variables.set(old, this.#old);
+    f.get(this.offset);
+    this.expr(combine);
+    f.memory(STORES[width]);
+    this.setX(() => f.get(this.#old));
+  }
+
+  protected loadReserved(width: 4 | 8): void {
+    const { f } = this;
+    this.atomicOffset(width, "load");
+    f.i32(0).get(this.offset).memory("i32.store", at(HartField.reservation));
+    this.setX(() => f.get(this.offset).memory(LOADS.signed[width]));
+  }
+
+  protected storeConditional(width: 4 | 8): void {
+    const { f } = this;
+    this.atomicOffset(width, "store");
+    const holds = this.temporary("i32");
+    f.i32(0).memory("i32.load", at(HartField.reservation)).get(this.offset).op("i32.eq").tee(holds).if();
+    f.get(this.offset);
+    this.x("rs2");
+    f.memory(STORES[width]).end();
+    f.i32(0).i32(-1).memory("i32.store", at(HartField.reservation));
+    this.setX(() => f.get(holds).op("i32.eqz", "i64.extend_i32_u"));
   }
 }

@@ -1,4 +1,5 @@
 /** How guest code runs: the contract between a machine and whatever executes instructions for it. */
+import type { HartPort } from "../isa/riscv/hart.ts";
 
 /** Why `run` came back. */
 export const RunReason = {
@@ -14,15 +15,11 @@ export const RunReason = {
 export type RunReason = (typeof RunReason)[keyof typeof RunReason];
 
 /** What an engine asks of the machine around it. Widths are 1, 2 or 4; values unsigned. Faults are answered, not thrown. */
-export interface EnginePort {
+export interface EnginePort extends HartPort {
   /** A load that is not RAM. Answers the value, or -1 for an access fault. */
   load(address: number, width: number): number;
   /** A store that is not RAM. Answers `false` for an access fault. */
   store(address: number, width: number, value: number): boolean;
-  /** Ticks of the timebase, now. Below 2^53. */
-  time(): number;
-  /** The hart's `stimecmp` changed (Sstc): the machine keeps the timer. `ticks` is `Infinity` for never. */
-  setTimer(hart: number, ticks: number): void;
   /**
    * An `ecall` from S-mode (VS has no place here), when the machine implements the firmware or hooks its calls. Registers
    * are the hart's. `false`: the machine leaves it alone, and it traps as the architecture says.

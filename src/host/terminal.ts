@@ -13,8 +13,10 @@ export interface HostInput {
   readonly kind: InputKind;
   /** Everything, where `kind` is `complete`; what has come so far, where it is `open`. */
   readonly initial: Uint8Array;
-  /** Whether more may come. */
+  /** Whether more may come as things are: nothing does while it is held back. */
   readonly isOpen: () => boolean;
+  /** Leaves what comes in the pipe for now, so that a writer in a hurry has to wait. */
+  readonly hold: (held: boolean) => void;
   /** Bytes as they come; set once. */
   onBytes: (bytes: Uint8Array) => void;
   onEnd: () => void;
@@ -37,12 +39,12 @@ export function writeStdout(bytes: Uint8Array): boolean {
 
 /** Opens standard input. A terminal goes into raw mode until `close`, or until the process ends in any way it can notice. */
 export async function openStdin(): Promise<HostInput> {
-  if (process.stdin.isTTY) return listen("terminal", []);
+  if (process.stdin.isTTY) return listen("terminal");
   const known = readWhole();
   if (known !== undefined) return complete(known);
   // A pipe whose writer has finished is as good as a file: then the run is the same every time.
   const early: Uint8Array[] = [];
-  const input = listen("open", early);
+  const input = listen("open");
   const ended = new Promise<boolean>((resolve) => {
     input.onEnd = () => resolve(true);
     setTimeout(() => resolve(false), PREFETCH_MS);
@@ -55,7 +57,15 @@ export async function openStdin(): Promise<HostInput> {
 }
 
 function complete(initial: Uint8Array): HostInput {
-  return { kind: "complete", initial, isOpen: () => false, onBytes: () => {}, onEnd: () => {}, close: () => {} };
+  return {
+    kind: "complete",
+    initial,
+    isOpen: () => false,
+    hold: () => {},
+    onBytes: () => {},
+    onEnd: () => {},
+    close: () => {},
+  };
 }
 
 /** Files and devices like /dev/null can be read to their end at once; so can a closed standard input. */
@@ -70,16 +80,23 @@ function readWhole(): Uint8Array | undefined {
   }
 }
 
-function listen(kind: InputKind, early: readonly Uint8Array[]): HostInput {
+function listen(kind: InputKind): HostInput {
   const { stdin } = process;
   let open = true;
+  let held = false;
   const restore = () => {
     if (stdin.isTTY && stdin.isRaw) stdin.setRawMode(false);
   };
   const input: HostInput = {
     kind,
-    initial: Buffer.concat(early),
-    isOpen: () => open,
+    initial: new Uint8Array(),
+    isOpen: () => open && !held,
+    hold: (now) => {
+      if (now === held || !open) return;
+      held = now;
+      if (held) stdin.pause();
+      else stdin.resume();
+    },
     onBytes: () => {},
     onEnd: () => {},
     close: () => {

@@ -36,8 +36,12 @@ export interface BusPolicy {
   nanoseconds(): number;
 }
 
-/** A region, and the last account in which it was accessed. */
+/** A region as the bus keeps it. */
 interface Noted extends BusRegion {
+  /** The vdev's handler, or one around it while accesses are timed. */
+  handler: RegionHandler;
+  own: RegionHandler;
+  /** The last account in which it was accessed. */
   account: number;
 }
 
@@ -55,14 +59,13 @@ export class Bus {
   readonly #last = new Int32Array(SLOTS);
   /** Accesses so far, in either direction. */
   exits = 0;
-  /** Every access is timed. Costs two looks at the clock for each, so only where one is suspected to be slow. */
-  timed = false;
-  /** The region of the last access, where no more is to be noted of it; nothing while accesses are timed. */
-  #recent: Noted | undefined;
   #account = 0;
+  #timed = false;
 
   constructor(regions: readonly BusRegion[], policy: BusPolicy) {
-    this.#regions = [...regions].sort((a, b) => a.at - b.at).map((region) => ({ ...region, account: -1 }));
+    this.#regions = [...regions]
+      .sort((a, b) => a.at - b.at)
+      .map((region) => ({ ...region, own: region.handler, account: -1 }));
     this.#policy = policy;
   }
 
@@ -71,7 +74,8 @@ export class Bus {
     this.exits++;
     const region = this.#find(address, width);
     if (region === undefined) return this.#policy.unclaimed(address, width, false);
-    return region === this.#recent ? this.#read(region, address, width) : this.#notedRead(region, address, width);
+    region.account = this.#account;
+    return this.#read(region, address, width);
   }
 
   /** Answers `false` for an access fault. */
@@ -79,20 +83,38 @@ export class Bus {
     this.exits++;
     const region = this.#find(address, width);
     if (region === undefined) return this.#policy.unclaimed(address, width, true) >= 0;
-    return region === this.#recent
-      ? this.#write(region, address, width, value)
-      : this.#notedWrite(region, address, width, value);
+    region.account = this.#account;
+    return this.#write(region, address, width, value);
+  }
+
+  /** Other handlers answer for these regions, which stay where they are. */
+  rewire(regions: readonly BusRegion[]): void {
+    for (const { owner, name, handler } of regions) {
+      const known = this.#regions.find((region) => region.owner === owner && region.name === name);
+      if (known === undefined) continue;
+      known.own = handler;
+      known.handler = this.#timed ? this.#stopwatch(known) : handler;
+    }
   }
 
   /** Begins a new account of which regions are accessed. */
   beginAccount(): void {
     this.#account++;
-    this.#recent = undefined;
   }
 
   /** The regions accessed since then. */
   get accessed(): readonly BusRegion[] {
     return this.#regions.filter(({ account }) => account === this.#account);
+  }
+
+  /** Whether every access is timed. That costs two looks at the clock for each: for when one is suspected to be slow. */
+  get timed(): boolean {
+    return this.#timed;
+  }
+  set timed(timed: boolean) {
+    if (timed === this.#timed) return;
+    this.#timed = timed;
+    for (const region of this.#regions) region.handler = timed ? this.#stopwatch(region) : region.own;
   }
 
   /** A store by a device, not by a hart; `false` where nobody took it. */
@@ -128,31 +150,22 @@ export class Bus {
     }
   }
 
-  /** The first access to a region after one to another, and every one while accesses are timed. */
-  #notedRead(region: Noted, address: number, width: number): number {
-    region.account = this.#account;
-    if (!this.timed) {
-      this.#recent = region;
-      return this.#read(region, address, width);
-    }
-    const begun = this.#policy.nanoseconds();
-    const value = this.#read(region, address, width);
-    const offset = address - region.at;
-    this.#policy.took({ region, offset, width, store: false }, this.#policy.nanoseconds() - begun);
-    return value;
-  }
-
-  #notedWrite(region: Noted, address: number, width: number, value: number): boolean {
-    region.account = this.#account;
-    if (!this.timed) {
-      this.#recent = region;
-      return this.#write(region, address, width, value);
-    }
-    const begun = this.#policy.nanoseconds();
-    const done = this.#write(region, address, width, value);
-    const offset = address - region.at;
-    this.#policy.took({ region, offset, width, store: true }, this.#policy.nanoseconds() - begun);
-    return done;
+  /** The region's own handler, with a look at the clock before and after. */
+  #stopwatch(region: Noted): RegionHandler {
+    const { own } = region;
+    const timed = <T>(access: BusAccess, act: () => T): T => {
+      const begun = this.#policy.nanoseconds();
+      try {
+        return act();
+      } finally {
+        this.#policy.took(access, this.#policy.nanoseconds() - begun);
+      }
+    };
+    return {
+      read: (offset, width) => timed({ region, offset, width, store: false }, () => own.read(offset, width)),
+      write: (offset, width, value) =>
+        timed({ region, offset, width, store: true }, () => own.write(offset, width, value)),
+    };
   }
 
   /** The region that holds all of the access. */

@@ -1,6 +1,7 @@
 /** A machine for programs and tests: its console is text in memory, and it runs when it is told to, for as long as it is told. */
 import { openDisk } from "../host/disk.ts";
 import { createFile } from "../host/files.ts";
+import { hostRandom } from "../host/random.ts";
 import type { Board } from "../profile/board.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import { assemble } from "./assemble.ts";
@@ -136,11 +137,7 @@ export class Guest {
       stdio: this.#stdio,
       createFile,
       openDisk,
-      hostRandom: (into) => {
-        // The Web Crypto call takes at most 64 KiB.
-        for (let at = 0; at < into.length; at += 65536)
-          crypto.getRandomValues(into.subarray(at, at + 65536) as Uint8Array<ArrayBuffer>);
-      },
+      hostRandom,
       log: (level, source, message) => void this.log.push({ level, source, message }),
       nanoseconds: () => Bun.nanoseconds(),
       wallClock: () => wallClock ?? Date.now() / 1000,

@@ -11,7 +11,7 @@ import { resetCsrs } from "../isa/riscv/csr.ts";
 import { ENGINE_RESERVED, type Hart, HartField } from "../isa/riscv/hart.ts";
 import { createSbi, enterSupervisor, type Sbi } from "../isa/riscv/sbi.ts";
 import { GuestMemory } from "../memory/guest-memory.ts";
-import type { Board } from "../profile/board.ts";
+import type { Board, BoardVdev } from "../profile/board.ts";
 import type { VdevInstance } from "../vdev/descriptor.ts";
 import { BusError } from "../vdev/errors.ts";
 import { EventQueue } from "../vdev/events.ts";
@@ -24,7 +24,7 @@ import {
   type LogLevel,
   type PowerRequest,
 } from "../vdev/host.ts";
-import type { VdevRegistry } from "../vdev/registry.ts";
+import type { AnyVdev, VdevRegistry } from "../vdev/registry.ts";
 import { blocksOf } from "./backing.ts";
 import type { BootPlan } from "./boot/plan.ts";
 import { Bus, type BusAccess } from "./bus.ts";
@@ -109,7 +109,7 @@ export class Machine implements EnginePort {
   readonly #random: SeededRandom;
   readonly #timers: ((ticks: number) => void)[];
   readonly #tenants: Tenants;
-  readonly #hooks: FirmwareHooks;
+  #hooks: FirmwareHooks;
   /** Guest time at the start of the current turn, ns, and how much of it an instruction takes. */
   #base = 0;
   #rate: number;
@@ -259,6 +259,15 @@ export class Machine implements EnginePort {
     return (
       tenant !== undefined && this.events.post(() => tenant.call("an event", () => tenant.instance.event?.(event)))
     );
+  }
+
+  /**
+   * New code takes over a vdev's place and state, between two slices of the guest. Throws a `VmrunError` with the reason
+   * where it cannot; then the old code goes on.
+   */
+  replaceVdev(vdev: BoardVdev, descriptor: AnyVdev): void {
+    this.bus.rewire(this.#tenants.replace(vdev, descriptor));
+    this.#hooks = new FirmwareHooks(this.#tenants.all);
   }
 
   terminate(): void {

@@ -57,8 +57,8 @@ export class Runner {
       if (progress === "ended") {
         const ending = machine.ending!;
         if (ending.kind !== "reboot" || options.endOnReboot) return ending;
+        // What follows has its turn all the same: a guest that does nothing but reboot can be stopped, too.
         machine.reboot();
-        continue;
       }
       const now = Bun.nanoseconds();
       if (now - start >= hostLimit) return { kind: "host-limit" };

@@ -9,12 +9,19 @@ import { type Provenance, shownSource } from "./provenance.ts";
 /** Comments begin here where the value leaves room. */
 const COMMENT_COLUMN = 48;
 
-export function explainBoard(board: Board, provenance: Provenance, registry: VdevRegistry): string {
+/** @param use The modules that the profile's own vdevs come from, as absolute paths. */
+export function explainBoard(
+  board: Board,
+  provenance: Provenance,
+  registry: VdevRegistry,
+  use: readonly string[] = [],
+): string {
   const page = new Page(provenance);
   page.add("schema", "1", "");
   page.add("name", quote(board.name), "");
   page.add("model", quote(board.model), "");
   page.add("compatible", toml(board.compatible), "");
+  page.add("use", use.length > 0 ? toml(use) : undefined, "");
   page.add("seed", String(board.seed), "");
 
   const { cpu, time, boot, unsupported } = board;

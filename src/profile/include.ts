@@ -14,6 +14,12 @@ const MAX_BYTES = 1 << 20;
 /** Includes may form diamonds; this keeps a tower of them from taking exponential time. */
 const MAX_FILES = 64;
 
+/** `vmrun:virt-rv64` is the profile of that name that vmrun ships, wherever vmrun lies. */
+function shippedProfile(named: string): string | undefined {
+  const [, name] = /^vmrun:([\w-]+)$/.exec(named) ?? [];
+  return name && resolve(import.meta.dir, "../../profiles", `${name}.toml`);
+}
+
 /** The merged text of a profile, or `undefined` where a file is missing or no TOML. */
 export function readProfile(path: string, files: ProfileFiles, findings: Findings): TableNode | undefined {
   const reader = new IncludeReader(files, findings);
@@ -38,7 +44,8 @@ class IncludeReader {
     readonly findings: Findings,
   ) {}
 
-  read(shown: string, from: Including | undefined, place?: Place): TableNode | undefined {
+  read(named: string, from: Including | undefined, place?: Place): TableNode | undefined {
+    const shown = shippedProfile(named) ?? named;
     const absolute = resolve(shown);
     const own = this.#parse(shown, absolute, from, place);
     if (!own) {
@@ -48,7 +55,7 @@ class IncludeReader {
     const here: Including = { absolute, from, place };
     let merged = table(own.place, own.origin);
     for (const { text, at } of this.#includes(own)) {
-      const base = this.read(shownPath(own.origin.shownFolder, text), here, at);
+      const base = this.read(shippedProfile(text) ?? shownPath(own.origin.shownFolder, text), here, at);
       if (base) merged = mergeTables(merged, base, this.findings, true);
     }
     own.entries.delete("include");
@@ -123,9 +130,16 @@ function mergeTables(base: TableNode, over: TableNode, findings: Findings, top =
   for (const [key, entry] of over.entries) {
     const known = entries.get(key);
     const named = top && NAMED_LISTS.has(key);
-    entries.set(key, known || named ? mergeEntries(known, entry, named ? key : undefined, findings) : entry);
+    if (top && key === "use" && known) entries.set(key, joinLists(known, entry));
+    else entries.set(key, known || named ? mergeEntries(known, entry, named ? key : undefined, findings) : entry);
   }
   return { ...base, entries };
+}
+
+/** Modules add up, each relative to the file that names it. */
+function joinLists(known: Entry, { key, value }: Entry): Entry {
+  const items = [known.value, value].flatMap((each) => (each.kind === "list" ? each.items : [each]));
+  return { key, value: { ...value, kind: "list", items } };
 }
 
 function mergeEntries(known: Entry | undefined, entry: Entry, list: string | undefined, findings: Findings): Entry {

@@ -1,4 +1,5 @@
 /** A vdev's `fdt` table: properties that a profile gives to its node. */
+import { fail } from "../diagnostics/diagnostic.ts";
 import { type FdtNode, type PropertyInput, setProperty } from "../fdt/tree.ts";
 import type { BoardProperty } from "./board.ts";
 
@@ -27,8 +28,7 @@ function encoded(value: Exclude<BoardProperty, false>, phandleOf: (name: string)
   if (isText) return value as readonly string[];
   return value.map((item) => {
     if (typeof item === "number") return item;
-    // A text among cells means nothing; the schema's message tells what a list may hold.
-    return isReference(item) ? phandleOf(item.slice(1)) : Number.NaN;
+    return isReference(item) ? phandleOf(item.slice(1)) : fail("profile/value", `"${item}" stands among cells`);
   });
 }
 

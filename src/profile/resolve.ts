@@ -4,7 +4,6 @@ import type { Place } from "../diagnostics/diagnostic.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import { nearestName } from "../vdev/registry.ts";
 import type { Board, BoardFdt, BoardVdev } from "./board.ts";
-import { referencesOf } from "./properties.ts";
 import { resolveBoot } from "./boot.ts";
 import type { ProfileFiles } from "./files.ts";
 import type { Findings } from "./findings.ts";
@@ -15,6 +14,7 @@ import { type Isa, parseIsa } from "./isa.ts";
 import { type DraftMemory, type DraftReserve, layOut } from "./layout.ts";
 import { type Located, lookup, plain, type TableNode, table, textOf } from "./located.ts";
 import { intcPhandle, vdevPhandle } from "./phandle.ts";
+import { referencesOf } from "./properties.ts";
 import { type Provenance, provenanceOf } from "./provenance.ts";
 import {
   bootSchema,

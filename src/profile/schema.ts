@@ -95,6 +95,13 @@ export const topSchema = v.object({
     v.union([text("a path"), v.array(text("a path"))]),
     "Profiles that this one builds on, relative to this file. Later files win; elements of lists merge by name.",
   ),
+  use: optional(
+    v.union(
+      [text("a module"), v.array(text("a module"))],
+      ({ input }) => `expected a module, or a list of modules; got ${shown(input)}`,
+    ),
+    "Modules with vdevs of your own: files relative to this one, such as ./my-vdev.ts, and installed packages. Those of included profiles stay.",
+  ),
   seed: defaulted(integer("a seed"), 0, "Seeds every source of chance in the machine: same seed, same run."),
 });
 
@@ -129,9 +136,20 @@ export const memorySchema = v.object({
   remove: remove(),
 });
 
+/** Texts, or cells with references among them. */
+const propertyList = v.pipe(
+  v.array(v.union([integer("a cell", 0, 2 ** 32 - 1), v.string()], "expected cells or texts")),
+  v.check(
+    (list) =>
+      list.every((item) => typeof item === "string") ||
+      list.every((item) => typeof item === "number" || item.startsWith("&")),
+    'expected a list of texts, or of cells and references ("&name")',
+  ),
+);
+
 /** What a property may be: `false` takes it out, `true` leaves it empty; `"&name"` refers to a vdev's node. */
 const property = v.union(
-  [v.boolean(), integer("a cell", 0, 2 ** 32 - 1), v.string(), v.array(v.union([integer("a cell", 0, 2 ** 32 - 1), v.string()]))],
+  [v.boolean(), integer("a cell", 0, 2 ** 32 - 1), v.string(), propertyList],
   ({ input }) =>
     `expected a cell, text, a list of either (a list with cells may have references, "&name"), true or false; got ${shown(input)}`,
 );

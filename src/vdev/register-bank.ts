@@ -131,6 +131,8 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
   readonly #names: readonly string[];
   readonly #log: VdevLog | undefined;
   readonly #reported = new Set<string>();
+  /** By access, as the messages are by text. */
+  readonly #reportedAt = new Set<string>();
 
   // Per register or array.
   readonly #readers: (RegisterHooks | undefined)[] = [];
@@ -463,6 +465,10 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
   }
 
   #report(direction: Direction, offset: number): void {
+    // A guest may do this all day: what has been said once costs no search through the map again.
+    const what = `${direction} ${offset} ${this.#window}`;
+    if (!this.#log || this.#reported.size >= REPORT_LIMIT || this.#reportedAt.has(what)) return;
+    this.#reportedAt.add(what);
     const other = registerLabel(this.#map, offset, direction === "read" ? "write" : "read", this.#window);
     const where = `offset 0x${offset.toString(16)}`;
     const message =

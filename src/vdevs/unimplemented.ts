@@ -39,7 +39,8 @@ export const unimplemented = defineVdev({
   type: "unimplemented",
   summary: "placeholder that records how a guest uses a missing device",
   options,
-  regions: ({ size: bytes }) => [{ name: "registers", size: bytes }],
+  // Real devices lie where they lie.
+  regions: ({ size: bytes }) => [{ name: "registers", size: bytes, align: 1 }],
   // What was seen outlives a reset: guests that miss a device like to restart.
   battery: true,
 

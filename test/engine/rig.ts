@@ -1,7 +1,7 @@
 /** Harts on an interpreter with a little RAM and ROM, one device, and nothing else of a machine. */
 import type { EnginePort, RunReason } from "../../src/engine/engine.ts";
-import { decodedPoolSize } from "../../src/engine/interpreter/generate.ts";
 import { Interpreter } from "../../src/engine/interpreter/interpreter.ts";
+import { DECODED_PAGE_SIZE } from "../../src/engine/interpreter/layout.ts";
 import { csrNumber, readCsr, resetCsrs, writeCsr } from "../../src/isa/riscv/csr.ts";
 import { CsrSlot, ENGINE_RESERVED, type Hart, type Privilege } from "../../src/isa/riscv/hart.ts";
 import { GuestMemory } from "../../src/memory/guest-memory.ts";
@@ -40,7 +40,7 @@ export class Rig {
         { name: "ram", at: RAM, size: RAM_SIZE },
         { name: "rom", at: ROM, size: 0x2000, readOnly: true },
       ],
-      { reserved: ENGINE_RESERVED, pool: decodedPoolSize(decodedPages) },
+      { reserved: ENGINE_RESERVED, pool: decodedPages * DECODED_PAGE_SIZE },
     );
     const config = { extensions: new Set(EXTENSIONS), mmu: "sv57", pmp: 16, harts } as const;
     this.engine = new Interpreter(this.memory, config, this.#port());

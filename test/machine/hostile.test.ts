@@ -27,10 +27,37 @@ at = 0x1000_3000
 irq = "plic:3"
 host = "null"
 [[vdev]]
+type = "virtio-empty"
+at = 0x1000_4000
+[[vdev]]
 type = "sifive-uart"
 at = 0x1001_0000
 irq = "plic:4"
 host = "null"
+[[vdev]]
+type = "pl011"
+at = 0x1002_0000
+irq = "plic:5"
+host = "null"
+[[vdev]]
+type = "pl031"
+at = 0x1003_0000
+irq = "plic:6"
+[[vdev]]
+type = "sp805"
+at = 0x1004_0000
+irq = "plic:7"
+action = "interrupt"
+[[vdev]]
+type = "stopwatch"
+at = 0x1005_0000
+irq = "plic:8"
+[[vdev]]
+type = "host-power"
+at = 0x1006_0000
+[[vdev]]
+type = "unimplemented"
+at = 0x1007_0000
 `;
 const RAM_SIZE = 4 << 20;
 const CODE_PAGES = 16;
@@ -117,7 +144,8 @@ function torture({ seed, harts, chunks, chunk }: Torture) {
   });
   const { machine } = made;
   const places = [0x10_0000, 0x10_1000, 0x200_0000, 0x200_4000, 0x200_bff8, 0xc00_0000, 0xc00_2000, 0xc20_0000].concat([
-    0x1000_0000, 0x1000_1000, 0x1000_2000, 0x1000_3000, 0x1001_0000,
+    0x1000_0000, 0x1000_1000, 0x1000_2000, 0x1000_3000, 0x1000_4000, 0x1001_0000, 0x1002_0000, 0x1003_0000, 0x1004_0000,
+    0x1005_0000, 0x1006_0000, 0x1007_0000,
   ]);
   for (let page = 0; page < TABLE_PAGES; page++) writeTable(made, random, page, places);
   for (let page = 0; page < CODE_PAGES; page++) writeCode(made, random, page);
@@ -149,10 +177,10 @@ function torture({ seed, harts, chunks, chunk }: Torture) {
 
 describe("random code", () => {
   const cases: readonly Torture[] = [
-    { seed: 1, harts: 1, chunks: 800, chunk: 500 },
-    { seed: 2, harts: 1, chunks: 800, chunk: 500 },
-    { seed: 3, harts: 2, chunks: 400, chunk: 800 },
-    { seed: 4, harts: 4, chunks: 150, chunk: 2000 },
+    { seed: 1, harts: 1, chunks: 400, chunk: 500 },
+    { seed: 2, harts: 1, chunks: 400, chunk: 500 },
+    { seed: 3, harts: 2, chunks: 200, chunk: 800 },
+    { seed: 4, harts: 4, chunks: 80, chunk: 2000 },
   ];
   test.each(cases)("seed $seed, harts: $harts", (options) => {
     const once = torture(options);
@@ -212,7 +240,16 @@ describe("random accesses to every region of every vdev", () => {
       [0xc00_2000, 0x80],
       [0xc20_0000, 0x2000],
       [0x1000_0000, 8],
+      [0x1000_4000, 0x110],
       [0x1001_0000, 0x20],
+      [0x1002_0000, 0x50],
+      [0x1002_0fe0, 0x20],
+      [0x1003_0000, 0x20],
+      [0x1004_0000, 0x20],
+      [0x1004_0c00, 4],
+      [0x1005_0000, 0x1010],
+      [0x1006_0000, 0x10],
+      [0x1007_0000, 0x40],
       ...[0x1000_1000, 0x1000_2000, 0x1000_3000].flatMap((at) => [[at, 0x110] as const, [at, 0x110] as const]),
     ];
     const table = new BigUint64Array(0x1_0000);
@@ -230,7 +267,7 @@ describe("random accesses to every region of every vdev", () => {
       }
       machine.memory.write(RAM + 0x10_0000, new Uint8Array(table.buffer));
     };
-    for (let round = 0; round < 12; round++) {
+    for (let round = 0; round < 6; round++) {
       fill();
       expect(machine.run(50_000)).toBe("ran");
       machine.streams.flush();

@@ -35,6 +35,17 @@ describe("a reboot", () => {
     expect(made.machine.reboots).toBe(5);
   });
 
+  test("time and again leaves the limits and the host's events in force", async () => {
+    const AT_ONCE = power(0x7777);
+    expect(await runner(rig(AT_ONCE), { guestLimit: 1e5 }).run()).toEqual({ kind: "guest-limit" });
+    expect(await runner(rig(AT_ONCE), { hostLimit: 20e6 }).run()).toEqual({ kind: "host-limit" });
+    let heard = false;
+    setTimeout(() => {
+      heard = true;
+    }, 5);
+    expect(await runner(rig(AT_ONCE), { between: () => heard, hostLimit: 10e9 }).run()).toEqual({ kind: "ended" });
+  });
+
   test("may be the end", async () => {
     const made = rig(TWICE);
     expect(await runner(made, { endOnReboot: true }).run()).toEqual({ kind: "reboot" });

@@ -8,7 +8,7 @@ import { CONFIG_BASE, mmioRegisters } from "../../src/virtio/mmio.ts";
 import { type Driver, drive, GuestArea, RAM } from "./driver.ts";
 
 const AREA = 0x1_0000;
-const STEPS = 6000;
+const STEPS = 4000;
 
 /** mulberry32 */
 function chance(seed: number) {

@@ -26,7 +26,7 @@ export const generate = defineCommand({
   async run({ args: given, rawArgs }) {
     refuseUnknown(rawArgs, args);
     refuseMisspeltVerb(given.profile);
-    const { board, registry } = loadFromArguments(given.profile, rawArgs);
+    const { board, registry } = await loadFromArguments(given.profile, rawArgs);
     const overlays = occurrences(rawArgs, ["overlay"]).map(({ value }) => value);
     const { fdt, names } = await applyFiles(boardTree(board, registry), overlays, rawArgs);
     writeTree(fdt, { ...given, names });

@@ -1,5 +1,6 @@
 /** The decoded pages: which guest page has which, filling them op by op, and forgetting what stores make stale. */
-import type { Decoded, Decoder } from "../../isa/riscv/decode.ts";
+import type { Decoder } from "../../isa/riscv/decode.ts";
+import { writesF } from "../../isa/riscv/semantics.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import {
@@ -199,7 +200,8 @@ export class DecodedPages {
       reach = !samePage ? "far" : decoded.imm <= 0 ? "back" : "near";
       if (samePage) immediate = decoded.imm << 3;
     } else if (does === "float" && decoded.instruction.semantics.operands === 3) immediate = decoded.rs3 * 8;
-    u16[(target + OpField.rd) >>> 1] = (decoded.rd === 0 && !writesFloat(decoded) ? SINK : decoded.rd) * 8;
+    u16[(target + OpField.rd) >>> 1] =
+      (decoded.rd === 0 && !writesF(decoded.instruction.semantics) ? SINK : decoded.rd) * 8;
     u16[(target + OpField.rs1) >>> 1] = decoded.rs1 * 8;
     u16[(target + OpField.rs2) >>> 1] = decoded.rs2 * 8;
     i32[(target + OpField.imm) >>> 2] = immediate;
@@ -209,17 +211,5 @@ export class DecodedPages {
     u16[(target + OpField.original) >>> 1] = handler;
     u16[target >>> 1] = handler;
     return does === "jump" || does === "jumpTo";
-  }
-}
-
-function writesFloat({ instruction: { semantics } }: Decoded): boolean {
-  switch (semantics.does) {
-    case "setF":
-      return true;
-    case "load":
-    case "float":
-      return semantics.to !== "x";
-    default:
-      return false;
   }
 }

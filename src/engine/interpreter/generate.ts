@@ -4,16 +4,16 @@
  */
 import { defineFloatHelpers, type FloatHelpers } from "../../isa/riscv/float/fast.ts";
 import { importSoftFloat } from "../../isa/riscv/float/mail.ts";
-import { CsrSlot, HartField, RESIDENT, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../isa/riscv/hart.ts";
+import { CsrSlot, HartField } from "../../isa/riscv/hart.ts";
 import type { Destination, Expr, FloatField, Semantics, Service, Width } from "../../isa/riscv/semantics.ts";
 import type { Callable, FunctionWriter, Label, Local } from "../../wasm/function.ts";
 import { ModuleWriter } from "../../wasm/module.ts";
-import type { MemoryOpcode, ValueType } from "../../wasm/opcodes.ts";
+import type { ValueType } from "../../wasm/opcodes.ts";
 import { CodeWriter } from "../code-writer.ts";
+import { at, LOADS, MSTATUS, MSTATUS_FS, NAN_BOX, PAGE_MASK, STORES } from "../places.ts";
 import { REGION_SIGNATURE } from "../translator/emit.ts";
 import {
   COUNTER_SHIFT,
-  DECODED_PAGE_SIZE,
   HANDLER_COUNT,
   type Handler,
   handlerNumber,
@@ -63,20 +63,9 @@ export const services: readonly Service[] = [
   "cbo.flush",
 ];
 
-const at = (field: number) => RESIDENT + field;
-const MSTATUS = at(HartField.csr + CsrSlot.mstatus * 8);
-const MSTATUS_FS = 0x6000;
 /** Where floating-point helpers and the exact library find flags and operands. */
 export const FLOAT_PLACES = { flags: at(HartField.fflags), mail: at(HartField.mail0) } as const;
-const PAGE_MASK = -4096n;
-const NAN_BOX = 0xffffffff00000000n;
 const CBZE = 0x80;
-
-const LOADS: Record<"signed" | "unsigned", Record<Width, MemoryOpcode>> = {
-  signed: { 1: "i64.load8_s", 2: "i64.load16_s", 4: "i64.load32_s", 8: "i64.load" },
-  unsigned: { 1: "i64.load8_u", 2: "i64.load16_u", 4: "i64.load32_u", 8: "i64.load" },
-};
-const STORES: Record<Width, MemoryOpcode> = { 1: "i64.store8", 2: "i64.store16", 4: "i64.store32", 8: "i64.store" };
 
 export interface InterpreterPlan {
   /** Size of the memory, in 64 KiB pages. */
@@ -128,10 +117,7 @@ class InterpreterWriter extends CodeWriter {
   /** Address of the guest page being executed, and its decoded page. */
   readonly #pagePc: Local;
   readonly #pageOps: Local;
-  readonly #address: Local;
-  readonly #offset: Local;
   readonly #status: Local;
-  readonly #old: Local;
   readonly #handler: Local;
   #next!: Label;
   #dispatch!: Label;
@@ -151,10 +137,7 @@ class InterpreterWriter extends CodeWriter {
     this.#pc = f.local("i64");
     this.#pagePc = f.local("i64");
     this.#pageOps = f.local("i32");
-    this.#address = f.local("i64");
-    this.#offset = f.local("i32");
     this.#status = f.local("i32");
-    this.#old = f.local("i64");
     this.#handler = f.local("i32");
   }
 
@@ -187,9 +170,9 @@ class InterpreterWriter extends CodeWriter {
   #writeLookup(): void {
     const { f } = this;
     f.get(this.#pc).i64(PAGE_MASK).op("i64.and").set(this.#pagePc);
-    this.#tlbEntry(this.#pc, HartField.tlbFetch);
+    this.tlbEntry(this.#pc, HartField.tlbFetch);
     f.get(this.#pagePc).op("i64.eq").if("i32");
-    f.get(this.#offset).memory("i32.load", 8);
+    f.get(this.offset).memory("i32.load", 8);
     f.else();
     this.#store32(HartField.budget, () => f.get(this.#budget));
     this.#store64(HartField.pc, () => f.get(this.#pc));
@@ -259,10 +242,10 @@ class InterpreterWriter extends CodeWriter {
     f.i32(0).memory("i32.load", at(HartField.mail3)).op("i32.eqz").brIf(this.#lookup);
     // One instruction is the interpreter's, whatever is translated there.
     f.get(this.#pc).i64(PAGE_MASK).op("i64.and").set(this.#pagePc);
-    this.#tlbEntry(this.#pc, HartField.tlbFetch);
+    this.tlbEntry(this.#pc, HartField.tlbFetch);
     f.get(this.#pagePc).op("i64.ne").brIf(this.#lookup);
     f.get(this.#budget).op("i32.eqz").brIf(this.#lookup);
-    f.get(this.#offset).memory("i32.load", 8).set(this.#pageOps);
+    f.get(this.offset).memory("i32.load", 8).set(this.#pageOps);
     this.#opOfPc();
     f.get(this.#budget).i32(1).op("i32.sub").set(this.#budget);
     f.get(this.#op).memory("i32.load16_u", OpField.original).set(this.#handler);
@@ -299,7 +282,7 @@ class InterpreterWriter extends CodeWriter {
     if (extension === "f" || extension === "d") this.#requireFloat(semantics);
     switch (semantics.does) {
       case "set":
-        this.#setRegister(() => this.expr(semantics.value));
+        this.setX(() => this.expr(semantics.value));
         break;
       case "setF":
         this.#setFloat(semantics.to, () => this.expr(semantics.bits));
@@ -313,18 +296,18 @@ class InterpreterWriter extends CodeWriter {
       case "branch":
         return this.#branch(handler, semantics.condition);
       case "jump":
-        this.#setRegister(() => this.#followingPc(handler));
+        this.setX(() => this.#followingPc(handler));
         return this.#go(handler);
       case "jumpTo":
         return this.#jumpTo(handler, semantics.target);
       case "amo":
-        this.#amo(semantics);
+        this.amo(semantics);
         break;
       case "loadReserved":
-        this.#loadReserved(semantics.width);
+        this.loadReserved(semantics.width);
         break;
       case "storeConditional":
-        this.#storeConditional(semantics.width);
+        this.storeConditional(semantics.width);
         break;
       case "zeroBlock":
         this.#zeroBlock();
@@ -364,7 +347,7 @@ class InterpreterWriter extends CodeWriter {
     this.f.get(this.#op).memory("i32.load16_u", field).memory("i64.load", at(file));
   }
 
-  #setRegister(value: () => void): void {
+  protected override setX(value: () => void): void {
     this.f.get(this.#op).memory("i32.load16_u", OpField.rd);
     value();
     this.f.memory("i64.store", at(HartField.x));
@@ -378,7 +361,7 @@ class InterpreterWriter extends CodeWriter {
   }
 
   #setResult(to: Destination, value: () => void): void {
-    if (to === "x") this.#setRegister(value);
+    if (to === "x") this.setX(value);
     else this.#setFloat(to, value);
   }
 
@@ -430,7 +413,7 @@ class InterpreterWriter extends CodeWriter {
     const { f } = this;
     this.expr(target);
     f.set(this.#pc);
-    this.#setRegister(() => this.#followingPc(handler));
+    this.setX(() => this.#followingPc(handler));
     // On the same page there is nothing to look up.
     f.get(this.#pc).i64(PAGE_MASK).op("i64.and").get(this.#pagePc).op("i64.ne").brIf(this.#lookup);
     this.#opOfPc();
@@ -481,23 +464,11 @@ class InterpreterWriter extends CodeWriter {
 
   // ---- memory ----
 
-  /** Leaves the entry's tag on the stack and its offset in `#offset`. */
-  #tlbEntry(address: Local, table: number): void {
-    const { f } = this;
-    f.get(address)
-      .i64(12n)
-      .op("i64.shr_u", "i32.wrap_i64")
-      .i32(TLB_ENTRIES - 1)
-      .op("i32.and");
-    f.i32(Math.log2(TLB_ENTRY_SIZE)).op("i32.shl");
-    f.i32(0).memory("i32.load", at(table)).op("i32.add").tee(this.#offset).memory("i64.load");
-  }
-
-  /** Whether the TLB has the page of `#address`; misaligned accesses never match, since tags have no low bits. */
+  /** Whether the TLB has the page of `address`; misaligned accesses never match, since tags have no low bits. */
   #tlbHit(table: number, width: Width): void {
-    this.#tlbEntry(this.#address, table);
+    this.tlbEntry(this.address, table);
     this.f
-      .get(this.#address)
+      .get(this.address)
       .i64(PAGE_MASK | BigInt(width - 1))
       .op("i64.and", "i64.eq");
   }
@@ -505,8 +476,8 @@ class InterpreterWriter extends CodeWriter {
   /** After a miss: whether the TLB has the page after all, and a misaligned access stays inside it. */
   #misalignedHit(width: Width): FunctionWriter {
     const { f } = this;
-    f.get(this.#offset).memory("i64.load").get(this.#address).i64(PAGE_MASK).op("i64.and", "i64.eq");
-    f.get(this.#address)
+    f.get(this.offset).memory("i64.load").get(this.address).i64(PAGE_MASK).op("i64.and", "i64.eq");
+    f.get(this.address)
       .op("i32.wrap_i64")
       .i32(0xfff)
       .op("i32.and")
@@ -516,13 +487,13 @@ class InterpreterWriter extends CodeWriter {
   }
 
   #hitOffset(): void {
-    this.f.get(this.#address).op("i32.wrap_i64").get(this.#offset).memory("i32.load", 8).op("i32.add");
+    this.f.get(this.address).op("i32.wrap_i64").get(this.offset).memory("i32.load", 8).op("i32.add");
   }
 
   #load(width: Width, signed: boolean, address: Expr, to: Destination): void {
     const { f } = this;
     this.expr(address);
-    f.set(this.#address);
+    f.set(this.address);
     this.#tlbHit(HartField.tlbRead, width);
     f.if("i32");
     this.#hitOffset();
@@ -530,17 +501,17 @@ class InterpreterWriter extends CodeWriter {
     this.#misalignedHit(width).if("i32");
     this.#hitOffset();
     f.else();
-    this.#store64(HartField.mail0, () => f.get(this.#address));
+    this.#store64(HartField.mail0, () => f.get(this.address));
     this.#callOut(this.imports.load, () => f.i32(width));
     f.i32(at(HartField.mail0));
-    f.end().end().set(this.#offset);
-    this.#setResult(to, () => f.get(this.#offset).memory(LOADS[signed ? "signed" : "unsigned"][width]));
+    f.end().end().set(this.offset);
+    this.#setResult(to, () => f.get(this.offset).memory(LOADS[signed ? "signed" : "unsigned"][width]));
   }
 
   #storeTo(width: Width, address: Expr, value: Expr): void {
     const { f } = this;
     this.expr(address);
-    f.set(this.#address);
+    f.set(this.address);
     this.#tlbHit(HartField.tlbWrite, width);
     f.if();
     this.#hitOffset();
@@ -552,17 +523,16 @@ class InterpreterWriter extends CodeWriter {
     this.expr(value);
     f.memory(STORES[width]);
     f.else();
-    this.#store64(HartField.mail0, () => f.get(this.#address));
+    this.#store64(HartField.mail0, () => f.get(this.address));
     this.#store64(HartField.mail1, () => this.expr(value));
     this.#callOut(this.imports.store, () => f.i32(width));
     f.end().end();
   }
 
-  /** The offset of the RAM at x[rs1], in `#offset`. */
-  #atomicOffset(width: Width, access: "load" | "store"): void {
+  protected override atomicOffset(width: 4 | 8, access: "load" | "store"): void {
     const { f } = this;
     this.#register(OpField.rs1, HartField.x);
-    f.set(this.#address);
+    f.set(this.address);
     this.#locate(width, access);
   }
 
@@ -572,39 +542,10 @@ class InterpreterWriter extends CodeWriter {
     f.if("i32");
     this.#hitOffset();
     f.else();
-    this.#store64(HartField.mail0, () => f.get(this.#address));
+    this.#store64(HartField.mail0, () => f.get(this.address));
     this.#callOut(this.imports.locate, () => f.i32(width).i32(access === "load" ? 0 : 1));
     f.i32(0).memory("i32.load", at(HartField.mail0));
-    f.end().set(this.#offset);
-  }
-
-  #amo({ width, old, combine }: Extract<Semantics, { does: "amo" }>): void {
-    const { f } = this;
-    this.#atomicOffset(width, "store");
-    f.get(this.#offset).memory(LOADS.signed[width]).set(this.#old);
-    this.variables.set(old, this.#old);
-    f.get(this.#offset);
-    this.expr(combine);
-    f.memory(STORES[width]);
-    this.#setRegister(() => f.get(this.#old));
-  }
-
-  #loadReserved(width: 4 | 8): void {
-    const { f } = this;
-    this.#atomicOffset(width, "load");
-    this.#store32(HartField.reservation, () => f.get(this.#offset));
-    this.#setRegister(() => f.get(this.#offset).memory(LOADS.signed[width]));
-  }
-
-  #storeConditional(width: 4 | 8): void {
-    const { f } = this;
-    this.#atomicOffset(width, "store");
-    f.i32(0).memory("i32.load", at(HartField.reservation)).get(this.#offset).op("i32.eq").tee(this.#status).if();
-    f.get(this.#offset);
-    this.#register(OpField.rs2, HartField.x);
-    f.memory(STORES[width]).end();
-    this.#store32(HartField.reservation, () => f.i32(-1));
-    this.#setRegister(() => f.get(this.#status).op("i32.eqz", "i64.extend_i32_u"));
+    f.end().set(this.offset);
   }
 
   /** CBO.ZERO, where menvcfg (and senvcfg, for U-mode) permits it. RISC-V Unpriv §19.6 */
@@ -624,9 +565,9 @@ class InterpreterWriter extends CodeWriter {
     this.#callOut(this.imports.service, () => f.i32(services.indexOf("illegal")).get(this.#op));
     f.end();
     this.#register(OpField.rs1, HartField.x);
-    f.i64(-64n).op("i64.and").set(this.#address);
+    f.i64(-64n).op("i64.and").set(this.address);
     this.#locate(8, "store");
-    f.get(this.#offset).i32(0).i32(64).memoryFill();
+    f.get(this.offset).i32(0).i32(64).memoryFill();
   }
 
   // ---- floating point ----
@@ -686,6 +627,3 @@ class InterpreterWriter extends CodeWriter {
     f.get(bits).i64(32n).op("i64.shr_u").i64(0xffffffffn).op("i64.eq", "select");
   }
 }
-
-/** Bytes of the pool that `pages` decoded pages take. */
-export const decodedPoolSize = (pages: number): number => pages * DECODED_PAGE_SIZE;

@@ -6,7 +6,7 @@ import { softFloat } from "../../isa/riscv/float/mail.ts";
 import { Hart, type HartConfig, HartField, Privilege, RESIDENT } from "../../isa/riscv/hart.ts";
 import { CacheOperation, mayFence, mayManageCache, translate, walk } from "../../isa/riscv/mmu.ts";
 import { Cause, mayWait, mret, raise, sret, takeInterrupt, wakes } from "../../isa/riscv/trap.ts";
-import { type GuestMemory, PAGE_SIZE } from "../../memory/guest-memory.ts";
+import { type GuestMemory, PAGE_SIZE, Pass } from "../../memory/guest-memory.ts";
 import type { Engine, EnginePort } from "../engine.ts";
 import { RunReason } from "../engine.ts";
 import { Regions } from "../translator/regions.ts";
@@ -247,7 +247,7 @@ export class Interpreter implements Engine {
     const low = Number(BigInt.asIntN(32, address));
     const high = Number(BigInt.asIntN(32, address >> 32n));
     if (translate(this.#resident!, low, high, Access.fetch, 2) !== 0 || !walk.cacheable) return -1;
-    return this.#memory.locate(walk.physical, PAGE_SIZE);
+    return this.#memory.locateFor(Pass.execute, walk.physical, PAGE_SIZE);
   }
 
   /** A fetch that traps spends one instruction, so that a guest whose handler faults cannot hold the machine. */

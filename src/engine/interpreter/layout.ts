@@ -80,10 +80,10 @@ handlers.forEach((h, i) => {
 });
 const byIndex = instructions.map((i) => {
   const number = (length: number, reach: Reach) => numbers.get(`${i.name} ${length} ${reach}`);
-  const any = number(0, "near");
+  const only = number(0, "near");
   return {
-    near4: any ?? number(4, "near") ?? Special.illegal,
-    near2: any ?? number(2, "near") ?? Special.illegal,
+    near4: only ?? number(4, "near") ?? Special.illegal,
+    near2: only ?? number(2, "near") ?? Special.illegal,
     back4: number(4, "back"),
     back2: number(2, "back"),
     far: number(0, "far"),

@@ -3,29 +3,24 @@
  * store goes by the TLB, whose last page per base register is kept in locals. What the fast way cannot do is not done
  * here: the function leaves at that instruction, and the interpreter carries it out.
  */
-import { CsrSlot, HartField, RESIDENT, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../isa/riscv/hart.ts";
-import type { FloatField, FloatOperation, Semantics, Width } from "../../isa/riscv/semantics.ts";
+import { HartField, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../isa/riscv/hart.ts";
+import {
+  type FloatField,
+  type FloatOperation,
+  type Semantics,
+  type Width,
+  writesF,
+  writesX,
+} from "../../isa/riscv/semantics.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import type { Callable, FunctionWriter, Label, Local } from "../../wasm/function.ts";
-import type { MemoryOpcode } from "../../wasm/opcodes.ts";
 import { CodeWriter } from "../code-writer.ts";
+import { at, LOADS, MSTATUS, MSTATUS_FS, NAN_BOX, PAGE_MASK, STORES } from "../places.ts";
 import { analyse, type Flow } from "./flow.ts";
 import { type Block, type Edge, isBlock, type Operation, pageOf, type Region } from "./region.ts";
 
-const at = (field: number) => RESIDENT + field;
-const MSTATUS = at(HartField.csr + CsrSlot.mstatus * 8);
-/** mstatus.FS is Dirty. */
-const FS_DIRTY = 0x6000;
-const PAGE_MASK = -4096n;
-const NAN_BOX = 0xffffffff00000000n;
 /** No tag is this: tags have zeroes in their low bits. */
 const NO_PAGE = -1n;
-
-const LOADS: Record<"signed" | "unsigned", Record<Width, MemoryOpcode>> = {
-  signed: { 1: "i64.load8_s", 2: "i64.load16_s", 4: "i64.load32_s", 8: "i64.load" },
-  unsigned: { 1: "i64.load8_u", 2: "i64.load16_u", 4: "i64.load32_u", 8: "i64.load" },
-};
-const STORES: Record<Width, MemoryOpcode> = { 1: "i64.store8", 2: "i64.store16", 4: "i64.store32", 8: "i64.store" };
 
 /** How a region was left, in `HartField.mail3`. */
 export const Leaving = {
@@ -73,9 +68,6 @@ class RegionWriter extends CodeWriter {
   readonly #flow: Flow;
   readonly #budget: Local;
   readonly #page: Local;
-  readonly #address: Local;
-  readonly #offset: Local;
-  readonly #old: Local;
   /** Where execution goes on, relative to the entry's page, and instructions to give back. */
   readonly #to: Local;
   readonly #refund: Local;
@@ -104,9 +96,6 @@ class RegionWriter extends CodeWriter {
     super(f);
     this.#flow = analyse(region);
     [this.#budget, this.#page] = f.params;
-    this.#address = f.local("i64");
-    this.#offset = f.local("i32");
-    this.#old = f.local("i64");
     this.#to = f.local("i32");
     this.#refund = f.local("i32");
     this.#target = f.local("i64");
@@ -167,9 +156,7 @@ class RegionWriter extends CodeWriter {
   }
 
   #noteWritten({ rd }: Operation, semantics: Semantics): void {
-    const toF =
-      semantics.does === "setF" || ((semantics.does === "load" || semantics.does === "float") && semantics.to !== "x");
-    if (toF) {
+    if (writesF(semantics)) {
       this.#fLocal(rd);
       this.#writtenF.add(rd);
     } else if (rd !== 0 && writesX(semantics)) {
@@ -345,9 +332,9 @@ class RegionWriter extends CodeWriter {
     const { f } = this;
     const address = this.place.base + BigInt(page * PAGE_SIZE);
     const index = Number((address >> 12n) & BigInt(TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE;
-    f.i32(0).memory("i32.load", at(HartField.tlbFetch)).tee(this.#offset).memory("i64.load", index);
+    f.i32(0).memory("i32.load", at(HartField.tlbFetch)).tee(this.offset).memory("i64.load", index);
     f.i64(address).op("i64.ne");
-    f.get(this.#offset)
+    f.get(this.offset)
       .memory("i32.load", index + 8)
       .i32(this.place.decodedPages.get(page)!)
       .op("i32.ne", "i32.or")
@@ -360,7 +347,7 @@ class RegionWriter extends CodeWriter {
   #requireFloat(block: Block): void {
     const { f } = this;
     if (!block.operations.some(({ instruction: { extension } }) => extension === "f" || extension === "d")) return;
-    f.i32(0).memory("i32.load", MSTATUS).i32(FS_DIRTY).op("i32.and").i32(FS_DIRTY).op("i32.ne").if();
+    f.i32(0).memory("i32.load", MSTATUS).i32(MSTATUS_FS).op("i32.and").i32(MSTATUS_FS).op("i32.ne").if();
     this.#leaveToInterpret(block.at, block.operations.length);
     f.end();
   }
@@ -371,7 +358,7 @@ class RegionWriter extends CodeWriter {
     const { semantics } = operation.instruction;
     switch (semantics.does) {
       case "set":
-        return this.#setX(() => this.expr(semantics.value));
+        return this.setX(() => this.expr(semantics.value));
       case "setF":
         return this.#setF(semantics.to, () => this.expr(semantics.bits));
       case "load":
@@ -386,15 +373,15 @@ class RegionWriter extends CodeWriter {
         return;
       }
       case "jump":
-        return this.#setX(() => this.#following());
+        return this.setX(() => this.#following());
       case "jumpTo":
         return this.#jumpTo(block, semantics);
       case "amo":
-        return this.#amo(semantics);
+        return this.amo(semantics);
       case "loadReserved":
-        return this.#loadReserved(semantics.width);
+        return this.loadReserved(semantics.width);
       case "storeConditional":
-        return this.#storeConditional(semantics.width);
+        return this.storeConditional(semantics.width);
       case "float":
         return this.#float(semantics);
       case "zeroBlock":
@@ -414,7 +401,7 @@ class RegionWriter extends CodeWriter {
     const { f } = this;
     this.expr(target);
     f.set(this.#target);
-    this.#setX(() => this.#following());
+    this.setX(() => this.#following());
     if (!block.returns) return;
     const edge = block.taken!;
     const expected = isBlock(edge) ? edge.at : edge.exit;
@@ -450,7 +437,7 @@ class RegionWriter extends CodeWriter {
     this.f.i64(this.place.base + BigInt(this.#operation.at));
   }
 
-  #setX(value: () => void): void {
+  protected override setX(value: () => void): void {
     const { rd } = this.#operation;
     // Nothing that computes has an effect of its own.
     if (rd === 0) return;
@@ -466,89 +453,53 @@ class RegionWriter extends CodeWriter {
 
   // ---- memory ----
 
-  /** Puts where the memory at `#address` lies into `#offset`, by the page that `base` last led to, else by the TLB. */
+  /** Puts where the memory at `address` lies into `offset`, by the page that `base` last led to, else by the TLB. */
   #locate(pages: ReadonlyMap<number, CachedPage>, table: number, width: Width): void {
     const { f } = this;
     const { tag, addend } = pages.get(this.#operation.rs1)!;
     const masked = () =>
       f
-        .get(this.#address)
+        .get(this.address)
         .i64(PAGE_MASK | BigInt(width - 1))
         .op("i64.and");
     masked();
     f.get(tag).op("i64.ne").if();
-    f.get(this.#address)
-      .i64(12n)
-      .op("i64.shr_u", "i32.wrap_i64")
-      .i32(TLB_ENTRIES - 1)
-      .op("i32.and");
-    f.i32(Math.log2(TLB_ENTRY_SIZE)).op("i32.shl");
-    f.i32(0).memory("i32.load", at(table)).op("i32.add").tee(this.#offset).memory("i64.load");
+    this.tlbEntry(this.address, table);
     masked();
     f.op("i64.ne").if();
     this.#sideExit();
     f.end();
-    f.get(this.#offset).memory("i64.load").set(tag);
-    f.get(this.#offset).memory("i32.load", 8).set(addend);
+    f.get(this.offset).memory("i64.load").set(tag);
+    f.get(this.offset).memory("i32.load", 8).set(addend);
     f.end();
-    f.get(this.#address).op("i32.wrap_i64").get(addend).op("i32.add").set(this.#offset);
+    f.get(this.address).op("i32.wrap_i64").get(addend).op("i32.add").set(this.offset);
   }
 
   #load({ width, signed, address, to }: Extract<Semantics, { does: "load" }>): void {
     const { f } = this;
     this.expr(address);
-    f.set(this.#address);
+    f.set(this.address);
     this.#locate(this.#readPages, HartField.tlbRead, width);
-    const value = () => f.get(this.#offset).memory(LOADS[signed ? "signed" : "unsigned"][width]);
-    if (to === "x") this.#setX(value);
+    const value = () => f.get(this.offset).memory(LOADS[signed ? "signed" : "unsigned"][width]);
+    if (to === "x") this.setX(value);
     else this.#setF(to, value);
   }
 
   #store({ width, address, value }: Extract<Semantics, { does: "store" }>): void {
     const { f } = this;
     this.expr(address);
-    f.set(this.#address);
+    f.set(this.address);
     this.#locate(this.#writePages, HartField.tlbWrite, width);
-    f.get(this.#offset);
+    f.get(this.offset);
     this.expr(value);
     f.memory(STORES[width]);
   }
 
-  #atomicOffset(width: Width, access: "read" | "write"): void {
-    this.#register(this.#operation.rs1);
-    this.f.set(this.#address);
-    if (access === "read") this.#locate(this.#readPages, HartField.tlbRead, width);
+  protected override atomicOffset(width: 4 | 8, access: "load" | "store"): void {
+    this.x("rs1");
+    this.f.set(this.address);
+    if (access === "load") this.#locate(this.#readPages, HartField.tlbRead, width);
     else this.#locate(this.#writePages, HartField.tlbWrite, width);
-  }
-
-  #amo({ width, old, combine }: Extract<Semantics, { does: "amo" }>): void {
-    const { f } = this;
-    this.#atomicOffset(width, "write");
-    f.get(this.#offset).memory(LOADS.signed[width]).set(this.#old);
-    this.variables.set(old, this.#old);
-    f.get(this.#offset);
-    this.expr(combine);
-    f.memory(STORES[width]);
-    this.#setX(() => f.get(this.#old));
-  }
-
-  #loadReserved(width: 4 | 8): void {
-    const { f } = this;
-    this.#atomicOffset(width, "read");
-    f.i32(0).get(this.#offset).memory("i32.store", at(HartField.reservation));
-    this.#setX(() => f.get(this.#offset).memory(LOADS.signed[width]));
-  }
-
-  #storeConditional(width: 4 | 8): void {
-    const { f } = this;
-    this.#atomicOffset(width, "write");
-    const holds = this.temporary("i32");
-    f.i32(0).memory("i32.load", at(HartField.reservation)).get(this.#offset).op("i32.eq").tee(holds).if();
-    f.get(this.#offset);
-    this.#register(this.#operation.rs2);
-    f.memory(STORES[width]).end();
-    f.i32(0).i32(-1).memory("i32.store", at(HartField.reservation));
-    this.#setX(() => f.get(holds).op("i32.eqz", "i64.extend_i32_u"));
   }
 
   // ---- floating point ----
@@ -589,22 +540,5 @@ class RegionWriter extends CodeWriter {
     const bits = this.temporary("i64");
     f.op("i64.reinterpret_f64").tee(bits).op("i32.wrap_i64").i32(0x7fc00000);
     f.get(bits).i64(32n).op("i64.shr_u").i64(0xffffffffn).op("i64.eq", "select", "f32.reinterpret_i32");
-  }
-}
-
-function writesX(semantics: Semantics): boolean {
-  switch (semantics.does) {
-    case "set":
-    case "jump":
-    case "jumpTo":
-    case "amo":
-    case "loadReserved":
-    case "storeConditional":
-      return true;
-    case "load":
-    case "float":
-      return semantics.to === "x";
-    default:
-      return false;
   }
 }

@@ -54,6 +54,8 @@ interface Installed {
   /** The op that leads into it. */
   readonly op: number;
   readonly slot: number;
+  /** The pages of linear memory that its code is from. */
+  readonly pages: readonly number[];
   dead: boolean;
 }
 
@@ -72,7 +74,7 @@ export class Regions {
   #age = 0;
   readonly #compiled: { readonly batch: readonly Pending[]; readonly module: WebAssembly.Module }[] = [];
   /** By page of linear memory: the regions with code from it. */
-  readonly #byPage = new Map<number, Installed[]>();
+  readonly #byPage = new Map<number, Set<Installed>>();
   readonly #free: number[] = [];
   #slots = 0;
 
@@ -106,8 +108,9 @@ export class Regions {
     if (region === undefined || region.instructions < SHORTEST) return;
     const slot = this.#free.pop() ?? (this.#slots < MAX_REGIONS ? this.#slots++ : undefined);
     if (slot === undefined) return;
-    const installed: Installed = { op, slot, dead: false };
-    for (const page of pagesOf(region)) this.#relyOn(linear.get(page)! >>> 12, installed);
+    const relied = [...pagesOf(region)].map((page) => linear.get(page)! >>> 12);
+    const installed: Installed = { op, slot, pages: relied, dead: false };
+    for (const page of relied) this.#relyOn(page, installed);
     this.#pending.push({ region, base, decodedPages, installed });
     this.statistics.milliseconds += performance.now() - started;
     if (this.#pending.length >= this.#host.batch) this.#compile();
@@ -197,19 +200,21 @@ export class Regions {
   }
 
   #relyOn(page: number, installed: Installed): void {
-    const list = this.#byPage.get(page);
-    if (list) list.push(installed);
-    else this.#byPage.set(page, [installed]);
+    const known = this.#byPage.get(page);
+    if (known) known.add(installed);
+    else this.#byPage.set(page, new Set([installed]));
     this.#host.pages.protect(page);
   }
 
   /** Bytes of the page change: no region may rely on them. */
   #drop(page: number): void {
-    const list = this.#byPage.get(page);
-    if (list === undefined) return;
+    const gone = this.#byPage.get(page);
+    if (gone === undefined) return;
     this.#byPage.delete(page);
     const { memory, table, pages } = this.#host;
-    for (const installed of list) {
+    for (const installed of gone) {
+      // Its other pages may stay for as long as the machine runs, and need not remember it.
+      for (const other of installed.pages) this.#byPage.get(other)?.delete(installed);
       if (installed.dead) continue;
       installed.dead = true;
       const { op, slot } = installed;

@@ -5,7 +5,6 @@
  * The hart that runs is *resident*: its block lies at {@link RESIDENT}, so that generated code addresses it by constants.
  * The others rest in blocks of their own. `Hart.base` says where the block lies now.
  */
-import type { EnginePort } from "../../engine/engine.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
 
 /** Byte offsets inside a hart's block. Every field is 8 bytes unless it says otherwise. */
@@ -97,6 +96,14 @@ const TlbSet = { user: 0, supervisor: 1, supervisorUserAccess: 2, machine: 3 } a
 const MSTATUS_MPRV = 1 << 17;
 const MSTATUS_SUM = 1 << 18;
 
+/** What a hart asks of the machine around it. */
+export interface HartPort {
+  /** Ticks of the timebase, now. Below 2^53. */
+  time(): number;
+  /** The hart's `stimecmp` changed (Sstc): the machine keeps the timer. `ticks` is `Infinity` for never. */
+  setTimer(hart: number, ticks: number): void;
+}
+
 /** What the board decides about a hart. */
 export interface HartConfig {
   readonly extensions: ReadonlySet<string>;
@@ -136,7 +143,7 @@ export class Hart {
     readonly index: number,
     readonly memory: GuestMemory,
     readonly config: HartConfig,
-    readonly port: EnginePort,
+    readonly port: HartPort,
   ) {
     this.#home = HOMES + index * HART_BLOCK;
     this.#tlb = TLBS + index * TLB_STRIDE;

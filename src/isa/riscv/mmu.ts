@@ -2,7 +2,7 @@
  * Translation of virtual addresses: the page walk of Sv39, Sv48 and Sv57, with physical memory protection. It fills the
  * TLB's misses, so it works on halves of addresses and not on BigInt. RISC-V Priv 20240411 §10.3 to §10.6
  */
-import { PAGE_SIZE } from "../../memory/guest-memory.ts";
+import { PAGE_SIZE, Pass } from "../../memory/guest-memory.ts";
 import { Access, Environment, EnvironmentHigh, Status } from "./fields.ts";
 import { CsrSlot, type Hart, Privilege } from "./hart.ts";
 import { check, uniform } from "./pmp.ts";
@@ -36,8 +36,6 @@ export const walk = {
   superpage: false,
   /** One decision holds for the whole page. Otherwise PMP splits it, and the next access must ask again. */
   cacheable: false,
-  /** Stores of the same mode would succeed too, without a further change of the entry. */
-  writable: false,
 };
 
 /**
@@ -58,7 +56,7 @@ export function translate(hart: Hart, low: number, high: number, access: Access,
   let table = ((hart.csrHigh(CsrSlot.satp) & 0xfff) * TWO_32 + (hart.csrLow(CsrSlot.satp) >>> 0)) * PAGE_SIZE;
   for (let level = levels - 1; level >= 0; level--) {
     const address = table + pageNumber(low, high, level) * 8;
-    const at = hart.memory.locate(address, 8);
+    const at = hart.memory.locateFor(Pass.read, address, 8);
     // Page tables are read as S-mode reads, whatever the access is. §3.7.2
     if (at < 0 || !check(hart, address, 8, Access.load, Privilege.supervisor)) return ACCESS_FAULT[access];
     const pte = i32[at >>> 2];
@@ -98,7 +96,6 @@ function identity(hart: Hart, low: number, high: number, access: Access, length:
   if (page >= PHYSICAL_LIMIT || !permitted(hart, page, low, length, access, privilege)) return ACCESS_FAULT[access];
   walk.physical = page;
   walk.superpage = false;
-  walk.writable = access === Access.store || permitted(hart, page, low, length, Access.store, privilege);
   return 0;
 }
 
@@ -137,21 +134,18 @@ function leaf(
   const page = number * PAGE_SIZE;
   if (page >= PHYSICAL_LIMIT || !permitted(hart, page, low, length, access, privilege)) return ACCESS_FAULT[access];
 
-  let entry = pte;
   if (updates) {
     // The implicit store is checked like any other; D must not be set for an access that fails. §10.3.1
     if (!check(hart, address, 8, Access.store, Privilege.supervisor)) return ACCESS_FAULT[access];
-    if (hart.memory.blockAt(address)?.readOnly) return ACCESS_FAULT[access];
+    if (hart.memory.blockAt(address)?.readOnly || hart.memory.locateFor(Pass.write, address, 8) < 0) {
+      return ACCESS_FAULT[access];
+    }
     const codePage = at >>> 12;
     if (hart.memory.codePages[codePage] !== 0) hart.memory.onCodeWrite(codePage);
-    entry |= wanted;
-    hart.memory.i32[at >>> 2] = entry;
+    hart.memory.i32[at >>> 2] = pte | wanted;
   }
   walk.physical = page;
   walk.superpage = level > 0;
-  walk.writable =
-    access === Access.store ||
-    ((entry & (Pte.W | Pte.D)) === (Pte.W | Pte.D) && permitted(hart, page, low, length, Access.store, privilege));
   return 0;
 }
 

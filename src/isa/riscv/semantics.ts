@@ -146,3 +146,34 @@ export const zeroExtend = (value: Expr): Expr => op("i64.extend_i32_u", value);
 export const flag = zeroExtend;
 
 export const set = (value: Expr): Semantics => ({ does: "set", value });
+
+/** Whether rd is an integer register that the instruction writes. */
+export function writesX(semantics: Semantics): boolean {
+  switch (semantics.does) {
+    case "set":
+    case "jump":
+    case "jumpTo":
+    case "amo":
+    case "loadReserved":
+    case "storeConditional":
+      return true;
+    case "load":
+    case "float":
+      return semantics.to === "x";
+    default:
+      return false;
+  }
+}
+
+/** Whether rd is a floating-point register that the instruction writes. */
+export function writesF(semantics: Semantics): boolean {
+  switch (semantics.does) {
+    case "setF":
+      return true;
+    case "load":
+    case "float":
+      return semantics.to !== "x";
+    default:
+      return false;
+  }
+}

@@ -62,7 +62,7 @@ describe("without translation", () => {
       enterMode(hart, privilege);
       for (const access of ACCESSES) {
         expect(go(hart, 0x1f_ffff_f765_4321n, access)).toBe(0);
-        expect(walk).toEqual({ physical: 0x1f_ffff_f765_4000, superpage: false, cacheable: true, writable: true });
+        expect(walk).toEqual({ physical: 0x1f_ffff_f765_4000, superpage: false, cacheable: true });
       }
     }
   });
@@ -81,7 +81,7 @@ describe("without translation", () => {
     write(hart, "pmpcfg0", 0x0d_09n);
     enterMode(hart, S);
     expect(go(hart, 0x8000_1234n, load)).toBe(0);
-    expect(walk).toEqual({ physical: 0x8000_1000, superpage: false, cacheable: true, writable: false });
+    expect(walk).toEqual({ physical: 0x8000_1000, superpage: false, cacheable: true });
     expect(go(hart, 0x8000_1234n, store)).toBe(7);
     expect(go(hart, 0x8000_2000n, fetch)).toBe(1);
     // Half of the page is readable, half readable and executable: bytes decide, and nothing may be cached.
@@ -106,7 +106,6 @@ describe.each(["sv39", "sv48", "sv57"] as const)("%s", (mmu) => {
           physical: Number(va & inside & ~0xfffn),
           superpage: level > 0,
           cacheable: true,
-          writable: true,
         });
       }
     }
@@ -237,14 +236,14 @@ describe("accessed and dirty", () => {
   test("Svadu sets them, and D for stores only", () => {
     const hart = paged();
     const at = map("sv39", va, pte(RAM, V | R | W | X));
-    for (const [access, bits, writable] of [
-      [load, A, false],
-      [fetch, A, false],
-      [store, A | D, true],
-      [load, A | D, true],
+    for (const [access, bits] of [
+      [load, A],
+      [fetch, A],
+      [store, A | D],
+      [load, A | D],
     ] as const) {
       expect(go(hart, va, access)).toBe(0);
-      expect([peek(at), walk.writable]).toEqual([pte(RAM, V | R | W | X | bits), writable]);
+      expect(peek(at)).toBe(pte(RAM, V | R | W | X | bits));
     }
   });
 

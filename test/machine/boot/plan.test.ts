@@ -22,6 +22,7 @@ function makeBoard(boot: BoardBoot, memory: readonly BoardMemory[] = [dram], ext
     vdevs: [],
     reserve: [],
     boot,
+    fdt: { symbols: false, overlays: [] },
     seed: 0,
     unsupported: { memory: "fault", instruction: "fault", register: "fault" },
   };
