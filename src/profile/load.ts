@@ -1,6 +1,7 @@
 /** The door of this room: a profile's path to a board, or every reason why not. */
 import { hostModules, type ModuleLoader } from "../host/modules.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
+import { boardTree, changesTree } from "./devicetree.ts";
 import { hostFiles, type ProfileFiles } from "./files.ts";
 import { Findings } from "./findings.ts";
 import { dropRemoved, nameTheUnnamed, readProfile } from "./include.ts";
@@ -87,7 +88,10 @@ function resolved(
   files: ProfileFiles,
   findings: Findings,
 ): Resolved {
-  return resolveProfile(tree, path, registry, files, findings) ?? refused(findings);
+  const result = resolveProfile(tree, path, registry, files, findings) ?? refused(findings);
+  // What a person wrote into the tree is checked by making it.
+  if (changesTree(result.board)) boardTree(result.board, registry);
+  return result;
 }
 
 function refused(findings: Findings): never {

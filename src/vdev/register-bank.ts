@@ -263,7 +263,8 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
 
   write(offset: number, width: number, value: number): void {
     const slot = this.#decodeWrite.slot(offset);
-    if (slot >= 0 && this.#base[slot] === offset && this.#width[slot] === width) this.#store(slot, 0, value);
+    if (slot >= 0 && this.#base[slot] === offset && this.#width[slot] === width)
+      this.#store(slot, 0, value, 0xffff_ffff);
     else this.#writeParts(offset, width, value);
   }
 
@@ -401,21 +402,26 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
     else hooks?.overrun?.(pushed);
   }
 
-  #store(slot: number, half: number, value: number, mask = 0xffff_ffff): void {
+  /** `mask` has the bytes that are written. */
+  #store(slot: number, half: number, value: number, mask: number): void {
     const owner = this.#owner[slot]!;
+    if (this.#effects[owner] !== STORE) return this.#storeWithEffect(slot, half, value, mask);
     const at = this.#word[slot]! + half;
     const writable = half === 0 ? this.#writableLow[owner]! : this.#writableHigh[owner]!;
-    const old = this.#words[at]!;
-    let told = (value & writable) >>> 0;
+    const stored = ((this.#words[at]! & ~writable) | (value & writable)) >>> 0;
+    this.#words[at] = stored;
+    const writer = this.#writers[owner];
+    if (writer !== undefined) writer.write!(stored, this.#index[slot]!, half);
+  }
+
+  #storeWithEffect(slot: number, half: number, value: number, mask: number): void {
+    const owner = this.#owner[slot]!;
     const effect = this.#effects[owner]!;
-    if (effect === STORE) {
-      told = ((old & ~writable) | told) >>> 0;
-      this.#words[at] = told;
-    } else if (effect === CLEAR_ONES) {
-      this.#words[at] = old & ~told;
-    } else if (effect === MIXED) {
-      told = this.#storeMixed(slot, half, value, mask);
-    } else if (effect === PUSH) return this.#push(slot, value);
+    if (effect === PUSH) return this.#push(slot, value);
+    const at = this.#word[slot]! + half;
+    const writable = half === 0 ? this.#writableLow[owner]! : this.#writableHigh[owner]!;
+    const told = effect === MIXED ? this.#storeMixed(slot, half, value, mask) : (value & writable) >>> 0;
+    if (effect === CLEAR_ONES) this.#words[at] = this.#words[at]! & ~told;
     const writer = this.#writers[owner];
     if (writer !== undefined) writer.write!(told, this.#index[slot]!, half);
   }

@@ -9,7 +9,7 @@ describe("usage", () => {
     expect(out).toMatchInlineSnapshot(`
       "Machine emulator: runs the board that a TOML profile declares. \`vmrun PROFILE\` is \`vmrun run PROFILE\`. (vmrun v0.1.0)
 
-      USAGE vmrun run|check|fdt|map|schema
+      USAGE vmrun run|check|fdt|map|vdevs|new|test|schema
 
       COMMANDS
 
@@ -17,6 +17,9 @@ describe("usage", () => {
          check    Check a profile and, with --resolved, show every value that it comes to                                        
            fdt    Generate the device tree of a board; or check, diff, get, list, set, convert, apply one (vmrun fdt VERB --help)
            map    Show the memory map and the interrupt tree of a board or a device tree                                         
+         vdevs    List the vdevs that there are, or document one                                                                 
+           new    Write a new vdev with its test and profile, or a new profile                                                   
+          test    Run vdevs' own tests: \`bun test\` with vmrun at hand, wherever they lie                                         
         schema    Print the JSON Schema of profiles, for editors with TOML support                                               
 
       Use vmrun <command> --help for more information about a command.
@@ -54,6 +57,7 @@ describe("usage", () => {
                      --reboot    start again when the guest reboots (Default: true)                                                
                   --no-reboot    end at a reboot of the guest, with success                                                        
            --allow-host-power    let the guest run the host commands of vdevs that the profile allows, such as power-off           
+                      --watch    when a module that the profile uses changes, its vdevs go on with the new code and their old state
                   -q, --quiet    print nothing but the guest's output and errors                                                   
                     --verbose    tell what guests do that they should not                                                          
 
@@ -108,7 +112,11 @@ describe("usage", () => {
     expect((await vmrun(["schema", "-h"])).out).toMatchInlineSnapshot(`
       "Print the JSON Schema of profiles, for editors with TOML support (vmrun schema v0.1.0)
 
-      USAGE vmrun schema 
+      USAGE vmrun schema [OPTIONS] 
+
+      OPTIONS
+
+        --in=<PROFILE>    with the vdevs that this profile brings
 
       "
     `);

@@ -32,12 +32,15 @@ testWith([KERNEL, BUSYBOX])("vmrun's own SBI changes nothing", async () => {
   expect((await changes()).sort()).toEqual([...COMMON].sort());
 });
 
-testWith([KERNEL, BUSYBOX, "debian/fw_dynamic.bin"])("OpenSBI reserves its own memory, and takes its contexts of the PLIC out", async () => {
-  const found = await changes("debian/fw_dynamic.bin");
-  expect(found.filter((each) => !COMMON.includes(each)).sort()).toMatchInlineSnapshot(`
+testWith([KERNEL, BUSYBOX, "debian/fw_dynamic.bin"])(
+  "OpenSBI reserves its own memory, and takes its contexts of the PLIC out",
+  async () => {
+    const found = await changes("debian/fw_dynamic.bin");
+    expect(found.filter((each) => !COMMON.includes(each)).sort()).toMatchInlineSnapshot(`
     [
       "added /reserved-memory: node",
       "changed /soc/plic@c000000: interrupts-extended",
     ]
   `);
-});
+  },
+);

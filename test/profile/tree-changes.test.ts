@@ -34,7 +34,7 @@ test("source text extends, replaces and deletes; its mistakes are shown where th
   );
   expect(cells(find(root, "/soc/serial")!, "clocks")).toEqual([u32(find(root, "/osc")!, "phandle")!]);
   expect(find(root, "/soc/plic")).toBeUndefined();
-  expect(refused(`${BASE}[fdt]\ndts = '''\n\n&nobody { };\n'''\n`)).toMatch(/^board\.toml:11:1: .*nobody/);
+  expect(refused(`${BASE}[fdt]\ndts = '''\n\n&nobody { };\n'''\n`)).toMatch(/^board\.toml:12:1: .*nobody/);
 });
 
 test("symbols: vdevs and harts by name, and every one has a phandle", () => {
