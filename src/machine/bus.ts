@@ -41,8 +41,8 @@ interface Noted extends BusRegion {
   /** The vdev's handler, or one around it while accesses are timed. */
   handler: RegionHandler;
   own: RegionHandler;
-  /** The last account in which it was accessed. */
-  account: number;
+  /** Since the last {@link Bus.beginAccount}. */
+  accessed: boolean;
 }
 
 /** The largest value of a width. */
@@ -59,13 +59,12 @@ export class Bus {
   readonly #last = new Int32Array(SLOTS);
   /** Accesses so far, in either direction. */
   exits = 0;
-  #account = 0;
   #timed = false;
 
   constructor(regions: readonly BusRegion[], policy: BusPolicy) {
     this.#regions = [...regions]
       .sort((a, b) => a.at - b.at)
-      .map((region) => ({ ...region, own: region.handler, account: -1 }));
+      .map((region) => ({ ...region, own: region.handler, accessed: false }));
     this.#policy = policy;
   }
 
@@ -74,7 +73,7 @@ export class Bus {
     this.exits++;
     const region = this.#find(address, width);
     if (region === undefined) return this.#policy.unclaimed(address, width, false);
-    region.account = this.#account;
+    region.accessed = true;
     return this.#read(region, address, width);
   }
 
@@ -83,7 +82,7 @@ export class Bus {
     this.exits++;
     const region = this.#find(address, width);
     if (region === undefined) return this.#policy.unclaimed(address, width, true) >= 0;
-    region.account = this.#account;
+    region.accessed = true;
     return this.#write(region, address, width, value);
   }
 
@@ -99,12 +98,12 @@ export class Bus {
 
   /** Begins a new account of which regions are accessed. */
   beginAccount(): void {
-    this.#account++;
+    for (const region of this.#regions) region.accessed = false;
   }
 
   /** The regions accessed since then. */
   get accessed(): readonly BusRegion[] {
-    return this.#regions.filter(({ account }) => account === this.#account);
+    return this.#regions.filter(({ accessed }) => accessed);
   }
 
   /** Whether every access is timed. That costs two looks at the clock for each: for when one is suspected to be slow. */
