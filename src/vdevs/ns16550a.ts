@@ -273,8 +273,12 @@ export const ns16550a = defineVdev({
           // Input may have waited since before a reset.
           if (held === 0) fill();
           const value = LSR.value;
-          LSR.value = value & (LSR_BITS.dataReady | LSR_BITS.holdingEmpty | LSR_BITS.transmitterEmpty);
-          update();
+          // Reading clears the errors; polling, which is most of it, finds none.
+          const kept = value & (LSR_BITS.dataReady | LSR_BITS.holdingEmpty | LSR_BITS.transmitterEmpty);
+          if (kept !== value) {
+            LSR.value = kept;
+            update();
+          }
           return value;
         },
       },
