@@ -100,10 +100,18 @@ describe("check", () => {
   });
 
   test("finds nothing in the shipped profiles", async () => {
-    // linux-rv64 names images that a fresh clone does not have.
-    for (const profile of ["virt-rv64", "hifive-rv64", "devices-rv64"]) {
-      const { code, out } = await vmrun(["fdt", "check", join(ROOT, `profiles/${profile}.toml`)]);
-      expect([code, out]).toEqual([0, `${join(ROOT, `profiles/${profile}.toml`)}: nothing found\n`]);
+    // linux-rv64 names images that a fresh clone does not have, and the tree does not depend on what is in them.
+    const image = join(ROOT, "README.md");
+    const standIns = ["--set", `boot.kernel=${image}`, "--set", `boot.initrd=${image}`];
+    for (const [profile, more] of [
+      ["virt-rv64", []],
+      ["hifive-rv64", []],
+      ["devices-rv64", []],
+      ["linux-rv64", standIns],
+    ] as const) {
+      const path = join(ROOT, `profiles/${profile}.toml`);
+      const { code, out } = await vmrun(["fdt", "check", path, ...more]);
+      expect([code, out]).toEqual([0, `${path}: nothing found\n`]);
     }
   });
 
