@@ -24,6 +24,7 @@ import {
   type LogLevel,
   type PowerRequest,
 } from "../vdev/host.ts";
+import type { OpenHostObject } from "../vdev/host-object.ts";
 import type { AnyVdev, VdevRegistry } from "../vdev/registry.ts";
 import { blocksOf } from "./backing.ts";
 import type { BootPlan } from "./boot/plan.ts";
@@ -57,6 +58,8 @@ export interface MachineHost extends StreamHost {
   readonly log: LogSink;
   /** The least severe messages to log, for vdevs whose profile makes no choice; `debug` when omitted. */
   readonly logLevel?: LogLevel;
+  /** Takes hardware of the host for a vdev. Absent where there is none to be had. */
+  readonly openHostObject?: OpenHostObject;
   /** Runs a host command for a vdev. Absent where nobody allowed it. */
   readonly command?: (command: readonly string[]) => Promise<CommandResult>;
   /** Host time in nanoseconds, for boards whose time follows it. */
@@ -402,6 +405,8 @@ export class Machine implements EnginePort {
         power: (request) => this.#power(request),
         guest: () => this.#guest(),
         dump: (vdev, reason) => this.#dump(vdev, reason),
+        openHostObject: host.openHostObject,
+        completions: new Map(),
         command: host.command,
       },
     );

@@ -13,6 +13,7 @@ import type {
   PowerRequest,
   Timebase,
 } from "../vdev/host.ts";
+import type { HostObjectRequest, OpenHostObject } from "../vdev/host-object.ts";
 import { MachineRegion } from "./backing.ts";
 import type { Streams } from "./streams.ts";
 import type { Tenant } from "./tenant.ts";
@@ -26,6 +27,8 @@ export interface Facilities {
   readonly streams: Streams;
   readonly events: EventQueue;
   tenant(name: string): Tenant | undefined;
+  /** What is told when a controller's line is completed. */
+  readonly completions: Completions;
   /** The memory of a region lets other accesses through than before. */
   accessChanged(): void;
   message(address: number, data: number): boolean;
@@ -34,9 +37,14 @@ export interface Facilities {
   power(request: PowerRequest): void;
   guest(): GuestPlace | undefined;
   dump(vdev: string, reason: string): void;
+  /** Absent where there is no hardware to be had. */
+  readonly openHostObject?: OpenHostObject;
   /** Absent where nobody allowed it. */
   readonly command?: (command: readonly string[]) => Promise<CommandResult>;
 }
+
+/** By controller and line: who wants to know that the guest is done. */
+export type Completions = Map<string, () => void>;
 
 export interface Services extends RawServices {
   /** Regions go back to their declared access. */
@@ -67,8 +75,9 @@ export function servicesFor(tenant: Tenant, machine: Facilities): Services {
         throw new VdevError("vdev/interrupt", `the vdev declares no interrupt "${name}"`);
       }
       const route = placement.interrupts.find((candidate) => candidate.name === name);
-      if (route === undefined) return { set: () => {}, pulse: () => {} };
+      if (route === undefined) return { set: () => {}, pulse: () => {}, onComplete: undefined };
       const { controller, line } = route;
+      const wire = `${controller}:${line}`;
       const set = (level: boolean) => machine.tenant(controller)?.input(line, level);
       return {
         set,
@@ -76,13 +85,27 @@ export function servicesFor(tenant: Tenant, machine: Facilities): Services {
           set(true);
           set(false);
         },
+        get onComplete() {
+          return machine.completions.get(wire);
+        },
+        set onComplete(listener) {
+          if (listener === undefined) machine.completions.delete(wire);
+          else machine.completions.set(wire, listener);
+        },
       };
     },
+    completed: (line) => machine.completions.get(`${placement.name}:${line}`)?.(),
     message: (address, data) => machine.message(address, data),
     // Only names of its own come here.
     region: (name) => regions.get(name)!,
     stream: (spec) => machine.streams.open(spec),
     disk: (path, options) => machine.openDisk(path, options),
+    hostObject(spec: string, request: HostObjectRequest) {
+      if (machine.openHostObject === undefined) {
+        throw new VdevError("vdev/host-object", `${spec} is not to be had: this machine has no hardware of the host`);
+      }
+      return machine.openHostObject(spec, request);
+    },
     random: (into, source) => machine.random(into, source),
     power: (request) => machine.power(request),
     guest: () => machine.guest(),

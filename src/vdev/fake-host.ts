@@ -17,6 +17,7 @@ import {
 } from "./fakes.ts";
 import { guardHost, type VdevLife } from "./guarded-host.ts";
 import type { CommandResult, GuestPlace, Outcome, PowerRequest, VdevHost, VdevLog } from "./host.ts";
+import type { HostObjectRequest, OpenHostObject } from "./host-object.ts";
 import type { Phase } from "./phases.ts";
 import { declaredAccess, TRAPPING, type VdevPlacement } from "./placement.ts";
 import type { RegionHandler } from "./region.ts";
@@ -42,6 +43,8 @@ export interface FakeHostOptions {
   readonly delayed?: boolean;
   /** Who makes the accesses. */
   readonly guest?: GuestPlace;
+  /** Gives host objects; without it they are refused. */
+  readonly hostObject?: OpenHostObject;
   /** Answers host commands; without it they are refused. */
   readonly command?: (command: readonly string[]) => CommandResult;
 }
@@ -64,6 +67,8 @@ export interface FakeHost extends VdevHost {
   readonly powerRequests: readonly PowerRequest[];
   /** Why the vdev asked for dumps, in order. */
   readonly dumps: readonly string[];
+  /** Lines that an interrupt controller completed, in order. */
+  readonly completions: readonly number[];
   /** Interrupts by message, in order. */
   readonly messages: readonly InterruptMessage[];
   /** The interrupt of that name, as the test sees it. */
@@ -97,6 +102,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
   const powerRequests: PowerRequest[] = [];
   const messages: InterruptMessage[] = [];
   const dumps: string[] = [];
+  const completions: number[] = [];
   const regions = new Map<string, FakeRegion>();
   const queue = new EventQueue();
   const promises: PromiseLike<unknown>[] = [];
@@ -152,7 +158,12 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     harts,
     interrupt: line,
     message: (address: number, data: number) => messages.push({ address, data }) > 0,
+    completed: (line: number) => void completions.push(line),
     region,
+    hostObject(spec: string, request: HostObjectRequest) {
+      if (!options.hostObject) throw new Error("host objects are not allowed");
+      return options.hostObject(spec, request);
+    },
     stream: fakeStream,
     disk: fakeDisk,
     random: (into: Uint8Array, source: "seeded" | "host") => random[source](into),
@@ -179,6 +190,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     logged,
     powerRequests,
     messages,
+    completions,
     dumps,
     line,
     fakeStream,

@@ -151,6 +151,7 @@ export class FakeLine implements InterruptLine {
   /** Changes so far, in order. */
   readonly changes: boolean[] = [];
   onChange: (level: boolean) => void = () => {};
+  onComplete: (() => void) | undefined;
 
   set(level: boolean): void {
     if (level === this.level) return;

@@ -4,7 +4,8 @@
  */
 import type { DmaMemory } from "../memory/guest-memory.ts";
 import { BusError, VdevError } from "./errors.ts";
-import type { ByteStream, DiskImage, HostRegion, Outcome, VdevHost } from "./host.ts";
+import type { ByteStream, DiskImage, HostRegion, InterruptLine, Outcome, VdevHost } from "./host.ts";
+import type { HostObject } from "./host-object.ts";
 import { type Phase, requirePhase, type Service } from "./phases.ts";
 import type { RegionAccess } from "./placement.ts";
 import { BoundedClock } from "./timers.ts";
@@ -55,18 +56,9 @@ export function guardHost(raw: RawServices, life: VdevLife): VdevHost {
       },
     })),
     interrupt(name) {
-      const line = raw.interrupt(name);
-      return {
-        set(level) {
-          check("line");
-          line.set(level);
-        },
-        pulse() {
-          check("line");
-          line.pulse();
-        },
-      };
+      return new GuardedLine(raw.interrupt(name), life, check);
     },
+    completed: (line) => raw.completed(line),
     message(address, data) {
       check("message");
       if (!Number.isSafeInteger(address) || address < 0 || address % 4 !== 0 || data !== data >>> 0) {
@@ -97,6 +89,10 @@ export function guardHost(raw: RawServices, life: VdevLife): VdevHost {
         opener(raw, life, path, () => raw.disk(path, options)),
         options.readOnly,
       );
+    },
+    hostObject(spec, request) {
+      check("open");
+      return guardObject(raw.hostObject(spec, request), life);
     },
     random(into, source) {
       check("random");
@@ -145,6 +141,64 @@ function opener<T>(raw: RawServices, life: VdevLife, what: string, open: () => T
   if (life.phase === "create") opened = open();
   else attempt();
   return attempt;
+}
+
+class GuardedLine implements InterruptLine {
+  readonly #line: InterruptLine;
+  readonly #life: VdevLife;
+  readonly #check: (service: Service) => void;
+  #onComplete: (() => void) | undefined;
+
+  constructor(line: InterruptLine, life: VdevLife, check: (service: Service) => void) {
+    this.#line = line;
+    this.#life = life;
+    this.#check = check;
+  }
+
+  set(level: boolean): void {
+    this.#check("line");
+    this.#line.set(level);
+  }
+  pulse(): void {
+    this.#check("line");
+    this.#line.pulse();
+  }
+  get onComplete(): (() => void) | undefined {
+    return this.#onComplete;
+  }
+  set onComplete(listener: (() => void) | undefined) {
+    this.#onComplete = listener;
+    this.#line.onComplete =
+      listener &&
+      (() => {
+        if (this.#life.phase !== "terminated") this.#life.call("the completion of an interrupt", listener);
+      });
+  }
+}
+
+/** The same object, whose callbacks are contained. */
+function guardObject(object: HostObject, life: VdevLife): HostObject {
+  const alive = (what: string, act: () => void) => {
+    if (life.phase !== "terminated") life.call(what, act);
+  };
+  return {
+    spec: object.spec,
+    how: object.how,
+    window: object.window,
+    interrupts: object.interrupts.map((interrupt) => ({
+      name: interrupt.name,
+      connect: (raised) => interrupt.connect((count) => alive("a host interrupt", () => raised(count))),
+      unmask: () => interrupt.unmask(),
+    })),
+    exclusively: (act) => object.exclusively(act),
+    get onLoss() {
+      return object.onLoss;
+    },
+    set onLoss(listener) {
+      object.onLoss = (reason) => alive("the loss of a host object", () => listener(reason));
+    },
+    close: () => object.close(),
+  };
 }
 
 class GuardedMemory implements DmaMemory {

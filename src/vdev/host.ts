@@ -4,6 +4,7 @@
  */
 import type { DmaMemory } from "../memory/guest-memory.ts";
 import type { BusError } from "./errors.ts";
+import type { HostObject, HostObjectRequest } from "./host-object.ts";
 import type { Phase } from "./phases.ts";
 import type { RegionAccess, VdevPlacement } from "./placement.ts";
 
@@ -16,6 +17,11 @@ export interface InterruptLine {
   set(level: boolean): void;
   /** One edge: asserts and deasserts. */
   pulse(): void;
+  /**
+   * Called when the guest is done with an interrupt that came over this line (a PLIC's completion, a GIC's EOI), before the
+   * controller looks at the line again. Controllers without such a thing never call it. Setting it replaces the last one.
+   */
+  onComplete: (() => void) | undefined;
 }
 
 /** A guest timer: calls back in guest time, never in host time. Arming it in any way replaces what was armed before. */
@@ -168,6 +174,8 @@ export interface VdevHost {
   interrupt(name: string): InterruptLine;
   /** An interrupt by message (MSI): the vdev's own 4-byte store to a guest physical address. `false` where nobody took it. */
   message(address: number, data: number): boolean;
+  /** Interrupt controllers: the guest is done with what came over their input `line`. Told to whoever drives it. */
+  completed(line: number): void;
   /** The region that the descriptor calls `name`. */
   region(name: string): HostRegion;
   /** To be thrown by a `read` or `write` that the guest is to see as a bus error: `throw host.busError()`. */
@@ -179,6 +187,11 @@ export interface VdevHost {
   stream(spec: string): ByteStream;
   /** As for streams; a disk that cannot be opened later answers every operation with `false`. */
   disk(path: string, options: { readonly readOnly: boolean }): DiskImage;
+  /**
+   * Takes hardware of the host: `"devmem:0x4020000"`, `"uio:emmc"`, `"vfio:0000:01:00.0"`, `"shm:model"`, `"file:PATH"`.
+   * Throws where it is not there, somebody else has it, or nobody allowed it.
+   */
+  hostObject(spec: string, request: HostObjectRequest): HostObject;
   /** Fills with random bytes: `"seeded"` from the profile's seed (the same in every run), `"host"` from the host. */
   random(into: Uint8Array, source: "seeded" | "host"): void;
   power(request: PowerRequest): void;

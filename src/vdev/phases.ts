@@ -21,7 +21,7 @@ export const SERVICE_PHASES = {
   dma: ["configured", "running"],
   /** Contents and access of a memory-backed region. Asking for its handle is possible from `create` on. */
   region: ["configured", "running"],
-  /** Opening streams and disks. With `delayed`, opening is put off to the first use, whenever that is. */
+  /** Opening streams, disks and host objects. With `delayed`, opening is put off to the first use, whenever that is. */
   open: ["create", "configured", "running"],
   random: ["create", "configured", "running"],
   power: ["running"],

@@ -200,6 +200,7 @@ export const plic = defineVdev({
       // Silently ignored where the source is not enabled for the context. PLIC, "Interrupt Completion"
       if ((ENABLE.at(context * ENABLE_WORDS + word) & mask) === 0 || (claimed[word]! & mask) === 0) return;
       claimed[word]! &= ~mask;
+      host.completed(source);
       if ((levels[word]! & mask) !== 0) request(word, mask);
     }
 

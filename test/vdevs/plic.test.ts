@@ -47,6 +47,19 @@ describe("one source", () => {
     expect(host.harts[0]!.isPending(meip)).toBe(true);
   });
 
+  test("tells whoever drives its wire that it is completed, before it looks at the wire again", () => {
+    const { host, read, write, input } = build();
+    write(priority(5), 4, 1);
+    write(enable(0), 4, 1 << 5);
+    input(5, true);
+    write(claim(0), 4, 5);
+    expect(host.completions).toEqual([]);
+    expect(read(claim(0), 4)).toBe(5);
+    write(claim(0), 4, 5);
+    write(claim(0), 4, 5);
+    expect(host.completions).toEqual([5]);
+  });
+
   test("stays pending when its wire falls before the claim", () => {
     const { read, write, input } = build();
     write(priority(1), 4, 1);
