@@ -21,6 +21,12 @@ export interface EnginePort extends HartPort {
   /** A store that is not RAM. Answers `false` for an access fault. */
   store(address: number, width: number, value: number): boolean;
   /**
+   * The same with 8 bytes. `undefined`: whatever is there takes them as two halves, by {@link load} and {@link store}.
+   * -1 and `false` are faults.
+   */
+  load64?(address: number): bigint | undefined;
+  store64?(address: number, value: bigint): boolean | undefined;
+  /**
    * An `ecall` from S-mode (VS has no place here), when the machine implements the firmware or hooks its calls. Registers
    * are the hart's. `false`: the machine leaves it alone, and it traps as the architecture says.
    */

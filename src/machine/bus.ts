@@ -47,6 +47,7 @@ interface Noted extends BusRegion {
 
 /** The largest value of a width. */
 const LARGEST = [0, 0xff, 0xffff, 0, 0xffff_ffff];
+const ALL_ONES = 2n ** 64n - 1n;
 const PAGE = 4096;
 const SLOTS = 1024;
 
@@ -84,6 +85,36 @@ export class Bus {
     if (region === undefined) return this.#policy.unclaimed(address, width, true) >= 0;
     region.accessed = true;
     return this.#write(region, address, width, value);
+  }
+
+  /** An access of 8 bytes to a region that takes them whole; `undefined` where none does. -1 is an access fault. */
+  load64(address: number): bigint | undefined {
+    const region = this.#find(address, 8);
+    if (region?.handler.read64 === undefined) return undefined;
+    this.exits++;
+    region.accessed = true;
+    const offset = address - region.at;
+    try {
+      return BigInt.asUintN(64, region.handler.read64(offset));
+    } catch (error) {
+      // What the policy has instead of a fault is all ones.
+      return this.#policy.failed({ region, offset, width: 8, store: false }, error) < 0 ? -1n : ALL_ONES;
+    }
+  }
+
+  /** As {@link load64}; `false` is an access fault. */
+  store64(address: number, value: bigint): boolean | undefined {
+    const region = this.#find(address, 8);
+    if (region?.handler.write64 === undefined) return undefined;
+    this.exits++;
+    region.accessed = true;
+    const offset = address - region.at;
+    try {
+      region.handler.write64(offset, value);
+      return true;
+    } catch (error) {
+      return this.#policy.failed({ region, offset, width: 8, store: true }, error) >= 0;
+    }
   }
 
   /** Other handlers answer for these regions, which stay where they are. */
@@ -160,10 +191,18 @@ export class Bus {
         this.#policy.took(access, this.#policy.nanoseconds() - begun);
       }
     };
+    const { read64, write64 } = own;
     return {
       read: (offset, width) => timed({ region, offset, width, store: false }, () => own.read(offset, width)),
       write: (offset, width, value) =>
         timed({ region, offset, width, store: true }, () => own.write(offset, width, value)),
+      ...(read64 && {
+        read64: (offset: number) => timed({ region, offset, width: 8, store: false }, () => read64.call(own, offset)),
+      }),
+      ...(write64 && {
+        write64: (offset: number, value: bigint) =>
+          timed({ region, offset, width: 8, store: true }, () => write64.call(own, offset, value)),
+      }),
     };
   }
 

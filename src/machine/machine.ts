@@ -298,6 +298,8 @@ export class Machine implements EnginePort {
     return {
       load: (address, width) => this.bus.load(address, width),
       store: (address, width, value) => this.bus.store(address, width, value),
+      load64: (address) => this.bus.load64(address),
+      store64: (address, value) => this.bus.store64(address, value),
       time: () => this.timebase.count(),
       setTimer: (hart, ticks) => this.#timers[hart](ticks),
       sbi: (index) => {

@@ -142,3 +142,43 @@ test("accesses are counted, also those that nobody answers", () => {
   bus.load(0x1000, 4);
   expect(bus.exits).toBe(3);
 });
+
+describe("8 bytes", () => {
+  function wide(read64: (offset: number) => bigint) {
+    const seen: unknown[] = [];
+    const handler = {
+      read: () => 0,
+      write: () => {},
+      read64,
+      write64: (offset: number, value: bigint) => void seen.push([offset, value]),
+    };
+    const regions = [
+      { owner: "wide", name: "registers", at: 0x1000, size: 0x10, handler },
+      { owner: "narrow", name: "registers", at: 0x2000, size: 0x10, handler: { read: () => 0, write: () => {} } },
+    ];
+    return { bus: new Bus(regions, { ...QUIET, unclaimed: () => -1 }), seen };
+  }
+
+  test("are one access to a region that takes them whole, and the port's halves to others", () => {
+    const { bus, seen } = wide((offset) => 0xffff_ffff_0000_0000n + BigInt(offset));
+    expect(bus.load64(0x1008)).toBe(0xffff_ffff_0000_0008n);
+    expect(bus.store64(0x1000, 2n ** 64n - 1n)).toBe(true);
+    expect([seen, bus.exits]).toEqual([[[0, 2n ** 64n - 1n]], 2]);
+    expect([bus.load64(0x2000), bus.store64(0x2000, 1n), bus.load64(0x100c)]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    expect(bus.exits).toBe(2);
+  });
+
+  test("fault where the handler throws, and a bus that times its accesses sees them as well", () => {
+    const { bus, seen } = wide(() => {
+      throw new Error("gone");
+    });
+    bus.timed = true;
+    expect(bus.load64(0x1000)).toBe(-1n);
+    expect(bus.store64(0x1000, 7n)).toBe(true);
+    expect(seen).toEqual([[0, 7n]]);
+  });
+});

@@ -156,6 +156,14 @@ export class MemoryAccess {
     const { i32 } = this.memory;
     // Devices take aligned accesses only.
     if (address % width !== 0) return this.#trap(Cause.loadAccess);
+    if (width === 8) {
+      const whole = this.port.load64?.(address);
+      if (whole === -1n) return this.#trap(Cause.loadAccess);
+      if (whole !== undefined) {
+        this.memory.data.setBigUint64(ADDRESS << 2, whole, true);
+        return true;
+      }
+    }
     const value = this.port.load(address, width === 8 ? 4 : width);
     // 64-bit registers are read as two halves, low half first; no guest time passes in between.
     const upper = width === 8 && value >= 0 ? this.port.load(address + 4, 4) : 0;
@@ -168,6 +176,10 @@ export class MemoryAccess {
   #storeDevice(address: number, width: number): boolean {
     const { i32 } = this.memory;
     if (address % width !== 0) return this.#trap(Cause.storeAccess);
+    if (width === 8 && this.port.store64 !== undefined) {
+      const whole = this.port.store64(address, this.memory.data.getBigUint64(VALUE << 2, true));
+      if (whole !== undefined) return whole || this.#trap(Cause.storeAccess);
+    }
     const value = i32[VALUE] >>> 0;
     const low = width >= 4 ? value : value & (width === 2 ? 0xffff : 0xff);
     const stored =
