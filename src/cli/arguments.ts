@@ -52,6 +52,17 @@ export function positionals(rawArgs: readonly string[], args: ArgsDef): string[]
   return found;
 }
 
+/** Whether there is a --help or -h that is not another option's value, as in `--expect -h`. */
+export function asksForHelp(rawArgs: readonly string[], args: ArgsDef): boolean {
+  const { takesValue } = optionNames(args);
+  for (let i = 0; i < rawArgs.length && rawArgs[i] !== "--"; i++) {
+    if (rawArgs[i] === "--help" || rawArgs[i] === "-h") return true;
+    const match = /^--?([A-Za-z][\w-]*)$/.exec(rawArgs[i]);
+    if (match !== null && takesValue.has(match[1])) i++;
+  }
+  return false;
+}
+
 function optionNames(args: ArgsDef): { known: Set<string>; takesValue: Set<string> } {
   const known = new Set<string>();
   const takesValue = new Set<string>();

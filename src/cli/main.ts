@@ -1,7 +1,8 @@
 /** Dispatches to commands, each loaded when it is asked for, and turns errors into text and exit codes. */
-import { type CommandDef, defineCommand, renderUsage, runCommand } from "citty";
+import { type ArgsDef, type CommandDef, defineCommand, renderUsage, runCommand } from "citty";
 import { render, VmrunError } from "../diagnostics/diagnostic.ts";
 import { nearestName } from "../vdev/registry.ts";
+import { asksForHelp } from "./arguments.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { fdtVerbs } from "./fdt/verbs.ts";
 
@@ -55,12 +56,17 @@ async function dispatch(args: string[]): Promise<number> {
   const verb = named && Object.hasOwn(verbs, first) ? ownEntry(verbs[first], args[1]) : undefined;
   const command = await (verb ?? commands[named ? first : commandMeant(first)])();
   const rest = args.slice(verb ? 2 : named ? 1 : 0);
-  if (rest.includes("--help") || rest.includes("-h")) {
+  if (asksForHelp(rest, await resolved(command.args))) {
     print(await renderUsage(command, root as CommandDef));
     return ExitCode.success;
   }
   const { result } = await runCommand(command, { rawArgs: rest });
   return typeof result === "number" ? result : ExitCode.success;
+}
+
+/** citty's definitions may be promises, or functions of them. */
+async function resolved(args: CommandDef["args"]): Promise<ArgsDef> {
+  return (await (typeof args === "function" ? args() : args)) ?? {};
 }
 
 function ownEntry<T>(entries: Readonly<Record<string, T>>, name: string | undefined): T | undefined {

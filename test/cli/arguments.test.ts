@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { ArgsDef } from "citty";
-import { duration, occurrences, refuseUnknown, unescaped } from "../../src/cli/arguments.ts";
+import { asksForHelp, duration, occurrences, refuseUnknown, unescaped } from "../../src/cli/arguments.ts";
 import { render, VmrunError } from "../../src/diagnostics/diagnostic.ts";
 
 function refusal(act: () => void): string {
@@ -33,6 +33,16 @@ describe("options that repeat", () => {
   test("need their value", () => {
     expect(refusal(() => occurrences(["--set"], ["set"]))).toBe("error[cli/usage]: --set needs a value");
   });
+});
+
+test("help is asked for by an option, not by another one's value", () => {
+  const args: ArgsDef = { profile: { type: "positional" }, expect: { type: "string", alias: "e" } };
+  for (const raw of [["-h"], ["a.toml", "--help"], ["--expect=-h", "-h"], ["--expect", "x", "-h"]]) {
+    expect(asksForHelp(raw, args)).toBe(true);
+  }
+  for (const raw of [[], ["--expect", "-h"], ["-e", "--help"], ["--expect=-h"], ["--", "-h"]]) {
+    expect(asksForHelp(raw, args)).toBe(false);
+  }
 });
 
 describe("unknown options", () => {
