@@ -1,7 +1,7 @@
 /** Raw disk images: files and block devices of the host. Structurally a `DiskImage` of the vdev room. */
-import { dlopen } from "bun:ffi";
 import { closeSync, constants, fdatasyncSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { fail } from "../diagnostics/diagnostic.ts";
+import { libc, once } from "./libc.ts";
 
 export interface Disk {
   readonly size: number;
@@ -26,13 +26,13 @@ const ZEROES = new Uint8Array(65536);
 export function openDisk(path: string, { readOnly }: { readonly readOnly: boolean }): Disk {
   const fd = open(path, readOnly);
   try {
-    const libc = system();
-    if (libc !== undefined && libc.flock(fd, (readOnly ? LOCK_SH : LOCK_EX) | LOCK_NB) !== 0) {
+    const calls = system();
+    if (calls !== undefined && calls.flock(fd, (readOnly ? LOCK_SH : LOCK_EX) | LOCK_NB) !== 0) {
       fail("disk/in-use", `${path} is in use as a disk already`, {
         hint: "a disk has one writer or many readers: give each guest a copy of its own, or open it read-only everywhere",
       });
     }
-    return new RawDisk(fd, sizeOf(path, fd, libc), readOnly, libc);
+    return new RawDisk(fd, sizeOf(path, fd, calls), readOnly, calls);
   } catch (error) {
     closeSync(fd);
     throw error;
@@ -45,15 +45,15 @@ class RawDisk implements Disk {
   readonly size: number;
   readonly readOnly: boolean;
   #fd: number;
-  readonly #libc: Libc | undefined;
+  readonly #libc: Libc;
   #canPunch: boolean;
 
-  constructor(fd: number, size: number, readOnly: boolean, libc: Libc | undefined) {
+  constructor(fd: number, size: number, readOnly: boolean, calls: Libc) {
     this.size = size;
     this.readOnly = readOnly;
     this.#fd = fd;
-    this.#libc = libc;
-    this.#canPunch = libc !== undefined;
+    this.#libc = calls;
+    this.#canPunch = calls !== undefined;
   }
 
   read(offset: number, into: Uint8Array): boolean {
@@ -138,12 +138,12 @@ function open(path: string, readOnly: boolean): number {
   }
 }
 
-function sizeOf(path: string, fd: number, libc: Libc | undefined): number {
+function sizeOf(path: string, fd: number, calls: Libc): number {
   const found = fstatSync(fd);
   if (found.isFile()) return found.size;
   if (found.isBlockDevice()) {
     // A block device's own size field is 0.
-    const end = libc === undefined ? -1n : libc.lseek(fd, 0n, SEEK_END);
+    const end = calls === undefined ? -1n : calls.lseek(fd, 0n, SEEK_END);
     return Number(end) >= 0 ? Number(end) : fail("disk/size", `the size of ${path} cannot be told`);
   }
   return notADisk(path, found.isDirectory() ? "a directory" : "neither a file nor a block device");
@@ -153,30 +153,13 @@ function notADisk(path: string, what: string): never {
   fail("disk/kind", `${path} is ${what}`, { hint: "a disk is a raw image file or a block device" });
 }
 
-type Libc = ReturnType<typeof load>["symbols"];
-
-function load(library: string) {
-  return dlopen(library, {
+/** Where the C library does not have these, disks work without locks and holes. */
+const system = once(() =>
+  libc({
     flock: { args: ["i32", "i32"], returns: "i32" },
     fallocate: { args: ["i32", "i32", "i64", "i64"], returns: "i32" },
     lseek: { args: ["i32", "i64", "i32"], returns: "i64" },
-  });
-}
+  }),
+);
 
-let libc: Libc | undefined;
-let looked = false;
-
-/** The C library, or `undefined` where there is none that has these calls: disks then work without locks and holes. */
-function system(): Libc | undefined {
-  if (looked) return libc;
-  looked = true;
-  for (const name of process.platform === "linux" ? ["libc.so.6", "libc.so"] : []) {
-    try {
-      libc = load(name).symbols;
-      return libc;
-    } catch {
-      // The next name, or none.
-    }
-  }
-  return undefined;
-}
+type Libc = ReturnType<typeof system>;

@@ -1,5 +1,6 @@
 /** The process's own terminal and pipes: raw mode that is always undone, output that is never lost, input as it comes. */
 import { fstatSync, readFileSync, readSync, writeSync } from "node:fs";
+import { rawOutput, restoreTerminal, terminalSettings } from "./termios.ts";
 
 const STDIN = 0;
 const STDOUT = 1;
@@ -84,8 +85,11 @@ function listen(kind: InputKind): HostInput {
   const { stdin } = process;
   let open = true;
   let held = false;
+  const settings = kind === "terminal" ? terminalSettings(STDIN) : undefined;
   const restore = () => {
-    if (stdin.isTTY && stdin.isRaw) stdin.setRawMode(false);
+    if (!stdin.isTTY || !stdin.isRaw) return;
+    stdin.setRawMode(false);
+    if (settings !== undefined) restoreTerminal(STDIN, settings);
   };
   const input: HostInput = {
     kind,
@@ -108,6 +112,8 @@ function listen(kind: InputKind): HostInput {
   };
   if (kind === "terminal") {
     stdin.setRawMode(true);
+    // Raw mode leaves output alone, and the guest's own carriage returns would come out twice.
+    rawOutput(STDIN);
     process.once("exit", restore);
   }
   stdin.on("data", (chunk: Buffer) => input.onBytes(chunk));

@@ -140,6 +140,9 @@ describe.skipIf(process.platform === "win32")("at a terminal", () => {
       using shop = new Workshop();
       const terminal = await open(shop);
       expect(terminal.screen).toContain("Ctrl-A x ends the machine");
+      // The guest sends its own carriage returns.
+      expect(terminal.screen).toContain("\r\n");
+      expect(terminal.screen).not.toContain("\r\r\n");
       terminal.type("\x01h");
       await terminal.until("Ctrl-A s   status");
       terminal.type("\x01s");
