@@ -3,62 +3,10 @@ import * as v from "valibot";
 import { LOG_LEVELS } from "../vdev/host.ts";
 import { address, frequency, inputFile, integer, size } from "../vdev/options.ts";
 import { FAULT_POLICIES } from "../vdev/placement.ts";
+import { choice, compatible, defaulted, flag, line, name, optional, remove, shown, text } from "./schema-parts.ts";
 
 export const DEFAULT_ISA = "rv64gc_zba_zbb_zbs_zicbom_zicboz_zicntr_sstc_svadu";
 export const MAX_HARTS = 16;
-
-const NAME = /^[A-Za-z][A-Za-z0-9_-]*$/;
-
-/** A key that may be left out. The default is repeated as metadata because JSON Schema loses it inside a pipe. */
-function optional<const Schema extends v.GenericSchema>(schema: Schema, doc: string) {
-  return v.pipe(v.optional(schema), v.description(doc));
-}
-
-function defaulted<const Schema extends v.GenericSchema, const Value extends v.InferInput<Schema>>(
-  schema: Schema,
-  value: Value,
-  doc: string,
-) {
-  return v.pipe(v.optional(schema, value as v.InferInput<Schema>), v.description(doc), v.metadata({ default: value }));
-}
-
-function text(what: string) {
-  return v.string(({ input }) => `expected ${what} in quotes; got ${shown(input)}`);
-}
-
-function choice<const Options extends readonly string[]>(options: Options) {
-  const list = options.map((option) => `"${option}"`).join(", ");
-  return v.picklist(options, ({ input }) => `expected one of ${list}; got ${shown(input)}`);
-}
-
-function flag() {
-  return v.boolean(({ input }) => `expected true or false; got ${shown(input)}`);
-}
-
-/** Refuses what would break a line of the device tree or of a terminal. */
-function line(what: string, most: number) {
-  return v.pipe(
-    text(what),
-    v.maxLength(most, `expected at most ${most} characters`),
-    v.check((value) => !/[\p{Cc}]/u.test(value), "expected one line of text without control characters"),
-  );
-}
-
-export function shown(input: unknown): string {
-  if (typeof input === "string") return JSON.stringify(input.length > 40 ? `${input.slice(0, 40)}...` : input);
-  if (input instanceof Date) return "a date";
-  if (Array.isArray(input)) return "a list";
-  return typeof input === "object" ? "a table" : String(input);
-}
-
-const name = () =>
-  v.pipe(
-    text("a name"),
-    v.regex(NAME, "expected a name: a letter, then letters, digits, - and _"),
-    v.maxLength(48, "expected a name of at most 48 characters"),
-  );
-
-const remove = () => defaulted(flag(), false, "Takes an element of an included profile out.");
 
 /** Whole seconds since 1970, a date (UTC where it names no zone), or the host's clock. */
 const epoch = v.pipe(
@@ -73,14 +21,6 @@ const epoch = v.pipe(
     addIssue({ message: "expected a date in 1970 or later" });
     return NEVER;
   }),
-);
-
-const compatible = v.pipe(
-  v.union(
-    [line("text", 200), v.array(line("text", 200))],
-    ({ input }) => `expected text or a list of texts; got ${shown(input)}`,
-  ),
-  v.transform((value) => (typeof value === "string" ? [value] : value)),
 );
 
 export const topSchema = v.object({

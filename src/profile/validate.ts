@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { nearestName } from "../vdev/registry.ts";
 import type { Findings } from "./findings.ts";
 import { type Located, lookup, pathOf, plain, shownKey, type TableNode } from "./located.ts";
-import { shown } from "./schema.ts";
+import { shown } from "./schema-parts.ts";
 
 type TableSchema = v.ObjectSchema<v.ObjectEntries, undefined>;
 
