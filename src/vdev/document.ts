@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { printDts } from "../fdt/printer.ts";
 import { node } from "../fdt/tree.ts";
 import { contribution, fakePlacement } from "./fake-host.ts";
-import { bitRange, type FieldSpec, type RegisterMap, type RegisterSpec } from "./registers.ts";
+import { bitRange, type FieldSpec, type FifoSpec, type RegisterMap, type RegisterSpec } from "./registers.ts";
 import type { AnyVdev } from "./registry.ts";
 
 export interface OptionDocument {
@@ -153,7 +153,8 @@ function typeInWords(schema: JsonSchema): string {
 
 function documentRegisters(map: RegisterMap): RegisterDocument[] {
   const documents = Object.entries<RegisterSpec>(map).map(([name, spec]): RegisterDocument => {
-    const { at, width, access = "rw", reset = 0, count, stride, window, about, fields = {} } = spec;
+    const { at, width, access = "rw", reset = 0, count, stride, window, fifo, fields = {} } = spec;
+    const about = [spec.about, fifo && fifoInWords(fifo)].filter(Boolean).join("; ") || undefined;
     return {
       name,
       offset: at,
@@ -168,6 +169,11 @@ function documentRegisters(map: RegisterMap): RegisterDocument[] {
     };
   });
   return documents.sort((a, b) => a.offset - b.offset);
+}
+
+function fifoInWords({ depth, enable, clear, level }: FifoSpec): string {
+  const controls = [enable && `on by ${enable}`, clear && `cleared by ${clear}`, level && `level by ${level.by}`];
+  return [`FIFO of ${depth}`, ...controls.filter(Boolean)].join(", ");
 }
 
 function documentField(name: string, field: FieldSpec): FieldDocument {

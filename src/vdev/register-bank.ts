@@ -1,7 +1,8 @@
 /** A register map brought to life: decoding in constant time, storage, access rules, reset and snapshot. */
 import * as v from "valibot";
 import { fail } from "../diagnostics/diagnostic.ts";
-import { Fifo } from "./fifo.ts";
+import type { Fifo } from "./fifo.ts";
+import { FifoWiring, fifosOf } from "./fifo-wiring.ts";
 import type { Json, VdevLog } from "./host.ts";
 import type { RegionHandler } from "./region.ts";
 import { Decoder } from "./register-decoder.ts";
@@ -26,10 +27,15 @@ import { fromSnapshot, u32 } from "./snapshot.ts";
 export interface RegisterHooks {
   /** Gives the value in place of the stored one; then a read takes or clears nothing by itself. */
   read?(index: number, half: number): number;
+  /** Before a read without such a hook: brings what is stored up to date. */
+  refresh?(): void;
   /** After a read that took a value out of a FIFO or cleared bits. `value` is what the guest gets. */
   taken?(value: number, index: number, half: number): void;
-  /** After the store. `value` is what was stored; with `w`, `w1c`, `w1s` or `once` bits, what was written. */
-  write?(value: number, index: number, half: number): void;
+  /**
+   * After the store. `value` is what was stored; with `w`, `w1c`, `w1s` or `once` bits, what was written. `before` is what
+   * was stored until then.
+   */
+  write?(value: number, index: number, half: number, before: number): void;
   /** A FIFO was full, and what the guest wrote is lost. */
   overrun?(value: number): void;
 }
@@ -140,6 +146,8 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
   readonly #hooks: (RegisterHooks | undefined)[] = [];
   /** What reads of registers with an effect do, where no hook gives the value instead. */
   readonly #taking: (RegisterHooks | undefined)[] = [];
+  /** What writes to registers that control FIFOs do, before the device's own hook. */
+  readonly #controlling: (RegisterHooks | undefined)[] = [];
   readonly #effects: Uint8Array;
   readonly #writableLow: Uint32Array;
   readonly #writableHigh: Uint32Array;
@@ -151,6 +159,7 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
   readonly #clearedByRead: Uint32Array;
   readonly #unimplemented: Uint32Array;
   readonly #fifos: readonly (Fifo | undefined)[];
+  readonly #wiring: FifoWiring;
 
   // Per single register ("slot").
   readonly #owner: Uint32Array;
@@ -188,7 +197,8 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
     this.#once = halves(rules.map(({ once }) => once));
     this.#clearedByRead = halves(rules.map(({ clearedByRead }) => clearedByRead));
     this.#unimplemented = halves(rules.map(({ unimplemented }) => unimplemented));
-    this.#fifos = entries.map(([, { fifo }]) => fifo && new Fifo(fifo.depth));
+    const fifos = fifosOf(map);
+    this.#fifos = entries.map(([name]) => fifos.get(name));
     this.#written = new Uint8Array(words);
     this.#owner = new Uint32Array(slots);
     this.#index = new Uint32Array(slots);
@@ -210,7 +220,6 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
         this.#readEffects[owner] === PLAIN ? undefined : { read: (index, half) => this.#take(first + index, half) },
       );
       this.#readers.push(this.#taking[owner]);
-      this.#writers.push(undefined);
       this.#hooks.push(undefined);
       for (let index = 0; index < counts[owner]!; index++) {
         this.#owner[slot] = owner;
@@ -225,6 +234,12 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
     }
     this.registers = registers as { readonly [Name in keyof Map]: RegisterOf<Map[Name]> };
     this.#words.set(this.#initial);
+    this.#wiring = new FifoWiring(map, this.#words, fifos, (name) => this.#wordOf(name, 0));
+    for (const [owner, name] of this.#names.entries()) {
+      const at = this.#wordOf(name, 0);
+      this.#controlling.push(this.#wiring.controls(at) ? this.#control(owner, at) : undefined);
+      this.#writers.push(this.#controlling[owner]);
+    }
 
     for (const window of new Set([undefined, ...entries.map(([, spec]) => spec.window)])) {
       this.#windows.set(window, this.#decoders(entries, window));
@@ -239,9 +254,9 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
     for (const [owner, name] of this.#names.entries()) {
       const hooks = behaviour[name];
       if (hooks === undefined) continue;
-      this.#readers[owner] = hooks.read ? hooks : this.#taking[owner];
-      this.#writers[owner] = hooks.write ? hooks : undefined;
       this.#hooks[owner] = hooks;
+      this.#readers[owner] = hooks.read ? hooks : hooks.refresh ? this.#refreshed(owner, hooks) : this.#taking[owner];
+      this.#writers[owner] = this.#controlling[owner] ?? (hooks.write ? hooks : undefined);
     }
     return this;
   }
@@ -272,11 +287,8 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
   reset(): void {
     this.#words.set(this.#initial);
     this.#written.fill(0);
-    for (const fifo of this.#fifos) {
-      if (fifo === undefined) continue;
-      fifo.clear();
-      fifo.limit = fifo.depth;
-    }
+    for (const fifo of this.#fifos) fifo?.clear();
+    this.#wiring.settle();
     this.show(undefined);
   }
 
@@ -331,7 +343,8 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
     this.#words.set(words);
     this.#written.fill(0);
     for (const word of written) this.#written[word] = 1;
-    for (const [owner, fifo] of this.#fifos.entries()) if (fifo) fifo.values = fifos[this.#names[owner]!] ?? [];
+    for (const [owner, fifo] of this.#fifos.entries()) fifo?.restore(fifos[this.#names[owner]!] ?? []);
+    this.#wiring.settle();
     this.show(window ?? undefined);
   }
 
@@ -367,6 +380,29 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
     return value;
   }
 
+  /** Reads with a look at the device first. */
+  #refreshed(owner: number, hooks: RegisterHooks): RegisterHooks {
+    const taking = this.#taking[owner];
+    const register = this.registers[this.#names[owner]!]!;
+    return {
+      read(index, half) {
+        hooks.refresh!();
+        return taking ? taking.read!(index, half) : register.at(index, half);
+      },
+    };
+  }
+
+  #control(owner: number, at: number): RegisterHooks {
+    return {
+      write: (value, index, half, before) => {
+        // Nothing else keeps what is write-only.
+        if (this.#effects[owner] === STROBE) this.#words[at] = value;
+        this.#wiring.written(at, value);
+        this.#hooks[owner]?.write?.(value, index, half, before);
+      },
+    };
+  }
+
   /** A write to a register with bits of several kinds; `mask` has the bytes that are written. */
   #storeMixed(slot: number, half: number, written: number, mask: number): number {
     const owner = this.#owner[slot]!;
@@ -396,9 +432,9 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
 
   #push(slot: number, value: number): void {
     const owner = this.#owner[slot]!;
-    const pushed = (value & WIDTH_MASK[this.#width[slot]!]!) >>> 0;
+    const pushed = (value & this.#writableLow[owner]!) >>> 0;
     const hooks = this.#hooks[owner];
-    if (this.#fifos[owner]!.push(pushed)) hooks?.write?.(pushed, 0, 0);
+    if (this.#fifos[owner]!.push(pushed)) hooks?.write?.(pushed, 0, 0, 0);
     else hooks?.overrun?.(pushed);
   }
 
@@ -408,10 +444,11 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
     if (this.#effects[owner] !== STORE) return this.#storeWithEffect(slot, half, value, mask);
     const at = this.#word[slot]! + half;
     const writable = half === 0 ? this.#writableLow[owner]! : this.#writableHigh[owner]!;
-    const stored = ((this.#words[at]! & ~writable) | (value & writable)) >>> 0;
+    const before = this.#words[at]!;
+    const stored = ((before & ~writable) | (value & writable)) >>> 0;
     this.#words[at] = stored;
     const writer = this.#writers[owner];
-    if (writer !== undefined) writer.write!(stored, this.#index[slot]!, half);
+    if (writer !== undefined) writer.write!(stored, this.#index[slot]!, half, before);
   }
 
   #storeWithEffect(slot: number, half: number, value: number, mask: number): void {
@@ -420,10 +457,11 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
     if (effect === PUSH) return this.#push(slot, value);
     const at = this.#word[slot]! + half;
     const writable = half === 0 ? this.#writableLow[owner]! : this.#writableHigh[owner]!;
+    const before = this.#words[at]!;
     const told = effect === MIXED ? this.#storeMixed(slot, half, value, mask) : (value & writable) >>> 0;
     if (effect === CLEAR_ONES) this.#words[at] = this.#words[at]! & ~told;
     const writer = this.#writers[owner];
-    if (writer !== undefined) writer.write!(told, this.#index[slot]!, half);
+    if (writer !== undefined) writer.write!(told, this.#index[slot]!, half, before);
   }
 
   #readParts(offset: number, width: number): number {

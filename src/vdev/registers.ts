@@ -3,6 +3,7 @@
  * storage, reset, snapshot, documentation and the names that traces show. `register-bank.ts` brings a map to life.
  */
 import { fail } from "../diagnostics/diagnostic.ts";
+import type { FifoState } from "./fifo.ts";
 
 /**
  * What the guest may do. Of `r` and `w` the other direction does nothing, unless another register at the same offset
@@ -29,12 +30,26 @@ export type FieldSpec =
       readonly values?: Readonly<Record<string, number>>;
     };
 
-/** Values queue up instead of replacing one another: a guest's write appends one, its read takes the oldest. */
+/**
+ * Values queue up instead of replacing one another: a guest's write appends one, its read takes the oldest. Fields of
+ * other registers control it and show its state; they are named as `REGISTER.field`. A write-only register that controls
+ * a FIFO is kept for that, though it cannot be read.
+ */
 export interface FifoSpec {
   /** The most values that it holds. */
   readonly depth: number;
   /** What a read gives while it is empty; 0 when omitted. */
   readonly empty?: number;
+  /** While this field is 0 the FIFO is off: it holds a single value. Always on when omitted. */
+  readonly enable?: string;
+  /** What becomes of its contents when that field changes; they stay when omitted. */
+  readonly switching?: "empties";
+  /** Writing 1 to this field empties it, while it is on. */
+  readonly clear?: string;
+  /** The field that chooses its trigger level: its own value, or what it stands for. The level is 1 when omitted. */
+  readonly level?: { readonly by: string; readonly values?: readonly number[] };
+  /** Bits that it keeps up to date, by what they show. */
+  readonly flags?: { readonly [State in FifoState]?: string | readonly string[] };
 }
 
 export interface RegisterSpec {
@@ -68,6 +83,7 @@ export type Direction = "read" | "write";
 export function registerMap<const Map extends RegisterMap>(map: Map): Map {
   const entries = Object.entries<RegisterSpec>(map);
   for (const [name, spec] of entries) checkRegister(name, spec);
+  for (const [name, { fifo }] of entries) if (fifo) checkFifoFields(map, name, fifo);
   for (const [i, [name, spec]] of entries.entries()) {
     for (const [otherName, other] of entries.slice(0, i)) {
       if (spec.window === other.window && contend(spec, other) && overlap(spec, other)) {
@@ -137,7 +153,20 @@ export function isReadable({ access = "rw" }: RegisterSpec): boolean {
 
 export function isWritable({ access = "rw", fields = {} }: RegisterSpec): boolean {
   if (access !== "r" && access !== "rc") return true;
-  return Object.values(fields).some((field) => typeof field === "object" && "bits" in field && field.access);
+  return Object.values(fields).some(
+    (field) => typeof field === "object" && "bits" in field && field.access !== undefined && field.access !== "rc",
+  );
+}
+
+/** The field that a path `REGISTER.field` names, where there is one. */
+export function fieldAt(
+  map: RegisterMap,
+  path: string,
+): { readonly register: string; readonly field: FieldSpec; readonly spec: RegisterSpec } | undefined {
+  const [register = "", name = ""] = path.split(".");
+  const spec = Object.hasOwn(map, register) ? map[register]! : undefined;
+  const field = spec?.fields !== undefined && Object.hasOwn(spec.fields, name) ? spec.fields[name] : undefined;
+  return spec === undefined || field === undefined ? undefined : { register, field, spec };
 }
 
 /** What a trace calls the bytes at `offset`: `LCR`, `MSIP[2]`, `MTIMECMP[0]+4`; `undefined` where nothing is declared. */
@@ -194,6 +223,29 @@ function checkFifo(name: string, { access = "rw", width, count }: RegisterSpec, 
   if (count !== undefined || width === 8) refuse(`${name} is a FIFO: a single register of at most 4 bytes`);
   if (!Number.isSafeInteger(depth) || depth < 1 || depth > 65_536) refuse(`${name} is a FIFO of depth ${depth}`);
   if (!Number.isSafeInteger(empty) || empty < 0 || empty >= 2 ** (8 * width)) refuse(`${name} cannot read as ${empty}`);
+}
+
+function checkFifoFields(map: RegisterMap, name: string, { depth, enable, clear, level, flags = {} }: FifoSpec): void {
+  const widthOf = (path: string): number => {
+    const { field, spec } = fieldAt(map, path) ?? refuse(`the FIFO ${name} names ${path}, which is no field`);
+    if (spec.count !== undefined || spec.width === 8)
+      refuse(`the FIFO ${name} names ${path}: fields of single registers of at most 4 bytes can be tied to it`);
+    const [high, low] = bitRange(field);
+    return high - low + 1;
+  };
+  for (const path of [enable, clear, ...Object.values(flags)].flat()) {
+    if (path !== undefined && widthOf(path) !== 1) refuse(`the FIFO ${name} names ${path}, which is not a single bit`);
+  }
+  if (level === undefined) return;
+  const { by, values } = level;
+  const width = widthOf(by);
+  if (values === undefined) return;
+  if (values.length !== 2 ** width)
+    refuse(`the FIFO ${name} has ${values.length} levels for the ${width} bits of ${by}`);
+  for (const value of values) {
+    if (!Number.isInteger(value) || value < 0 || value > depth)
+      refuse(`the FIFO ${name} cannot have a level of ${value}`);
+  }
 }
 
 /** Whether two registers would answer the same kind of access. */

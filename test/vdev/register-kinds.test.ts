@@ -28,7 +28,42 @@ const map = registerMap({
   },
   WIDE: { at: 0x18, width: 8, fields: { high: { bits: [63, 60], access: "w1c" } }, about: "64 bits" },
   RX: { at: 0x20, width: 1, access: "r", fifo: { depth: 4, empty: 0xee }, about: "receive" },
-  TX: { at: 0x20, width: 1, access: "w", fifo: { depth: 2 }, about: "transmit" },
+  TX: { at: 0x20, width: 1, access: "w", writable: 0x7f, fifo: { depth: 2 }, about: "transmit" },
+});
+
+/** A receiver whose control register cannot be read, and one whose level is a plain number. */
+const tied = registerMap({
+  DATA: {
+    at: 0,
+    width: 1,
+    access: "r",
+    fifo: {
+      depth: 8,
+      enable: "CONTROL.on",
+      switching: "empties",
+      clear: "CONTROL.clear",
+      level: { by: "CONTROL.level", values: [1, 2, 4, 6] },
+      flags: {
+        ready: "STATUS.ready",
+        empty: "STATUS.empty",
+        full: "STATUS.full",
+        reached: "STATUS.reached",
+        overrun: ["STATUS.overrun", "ERRORS.overrun"],
+      },
+    },
+    about: "receive",
+  },
+  CONTROL: { at: 1, width: 1, access: "w", fields: { on: 0, clear: 1, level: [7, 6] } },
+  STATUS: { at: 2, width: 1, access: "r", reset: 2, fields: { ready: 0, empty: 1, full: 2, reached: 3, overrun: 4 } },
+  ERRORS: { at: 3, width: 1, fields: { overrun: { bits: 7, access: "w1c" } } },
+  OTHER: {
+    at: 4,
+    width: 1,
+    access: "r",
+    fifo: { depth: 4, level: { by: "MARK.level" }, flags: { above: "MARK.above", below: "MARK.below" } },
+    about: "receive",
+  },
+  MARK: { at: 5, width: 1, writable: 7, fields: { level: [2, 0], above: 4, below: 5 } },
 });
 
 function make() {
@@ -162,12 +197,15 @@ describe("FIFOs", () => {
     expect([regs.TX.fifo.pop(), regs.TX.fifo.pop(), regs.TX.fifo.pop()]).toEqual([7, 8, -1]);
   });
 
-  test("are limited while switched off, cleared by a reset, and part of a snapshot", () => {
+  test("keep the writable bits of what is written", () => {
     const { bank, regs } = make();
-    regs.RX.fifo.limit = 1;
-    expect([regs.RX.fifo.push(1), regs.RX.fifo.push(2)]).toEqual([true, false]);
-    regs.RX.fifo.limit = 100;
-    regs.RX.fifo.push(3);
+    bank.write(0x20, 1, 0xff);
+    expect(regs.TX.fifo.values).toEqual([0x7f]);
+  });
+
+  test("are cleared by a reset, and part of a snapshot", () => {
+    const { bank, regs } = make();
+    for (const value of [1, 3]) regs.RX.fifo.push(value);
     const saved = JSON.parse(JSON.stringify(bank.snapshot()));
     expect(saved.fifos).toEqual({ RX: [1, 3] });
     bank.reset();
@@ -180,12 +218,132 @@ describe("FIFOs", () => {
   });
 });
 
+describe("FIFOs and the fields they are tied to", () => {
+  const [READY, EMPTY, FULL, REACHED, OVERRUN] = [1, 2, 4, 8, 16];
+
+  function receiver(control: number) {
+    const bank = registerBank(tied);
+    bank.write(1, 1, control);
+    const { fifo } = bank.registers.DATA;
+    return { bank, fifo, status: () => bank.read(2, 1) };
+  }
+
+  test("off holds one value; the control bits switch it, and are kept", () => {
+    const { bank, fifo, status } = receiver(0);
+    expect([fifo.push(1), fifo.push(2), fifo.level]).toEqual([true, false, 1]);
+    expect(status()).toBe(READY | FULL | REACHED | OVERRUN);
+    bank.write(1, 1, 0x81);
+    expect([fifo.length, fifo.on, fifo.level]).toEqual([0, true, 4]);
+    expect(status()).toBe(EMPTY | OVERRUN);
+    expect(bank.read(1, 1)).toBe(0);
+  });
+
+  test("clear empties, and does nothing while it is off", () => {
+    const { bank, fifo } = receiver(1);
+    for (const value of [1, 2]) fifo.push(value);
+    bank.write(1, 1, 3);
+    expect(fifo.values).toEqual([]);
+    bank.write(1, 1, 0);
+    fifo.push(1);
+    bank.write(1, 1, 2);
+    expect(fifo.values).toEqual([1]);
+  });
+
+  test("reached is set by arrivals and cleared below the level; what clears it meanwhile is not undone", () => {
+    const { bank, fifo, status } = receiver(0x41);
+    fifo.push(1);
+    expect(status() & REACHED).toBe(0);
+    for (const value of [2, 3, 4]) fifo.push(value);
+    expect(status() & REACHED).toBe(REACHED);
+    bank.registers.STATUS.value &= ~REACHED;
+    bank.read(0, 1);
+    expect(status() & REACHED).toBe(0);
+    fifo.push(5);
+    expect(status() & REACHED).toBe(REACHED);
+    for (let i = 0; i < 3; i++) bank.read(0, 1);
+    expect([fifo.length, status() & REACHED]).toEqual([1, 0]);
+  });
+
+  test("an overrun stays until it is cleared, and the newest value can be marked", () => {
+    const { bank, fifo } = receiver(0);
+    for (const value of [1, 2]) if (!fifo.push(value)) fifo.last |= 0x80;
+    expect([bank.read(3, 1), bank.read(0, 1)]).toEqual([0x80, 0x81]);
+    bank.write(3, 1, 0x80);
+    expect(bank.read(3, 1)).toBe(0);
+  });
+
+  test("a level that is a number of its own counts at once", () => {
+    const bank = registerBank(tied);
+    const { fifo } = bank.registers.OTHER;
+    const seen = () => bank.read(5, 1) >>> 4;
+    expect(seen()).toBe(0);
+    bank.write(5, 1, 1);
+    expect(seen()).toBe(2);
+    fifo.push(1);
+    expect(seen()).toBe(0);
+    fifo.push(2);
+    expect(seen()).toBe(1);
+    bank.write(5, 1, 7);
+    expect(seen()).toBe(2);
+  });
+
+  test("a snapshot carries switch, level, contents and bits", () => {
+    const { bank, fifo } = receiver(0x81);
+    for (const value of [1, 2, 3, 4]) fifo.push(value);
+    const saved = JSON.parse(JSON.stringify(bank.snapshot()));
+    const copy = registerBank(tied);
+    copy.restore(saved);
+    const other = copy.registers.DATA.fifo;
+    expect([other.values, other.on, other.level]).toEqual([[1, 2, 3, 4], true, 4]);
+    expect(copy.read(2, 1)).toBe(READY | REACHED);
+    expect(copy.snapshot()).toEqual(saved);
+    copy.reset();
+    expect(copy.snapshot()).toEqual(registerBank(tied).snapshot());
+    expect([other.on, other.level, other.isEmpty]).toEqual([false, 1, true]);
+  });
+});
+
+test("a device is asked before a read, and told what was stored before a write", () => {
+  const { bank, regs } = make();
+  const told: number[][] = [];
+  bank.behave({
+    COUNT: { refresh: () => void regs.COUNT.value++ },
+    MIXED: {
+      refresh() {
+        regs.MIXED.value |= 2;
+      },
+      write: (value, _, __, before) => void told.push([value, before]),
+    },
+  });
+  expect([bank.read(4, 4), bank.read(4, 4), bank.read(0x14, 1)]).toEqual([8, 1, 2]);
+  bank.write(0x14, 1, 5);
+  expect(told).toEqual([[5, 0x0100_0002]]);
+});
+
 describe("contradictions are refused", () => {
   test.each([
     ["a FIFO with both ends", { A: { at: 0, width: 4, fifo: { depth: 2 } } }],
     ["a FIFO array", { A: { at: 0, width: 4, access: "r", count: 2, fifo: { depth: 2 } } }],
     ["a FIFO without depth", { A: { at: 0, width: 4, access: "r", fifo: { depth: 0 } } }],
     ["an empty value that does not fit", { A: { at: 0, width: 1, access: "r", fifo: { depth: 1, empty: 256 } } }],
+    [
+      "a FIFO tied to no field",
+      { A: { at: 0, width: 4, access: "r", fifo: { depth: 2, enable: "B.on" } }, B: { at: 4, width: 4 } },
+    ],
+    [
+      "a FIFO with fewer levels than its field has values",
+      {
+        A: { at: 0, width: 4, access: "r", fifo: { depth: 2, level: { by: "B.level", values: [1] } } },
+        B: { at: 4, width: 4, fields: { level: [1, 0] } },
+      },
+    ],
+    [
+      "a FIFO whose flag is several bits",
+      {
+        A: { at: 0, width: 4, access: "r", fifo: { depth: 2, flags: { full: "B.level" } } },
+        B: { at: 4, width: 4, fields: { level: [1, 0] } },
+      },
+    ],
     ["a field value that does not fit", { A: { at: 0, width: 4, fields: { f: { bits: [1, 0], values: { x: 4 } } } } }],
     [
       "a field rule in a write-only register",
