@@ -7,15 +7,29 @@
  */
 import * as v from "valibot";
 import { node } from "../fdt/tree.ts";
+import { bankInstance } from "../vdev/bank-instance.ts";
 import { defineVdev } from "../vdev/descriptor.ts";
 import { frequency, integer, stream } from "../vdev/options.ts";
 import type { RegionHandler } from "../vdev/region.ts";
 import { registerBank } from "../vdev/register-bank.ts";
 import { fieldMasks, registerMap } from "../vdev/registers.ts";
-import { byte, fromSnapshot, nested } from "../vdev/snapshot.ts";
 
 const registers = registerMap({
-  RBR: { at: 0, width: 1, access: "r", about: "receiver buffer" },
+  // Switching the mode empties the FIFO; in either direction. §8.5
+  RBR: {
+    at: 0,
+    width: 1,
+    access: "r",
+    fifo: {
+      depth: 16,
+      enable: "FCR.enable",
+      switching: "empties",
+      clear: "FCR.clearReceiver",
+      level: { by: "FCR.trigger", values: [1, 4, 8, 14] },
+      flags: { ready: "LSR.dataReady", overrun: "LSR.overrun" },
+    },
+    about: "receiver buffer",
+  },
   THR: { at: 0, width: 1, access: "w", about: "transmitter holding" },
   DLL: { at: 0, width: 1, window: "divisor", reset: 12, about: "divisor latch, low" },
   IER: {
@@ -30,8 +44,7 @@ const registers = registerMap({
     at: 2,
     width: 1,
     access: "r",
-    reset: 0x01,
-    fields: { none: 0, cause: [3, 1], fifos: [7, 6] },
+    fields: { cause: [3, 0], fifos: [7, 6] },
     about: "interrupt identification",
   },
   FCR: {
@@ -61,10 +74,10 @@ const registers = registerMap({
     reset: 0x60,
     fields: {
       dataReady: 0,
-      overrun: 1,
-      parityError: 2,
-      framingError: 3,
-      breakInterrupt: 4,
+      overrun: { bits: 1, access: "rc" },
+      parityError: { bits: 2, access: "rc" },
+      framingError: { bits: 3, access: "rc" },
+      breakInterrupt: { bits: 4, access: "rc" },
       holdingEmpty: 5,
       transmitterEmpty: 6,
       fifoError: 7,
@@ -76,14 +89,13 @@ const registers = registerMap({
     width: 1,
     access: "r",
     reset: 0xb0,
-    fields: { changed: [3, 0], ringEnded: 2, cts: 4, dsr: 5, ri: 6, dcd: 7 },
+    fields: { changed: { bits: [3, 0], access: "rc" }, cts: 4, dsr: 5, ri: 6, dcd: 7 },
     about: "modem status",
   },
   SCR: { at: 7, width: 1, about: "scratch" },
 });
 
 const IER_BITS = fieldMasks(registers.IER);
-const FCR_BITS = fieldMasks(registers.FCR);
 const LCR_BITS = fieldMasks(registers.LCR);
 const MCR_BITS = fieldMasks(registers.MCR);
 const LSR_BITS = fieldMasks(registers.LSR);
@@ -99,8 +111,8 @@ const Cause = {
   none: 0x1,
 } as const;
 
-const FIFO_DEPTH = 16;
-const TRIGGER_LEVELS = [1, 4, 8, 14];
+const FIFOS_ON = fieldMasks(registers.IIR).fifos;
+const ERRORS = LSR_BITS.overrun | LSR_BITS.parityError | LSR_BITS.framingError | LSR_BITS.breakInterrupt;
 /** What a cable to a waiting terminal shows: clear to send, data set ready, carrier. */
 const CONNECTED = MSR_BITS.cts | MSR_BITS.dsr | MSR_BITS.dcd;
 
@@ -135,205 +147,125 @@ export const ns16550a = defineVdev({
 
   create(host, { host: spec, reg_shift }) {
     const bank = registerBank(registers, { log: host.log });
-    const { IER, IIR, MCR, LSR, MSR } = bank.registers;
+    const { RBR, IER, LCR, MCR, LSR, MSR } = bank.registers;
+    const received = RBR.fifo;
     const line = host.interrupt("irq");
     const terminal = host.stream(spec);
-
-    const received = new Uint8Array(FIFO_DEPTH);
-    let head = 0;
-    let held = 0;
-    let fifos = false;
-    let trigger = 1;
     /** The transmitter became empty, or its interrupt was enabled while it was, and nobody has seen that yet. */
     let transmitterReport = false;
-    /** Whether IER asked for that report before the write that is under way. */
-    let transmitterWatched = false;
 
     const looped = () => (MCR.value & MCR_BITS.loop) !== 0;
 
     function cause(): number {
       const enabled = IER.value;
-      const errors = LSR_BITS.overrun | LSR_BITS.parityError | LSR_BITS.framingError | LSR_BITS.breakInterrupt;
-      if (enabled & IER_BITS.lineStatus && LSR.value & errors) return Cause.lineStatus;
+      if (enabled & IER_BITS.lineStatus && LSR.value & ERRORS) return Cause.lineStatus;
       // Below the trigger level a timeout tells of what waits; it comes at once, as no character time passes here. §8.11
-      if (enabled & IER_BITS.received && held > 0) return !fifos || held >= trigger ? Cause.received : Cause.timeout;
+      if (enabled & IER_BITS.received && !received.isEmpty)
+        return received.length >= received.level ? Cause.received : Cause.timeout;
       if (enabled & IER_BITS.transmitterEmpty && transmitterReport) return Cause.transmitterEmpty;
       if (enabled & IER_BITS.modemStatus && MSR.value & MSR_BITS.changed) return Cause.modemStatus;
       return Cause.none;
     }
 
     function update(): void {
-      const dataReady = held > 0 ? LSR_BITS.dataReady : 0;
-      LSR.value = (LSR.value & ~LSR_BITS.dataReady) | dataReady;
-      const now = cause();
-      IIR.value = now | (fifos ? 0xc0 : 0);
-      line.set(now !== Cause.none);
+      line.set(cause() !== Cause.none);
     }
 
-    /** Takes from the host what there is room for. In loopback the receiver is cut off from its pin. §8.8 */
-    function fill(): void {
-      const room = fifos ? FIFO_DEPTH : 1;
-      while (!looped() && held < room) {
-        const character = terminal.read();
-        if (character < 0) break;
-        received[(head + held++) % FIFO_DEPTH] = character;
-      }
+    /** In loopback the receiver is cut off from its pin. §8.8 */
+    function receive(): void {
+      if (!looped()) received.fill(terminal);
       update();
-    }
-
-    function receive(): number {
-      let character = 0;
-      if (held > 0) {
-        character = received[head]!;
-        head = (head + 1) % FIFO_DEPTH;
-        held--;
-      }
-      fill();
-      return character;
     }
 
     function transmit(character: number): void {
       if (!looped()) terminal.write(character);
-      else if (held < (fifos ? FIFO_DEPTH : 1)) received[(head + held++) % FIFO_DEPTH] = character;
-      else {
-        LSR.value |= LSR_BITS.overrun;
-        // A full FIFO keeps what it has; the lone buffer is overwritten. §8.4
-        if (!fifos) received[head] = character;
-      }
+      // A full FIFO keeps what it has; the lone buffer is overwritten. §8.4
+      else if (!received.push(character) && !received.on) received.last = character;
       transmitterReport = true;
       update();
     }
 
-    function clearReceiver(): void {
-      head = 0;
-      held = 0;
-    }
-
-    function controlFifos(value: number): void {
-      const enable = (value & FCR_BITS.enable) !== 0;
-      // Changing the mode empties the FIFOs. §8.5
-      if (enable !== fifos || (enable && value & FCR_BITS.clearReceiver)) clearReceiver();
-      fifos = enable;
-      // The other bits are taken only together with the enable bit.
-      if (enable) trigger = TRIGGER_LEVELS[value >>> 6]!;
-      fill();
-    }
-
     /** Modem inputs: the connected terminal's, or in loopback the four modem outputs. §8.8 */
+    function modemInputs(): number {
+      if (!looped()) return CONNECTED;
+      const outputs = MCR.value;
+      return (
+        (outputs & MCR_BITS.rts ? MSR_BITS.cts : 0) |
+        (outputs & MCR_BITS.dtr ? MSR_BITS.dsr : 0) |
+        (outputs & MCR_BITS.out1 ? MSR_BITS.ri : 0) |
+        (outputs & MCR_BITS.out2 ? MSR_BITS.dcd : 0)
+      );
+    }
+
     function updateModem(): void {
-      const control = MCR.value;
-      let lines = CONNECTED;
-      if (looped()) {
-        lines =
-          (control & MCR_BITS.rts ? MSR_BITS.cts : 0) |
-          (control & MCR_BITS.dtr ? MSR_BITS.dsr : 0) |
-          (control & MCR_BITS.out1 ? MSR_BITS.ri : 0) |
-          (control & MCR_BITS.out2 ? MSR_BITS.dcd : 0);
-      }
-      const before = MSR.value;
-      const changed = (before ^ lines) & 0xf0;
+      const inputs = modemInputs();
+      const changed = (MSR.value ^ inputs) & ~MSR_BITS.changed;
       // Of the ring indicator only the end counts. §8.9
-      const ringGoesOn = changed & lines & MSR_BITS.ri;
-      MSR.value = lines | (before & MSR_BITS.changed) | ((changed & ~ringGoesOn) >>> 4);
+      const ringGoesOn = changed & inputs & MSR_BITS.ri;
+      MSR.value = inputs | (MSR.value & MSR_BITS.changed) | ((changed & ~ringGoesOn) >>> 4);
     }
 
     bank.behave({
-      RBR: { read: receive },
+      RBR: { taken: receive },
       THR: { write: transmit },
       IER: {
-        write(value) {
-          const enabled = (value & IER_BITS.transmitterEmpty) !== 0;
+        write(value, _index, _half, before) {
           // Enabling it while the transmitter is empty reports that at once; drivers test for it. §8.7
-          if (!enabled) transmitterReport = false;
-          else if (!transmitterWatched) transmitterReport = true;
-          transmitterWatched = enabled;
-          fill();
+          if (!(value & IER_BITS.transmitterEmpty)) transmitterReport = false;
+          else if (!(before & IER_BITS.transmitterEmpty)) transmitterReport = true;
+          receive();
         },
       },
       IIR: {
         read() {
-          const value = IIR.value;
-          if ((value & 0xf) === Cause.transmitterEmpty) {
+          const now = cause();
+          if (now === Cause.transmitterEmpty) {
             transmitterReport = false;
             update();
           }
-          return value;
+          return now | (received.on ? FIFOS_ON : 0);
         },
       },
-      FCR: { write: controlFifos },
+      FCR: { write: receive },
       LCR: { write: (value) => bank.show(value & LCR_BITS.divisorAccess ? "divisor" : undefined) },
       MCR: {
         write() {
           updateModem();
-          fill();
+          receive();
         },
       },
       LSR: {
-        read() {
+        refresh() {
           // Input may have waited since before a reset.
-          if (held === 0) fill();
-          const value = LSR.value;
-          // Reading clears the errors; polling, which is most of it, finds none.
-          const kept = value & (LSR_BITS.dataReady | LSR_BITS.holdingEmpty | LSR_BITS.transmitterEmpty);
-          if (kept !== value) {
-            LSR.value = kept;
-            update();
-          }
-          return value;
+          if (received.isEmpty && terminal.waiting > 0) receive();
+        },
+        taken(value) {
+          // Polling, which is most of it, finds no errors and clears none.
+          if (value & ERRORS) update();
         },
       },
-      MSR: {
-        read() {
-          const value = MSR.value;
-          MSR.value = value & ~MSR_BITS.changed;
-          update();
-          return value;
-        },
-      },
+      MSR: { taken: update },
     });
-    terminal.onInput = fill;
+    terminal.onInput = receive;
 
-    return {
-      regions: [reg_shift === 0 ? bank : spread(bank, reg_shift)],
-
-      reset() {
-        bank.reset();
-        clearReceiver();
-        fifos = false;
-        trigger = 1;
-        transmitterReport = false;
-        transmitterWatched = false;
-        update();
+    const instance = bankInstance(bank, {
+      state: {
+        schema: v.object({ transmitterReport: v.boolean() }),
+        initial: { transmitterReport: false },
+        save: () => ({ transmitterReport }),
+        load: (saved) => ({ transmitterReport } = saved),
       },
-
-      snapshot: () => ({
-        registers: bank.snapshot(),
-        received: Array.from({ length: held }, (_, i) => received[(head + i) % FIFO_DEPTH]!),
-        fifos,
-        trigger,
-        transmitterReport,
+      refresh: update,
+      status: () => ({
+        "line control": `0x${LCR.value.toString(16)}`,
+        "interrupts enabled": `0x${IER.value.toString(16)}`,
+        FIFOs: received.on,
+        loopback: looped(),
+        "characters waiting": received.length,
       }),
-
-      restore(state) {
-        const saved = fromSnapshot(snapshot, state);
-        bank.restore(saved.registers);
-        received.set(saved.received);
-        head = 0;
-        held = saved.received.length;
-        ({ fifos, trigger, transmitterReport } = saved);
-        transmitterWatched = (IER.value & IER_BITS.transmitterEmpty) !== 0;
-        update();
-      },
-    };
+    });
+    return { ...instance, regions: [reg_shift === 0 ? bank : spread(bank, reg_shift)] };
   },
-});
-
-const snapshot = v.object({
-  registers: nested(),
-  received: v.pipe(v.array(byte()), v.maxLength(FIFO_DEPTH)),
-  fifos: v.boolean(),
-  trigger: v.picklist(TRIGGER_LEVELS),
-  transmitterReport: v.boolean(),
 });
 
 /** The same registers 2^shift bytes apart, each in the lowest byte of its slot. */

@@ -6,12 +6,15 @@
  */
 import * as v from "valibot";
 import { node } from "../fdt/tree.ts";
+import { bankInstance } from "../vdev/bank-instance.ts";
 import { defineVdev } from "../vdev/descriptor.ts";
 import { frequency, stream } from "../vdev/options.ts";
 import { registerBank } from "../vdev/register-bank.ts";
 import { fieldMasks, registerMap } from "../vdev/registers.ts";
-import { byte, fromSnapshot, nested } from "../vdev/snapshot.ts";
 import { fixedClock, identification } from "./primecell.ts";
+
+/** By IFLS: an eighth, a quarter, a half, three quarters, seven eighths; the other values are reserved. §3.3.9 */
+const LEVELS = [4, 8, 16, 24, 28, 16, 16, 16];
 
 /** The same bits in IMSC, RIS, MIS and ICR. */
 const interrupts = {
@@ -29,13 +32,44 @@ const interrupts = {
 } as const;
 
 const registers = registerMap({
+  // A full FIFO keeps what it has; the character in the shift register is lost. §3.3.2
   DR: {
     at: 0x000,
     width: 4,
+    access: "r",
     fields: { data: [7, 0], framing: 8, parity: 9, break: 10, overrun: 11 },
-    about: "data: reading receives, writing sends",
+    fifo: {
+      depth: 32,
+      enable: "LCR_H.fifos",
+      level: { by: "IFLS.receive", values: LEVELS },
+      flags: {
+        empty: "FR.receiverEmpty",
+        full: "FR.receiverFull",
+        reached: "RIS.receive",
+        overrun: ["RSR.overrun", "RIS.overrun"],
+      },
+    },
+    about: "data received",
   },
-  RSR: { at: 0x004, width: 4, access: "r", fields: { overrun: 3 }, about: "receive status" },
+  DR_SEND: {
+    at: 0x000,
+    width: 4,
+    access: "w",
+    writable: 0xff,
+    fifo: {
+      depth: 32,
+      enable: "LCR_H.fifos",
+      flags: { empty: "FR.transmitterEmpty", full: "FR.transmitterFull" },
+    },
+    about: "data to send",
+  },
+  RSR: {
+    at: 0x004,
+    width: 4,
+    access: "r",
+    fields: { ofCharacter: [2, 0], overrun: 3 },
+    about: "receive status: of the character read last, and whether any was lost",
+  },
   ECR: { at: 0x004, width: 4, access: "w", about: "any write clears the receive status" },
   FR: {
     at: 0x018,
@@ -108,18 +142,15 @@ const registers = registerMap({
   ...identification(0x011, 3),
 });
 
-const DR = fieldMasks(registers.DR);
+const { overrun: LOST } = fieldMasks(registers.DR);
+const RSR_BITS = fieldMasks(registers.RSR);
 const FR = fieldMasks(registers.FR);
-const LCR = fieldMasks(registers.LCR_H);
 const CR = fieldMasks(registers.CR);
 const INT = fieldMasks(registers.RIS);
 
-const FIFO_DEPTH = 32;
-/** By IFLS: an eighth, a quarter, a half, three quarters, seven eighths. The other values are reserved. §3.3.9 */
-const LEVELS = [4, 8, 16, 24, 28];
 /** What a cable to a waiting terminal shows. */
 const CONNECTED = FR.cts | FR.dsr | FR.dcd;
-const OVERRUN_STATUS = 1 << 3;
+const MODEM = FR.cts | FR.dsr | FR.dcd | FR.ri;
 /** Bit periods of silence until what waits below the level is reported. §2.4.5 */
 const TIMEOUT_BITS = 32;
 /** The baud-rate generator divides the clock by 16 and by 64ths. §2.4.2 */
@@ -160,46 +191,20 @@ export const pl011 = defineVdev({
 
   create(host, { host: spec, clock }) {
     const bank = registerBank(registers, { log: host.log });
-    const { RSR, FR: flags, IBRD, FBRD, LCR_H, CR: control, IFLS, IMSC, RIS, MIS } = bank.registers;
+    const { DR, DR_SEND, RSR, FR: flags, IBRD, FBRD, CR: control, IMSC, RIS } = bank.registers;
     const irq = host.interrupt("irq");
     const terminal = host.stream(spec);
     const silence = host.clock.timer(() => {
-      if (received.length > 0) raise(INT.receiveTimeout);
+      if (!DR.fifo.isEmpty) RIS.value |= INT.receiveTimeout;
       update();
     });
 
-    /** Characters with their error bits, oldest first. */
-    let received: number[] = [];
-    /** Characters written while the transmitter was disabled. */
-    let unsent: number[] = [];
-
-    const depth = () => (LCR_H.value & LCR.fifos ? FIFO_DEPTH : 1);
     const on = (side: number) => (control.value & (CR.enable | side)) === (CR.enable | side);
     const looped = () => (control.value & CR.loopback) !== 0;
+    const divisor = () => IBRD.value + FBRD.value / 64;
 
-    function receiveLevel(): number {
-      if (depth() === 1) return 1;
-      return LEVELS[(IFLS.value >>> 3) & 7] ?? LEVELS[2];
-    }
-
-    function raise(interrupt: number): void {
-      RIS.value |= interrupt;
-    }
-
-    function clear(interrupt: number): void {
-      RIS.value &= ~interrupt;
-    }
-
-    /** Brings flags, masked interrupts and the wire in line with everything else. */
     function update(): void {
-      flags.value =
-        modemInputs() |
-        (received.length === 0 ? FR.receiverEmpty : 0) |
-        (received.length >= depth() ? FR.receiverFull : 0) |
-        (unsent.length === 0 ? FR.transmitterEmpty : 0) |
-        (unsent.length >= depth() ? FR.transmitterFull : 0);
-      MIS.value = RIS.value & IMSC.value;
-      irq.set(MIS.value !== 0);
+      irq.set((RIS.value & IMSC.value) !== 0);
     }
 
     /** The connected terminal's, or in loopback the four modem outputs. §3.3.8 */
@@ -215,143 +220,106 @@ export const pl011 = defineVdev({
     }
 
     /** A modem input that changes raises its interrupt. §2.8 */
-    function watchModem(before: number): void {
-      const changed = before ^ modemInputs();
-      for (const name of ["ri", "cts", "dcd", "dsr"] as const) if (changed & FR[name]) raise(INT[name]);
+    function updateModem(): void {
+      const inputs = modemInputs();
+      const changed = (flags.value ^ inputs) & MODEM;
+      flags.value = (flags.value & ~MODEM) | inputs;
+      for (const name of ["ri", "cts", "dcd", "dsr"] as const) if (changed & FR[name]) RIS.value |= INT[name];
     }
 
-    function accept(character: number): void {
-      if (received.length >= depth()) {
-        // The FIFO keeps what it has; the character in the shift register is lost. §3.3.2
-        received[received.length - 1] |= DR.overrun;
-        RSR.value |= OVERRUN_STATUS;
-        raise(INT.overrun);
-        return;
-      }
-      received.push(character);
-      if (received.length >= receiveLevel()) raise(INT.receive);
-      const divisor = IBRD.value + FBRD.value / 64;
-      silence.after((TIMEOUT_BITS * CYCLES_PER_BIT * divisor * 1e9) / clock);
+    function listen(): void {
+      silence.after((TIMEOUT_BITS * CYCLES_PER_BIT * divisor() * 1e9) / clock);
     }
 
-    /** Takes from the host what there is room for. In loopback the receiver is cut off from its pin. */
-    function fill(): void {
-      while (on(CR.receive) && !looped() && received.length < depth()) {
-        const character = terminal.read();
-        if (character < 0) break;
-        accept(character);
-      }
+    /** In loopback the receiver is cut off from its pin. */
+    function receive(): void {
+      const { length } = DR.fifo;
+      if (on(CR.receive) && !looped()) DR.fifo.fill(terminal);
+      if (DR.fifo.length > length) listen();
       update();
     }
 
-    function receive(): number {
-      const character = received.shift() ?? 0;
-      if (received.length < receiveLevel()) clear(INT.receive);
-      if (received.length === 0) {
-        clear(INT.receiveTimeout);
+    function taken(character: number): void {
+      RSR.value = (RSR.value & RSR_BITS.overrun) | ((character >>> 8) & RSR_BITS.ofCharacter);
+      if (DR.fifo.isEmpty) {
+        RIS.value &= ~INT.receiveTimeout;
         silence.cancel();
       }
-      RSR.value = (RSR.value & OVERRUN_STATUS) | ((character >>> 8) & 0x7);
-      fill();
-      return character;
+      receive();
     }
 
-    function send(character: number): void {
-      if (unsent.length < depth()) unsent.push(character & 0xff);
-      else host.log.guestError("wrote to a full transmit FIFO: lost");
-      // A single write takes the interrupt back, unless the FIFO drains again at once. §3.3.11
-      clear(INT.transmit);
-      drain();
+    /** What is sent comes back. */
+    function echo(): void {
+      for (let character = DR_SEND.fifo.pop(); character >= 0; character = DR_SEND.fifo.pop()) {
+        if (!on(CR.receive)) continue;
+        if (DR.fifo.push(character)) listen();
+        else DR.fifo.last |= LOST;
+      }
     }
 
     /** Draining passes the level of the FIFO, whichever it is: the interrupt tells of the passing. §2.8.3 */
-    function drain(): void {
-      if (on(CR.transmit) && unsent.length > 0) {
-        for (const character of unsent) {
-          if (!looped()) terminal.write(character);
-          else if (on(CR.receive)) accept(character);
-        }
-        unsent = [];
-        raise(INT.transmit);
+    function send(): void {
+      if (on(CR.transmit) && !DR_SEND.fifo.isEmpty) {
+        if (looped()) echo();
+        else DR_SEND.fifo.drain(terminal);
+        RIS.value |= INT.transmit;
       }
       update();
     }
 
     bank.behave({
-      DR: { read: receive, write: send },
+      DR: { taken },
+      DR_SEND: {
+        write() {
+          // A single write takes the interrupt back, unless the FIFO drains again at once. §3.3.11
+          RIS.value &= ~INT.transmit;
+          send();
+        },
+        overrun: () => host.log.guestError("wrote to a full transmit FIFO: lost"),
+      },
       ECR: {
         write() {
           RSR.value = 0;
         },
       },
-      LCR_H: {
-        write() {
-          // Turning the FIFOs off leaves the single holding registers. §3.3.7
-          received = received.slice(0, depth());
-          unsent = unsent.slice(0, depth());
-          fill();
-        },
-      },
+      LCR_H: { write: receive },
       CR: {
         write() {
-          watchModem(flags.value);
-          drain();
-          fill();
+          updateModem();
+          send();
+          receive();
         },
       },
-      IFLS: { write: update },
-      IMSC: { write: fill },
+      IMSC: { write: receive },
+      MIS: { read: () => RIS.value & IMSC.value },
       FR: {
-        read() {
+        refresh() {
           // Input may have waited since before a reset.
-          if (received.length === 0) fill();
-          return flags.value;
+          if (DR.fifo.isEmpty && terminal.waiting > 0) receive();
         },
       },
       ICR: {
         write(value) {
-          clear(value);
+          RIS.value &= ~value;
           update();
         },
       },
     });
-    terminal.onInput = fill;
+    terminal.onInput = receive;
 
-    return {
-      regions: [bank],
-
-      reset() {
-        bank.reset();
-        received = [];
-        unsent = [];
-        silence.cancel();
-        update();
+    return bankInstance(bank, {
+      state: {
+        schema: v.object({ silence: v.nullable(v.number()) }),
+        initial: { silence: null },
+        save: () => ({ silence: silence.deadline ?? null }),
+        load: (saved) => (saved.silence === null ? silence.cancel() : silence.arm(saved.silence)),
       },
-
-      snapshot: () => ({ registers: bank.snapshot(), received, unsent, silence: silence.deadline ?? null }),
-
-      restore(state) {
-        const saved = fromSnapshot(snapshot, state);
-        bank.restore(saved.registers);
-        received = saved.received;
-        unsent = saved.unsent;
-        if (saved.silence === null) silence.cancel();
-        else silence.arm(saved.silence);
-        update();
-      },
-
+      refresh: update,
       status: () => ({
         enabled: on(CR.transmit) || on(CR.receive),
-        "baud rate": IBRD.value === 0 ? 0 : Math.round(clock / (CYCLES_PER_BIT * (IBRD.value + FBRD.value / 64))),
-        "characters waiting": received.length,
+        "baud rate": divisor() === 0 ? 0 : Math.round(clock / (CYCLES_PER_BIT * divisor())),
+        "characters waiting": DR.fifo.length,
       }),
-    };
+    });
   },
-});
-
-const snapshot = v.object({
-  registers: nested(),
-  received: v.pipe(v.array(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xfff))), v.maxLength(FIFO_DEPTH)),
-  unsent: v.pipe(v.array(byte()), v.maxLength(FIFO_DEPTH)),
-  silence: v.nullable(v.number()),
 });

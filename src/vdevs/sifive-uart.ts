@@ -6,15 +6,32 @@
  */
 import * as v from "valibot";
 import { node } from "../fdt/tree.ts";
+import { bankInstance } from "../vdev/bank-instance.ts";
 import { defineVdev } from "../vdev/descriptor.ts";
 import { frequency, stream } from "../vdev/options.ts";
 import { registerBank } from "../vdev/register-bank.ts";
 import { fieldMasks, registerMap } from "../vdev/registers.ts";
-import { byte, fromSnapshot, nested } from "../vdev/snapshot.ts";
 
 const registers = registerMap({
-  TXDATA: { at: 0x00, width: 4, fields: { data: [7, 0], full: 31 }, about: "transmit data" },
-  RXDATA: { at: 0x04, width: 4, access: "r", fields: { data: [7, 0], empty: 31 }, about: "receive data" },
+  // A full FIFO ignores writes; an interrupt is pending while it holds fewer than the watermark. §13.4, §13.8
+  TXDATA: {
+    at: 0x00,
+    width: 4,
+    access: "w",
+    writable: 0xff,
+    fifo: { depth: 8, level: { by: "TXCTRL.watermark" }, flags: { full: "TXFULL.full", below: "IP.transmit" } },
+    about: "transmit data",
+  },
+  TXFULL: { at: 0x00, width: 4, access: "r", fields: { full: 31 }, about: "what reading TXDATA gives" },
+  // Bit 31 says that there was nothing; an interrupt is pending while it holds more than the watermark. §13.5, §13.8
+  RXDATA: {
+    at: 0x04,
+    width: 4,
+    access: "r",
+    fields: { data: [7, 0], empty: 31 },
+    fifo: { depth: 8, empty: 0x8000_0000, level: { by: "RXCTRL.watermark" }, flags: { above: "IP.receive" } },
+    about: "receive data",
+  },
   TXCTRL: {
     at: 0x08,
     width: 4,
@@ -34,12 +51,7 @@ const registers = registerMap({
   DIV: { at: 0x18, width: 4, writable: 0xffff, reset: 0x363, about: "baud-rate divisor" },
 });
 
-const { full: FULL } = fieldMasks(registers.TXDATA);
-const { empty: EMPTY } = fieldMasks(registers.RXDATA);
 const { enable: ENABLE } = fieldMasks(registers.TXCTRL);
-const { transmit: TRANSMIT, receive: RECEIVE } = fieldMasks(registers.IP);
-
-const FIFO_DEPTH = 8;
 
 const options = v.object({
   host: v.optional(stream(), "null"),
@@ -82,83 +94,42 @@ export const sifiveUart = defineVdev({
 
   create(host, { host: spec }) {
     const bank = registerBank(registers, { log: host.log });
-    const { TXDATA, TXCTRL, RXCTRL, IE, IP } = bank.registers;
+    const { TXDATA, RXDATA, TXCTRL, RXCTRL, IE, IP } = bank.registers;
     const line = host.interrupt("irq");
     const terminal = host.stream(spec);
-    /** What waits for the transmitter to be enabled. */
-    let sending: number[] = [];
-    let received: number[] = [];
 
-    /** A watermark interrupt is pending while the transmit FIFO holds fewer, the receive FIFO more. §13.8 */
-    function update(): void {
-      const transmit = sending.length < TXCTRL.value >>> 16 ? TRANSMIT : 0;
-      const receive = received.length > RXCTRL.value >>> 16 ? RECEIVE : 0;
-      IP.value = transmit | receive;
+    function refresh(): void {
       line.set((IP.value & IE.value) !== 0);
     }
 
     function send(): void {
-      if (TXCTRL.value & ENABLE) {
-        for (const character of sending) terminal.write(character);
-        sending = [];
-      }
-      update();
+      if (TXCTRL.value & ENABLE) TXDATA.fifo.drain(terminal);
+      refresh();
     }
 
-    function fill(): void {
-      while (RXCTRL.value & ENABLE && received.length < FIFO_DEPTH) {
-        const character = terminal.read();
-        if (character < 0) break;
-        received.push(character);
-      }
-      update();
+    function receive(): void {
+      if (RXCTRL.value & ENABLE) RXDATA.fifo.fill(terminal);
+      refresh();
     }
 
     bank.behave({
-      TXDATA: {
-        read: () => (sending.length === FIFO_DEPTH ? FULL : 0),
-        write(value) {
-          TXDATA.value = 0;
-          // A full FIFO ignores the write. §13.4
-          if (sending.length < FIFO_DEPTH) sending.push(value & 0xff);
-          send();
-        },
-      },
-      RXDATA: {
-        read() {
-          if (received.length === 0) fill();
-          const character = received.shift();
-          fill();
-          return character ?? EMPTY;
-        },
-      },
+      TXDATA: { write: send },
+      // Input may have waited since before a reset.
+      RXDATA: { refresh: () => RXDATA.fifo.isEmpty && receive(), taken: receive },
       TXCTRL: { write: send },
-      RXCTRL: { write: fill },
-      IE: { write: fill },
+      RXCTRL: { write: receive },
+      IE: { write: receive },
     });
-    terminal.onInput = fill;
+    terminal.onInput = receive;
 
-    return {
-      regions: [bank],
-
-      reset() {
-        bank.reset();
-        sending = [];
-        received = [];
-        update();
-      },
-
-      snapshot: () => ({ registers: bank.snapshot(), sending: [...sending], received: [...received] }),
-
-      restore(state) {
-        const saved = fromSnapshot(snapshot, state);
-        bank.restore(saved.registers);
-        ({ sending, received } = saved);
-        update();
-      },
-    };
+    return bankInstance(bank, {
+      refresh,
+      status: () => ({
+        transmitter: (TXCTRL.value & ENABLE) !== 0,
+        receiver: (RXCTRL.value & ENABLE) !== 0,
+        "characters to send": TXDATA.fifo.length,
+        "characters waiting": RXDATA.fifo.length,
+      }),
+    });
   },
 });
-
-const fifo = v.pipe(v.array(byte()), v.maxLength(FIFO_DEPTH));
-const snapshot = v.object({ registers: nested(), sending: fifo, received: fifo });
