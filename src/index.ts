@@ -6,7 +6,7 @@
  *     expect(guest.runUntil()).toBe("ended");
  *     expect(guest.console).toContain("monitor");
  */
-import { Guest, type GuestOptions } from "./machine/guest.ts";
+import { ObservedGuest, type ObservedGuestOptions } from "./observe/observed-guest.ts";
 import type { Board } from "./profile/board.ts";
 import { loadProfile, loadProfileWithVdevs } from "./profile/load.ts";
 import { type AnyVdev, createRegistry } from "./vdev/registry.ts";
@@ -19,6 +19,9 @@ export { type Fdt, type FdtNode, node } from "./fdt/tree.ts";
 export { writeDtb } from "./fdt/writer.ts";
 export type { Guest, GuestOptions, LogEntry, RunOutcome, RunUntil } from "./machine/guest.ts";
 export type { Ending, Machine } from "./machine/machine.ts";
+export type { Cost, Exit, ExitColumn, ExitKey, ExitKind, ExitRow, RunTime } from "./observe/exits.ts";
+export { Exits } from "./observe/exits.ts";
+export type { ObservedGuest, ObservedGuestOptions } from "./observe/observed-guest.ts";
 export type { Board } from "./profile/board.ts";
 export { boardTree } from "./profile/devicetree.ts";
 export { loadProfile, loadProfileWithVdevs } from "./profile/load.ts";
@@ -40,7 +43,7 @@ export { type AnyVdev, createRegistry, type VdevRegistry } from "./vdev/registry
 export { fromSnapshot, nested } from "./vdev/snapshot.ts";
 export { builtins } from "./vdevs/index.ts";
 
-export interface BootOptions extends GuestOptions {
+export interface BootOptions extends ObservedGuestOptions {
   /** `path=value`, as after `--set`, for a profile. */
   readonly set?: readonly string[];
   /** Types of vdevs beside the built-in ones. */
@@ -51,15 +54,15 @@ export interface BootOptions extends GuestOptions {
  * A machine at power-on, from a profile's path or a board. It runs when told to, see {@link Guest.runUntil}.
  * Throws a `VmrunError` with everything that is wrong with the profile or its files.
  */
-export function boot(profile: string | Board, options: BootOptions = {}): Guest {
+export function boot(profile: string | Board, options: BootOptions = {}): ObservedGuest {
   const registry = createRegistry<AnyVdev>([...builtins, ...(options.vdevs ?? [])]);
   const board = typeof profile === "string" ? loadProfile(profile, { registry, set: options.set }).board : profile;
-  return new Guest(board, registry, options);
+  return new ObservedGuest(board, registry, options);
 }
 
 /** As {@link boot}, for profiles that bring vdevs of their own: imports the modules that they `use`. */
-export async function bootAsync(profile: string, options: BootOptions = {}): Promise<Guest> {
+export async function bootAsync(profile: string, options: BootOptions = {}): Promise<ObservedGuest> {
   const known = createRegistry<AnyVdev>([...builtins, ...(options.vdevs ?? [])]);
   const { board, registry } = await loadProfileWithVdevs(profile, { registry: known, set: options.set });
-  return new Guest(board, registry, options);
+  return new ObservedGuest(board, registry, options);
 }

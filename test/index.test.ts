@@ -33,6 +33,19 @@ describe("a guest of the library", () => {
     expect(guest.log).toEqual([]);
   });
 
+  test("counts its exits where that is asked for", () => {
+    using guest = boot(VIRT, { exits: true });
+    guest.runUntil({ text: PROMPT });
+    const booted = guest.exits;
+    guest.type("poweroff\n");
+    expect(guest.runUntil()).toBe("ended");
+    expect(booted.count({ vdev: "uart0", register: "THR", kind: "write" })).toBe(Buffer.byteLength(guest.console) - 10);
+    expect(guest.exits.count({ vdev: "power" })).toBe(1);
+    expect(booted.count({ vdev: "power" })).toBe(0);
+    using other = boot(VIRT);
+    expect(() => other.exits).toThrow("boot it with { exits: true }");
+  });
+
   test("does the same in every run", () => {
     const session = () => {
       using guest = boot(VIRT, { set: ["seed=5"] });

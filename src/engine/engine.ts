@@ -36,6 +36,8 @@ export interface EnginePort extends HartPort {
    * as zero and takes nothing. Without this method, and for `fault`, it is an illegal instruction.
    */
   unsupported?(hart: number, kind: "instruction" | "register", detail: number): "fault" | "ignore";
+  /** The hart takes an interrupt: told to whoever watches. */
+  interrupted?(hart: number): void;
 }
 
 export interface Engine {

@@ -127,6 +127,11 @@ export class Bus {
     }
   }
 
+  /** All regions, by address. */
+  get regions(): readonly BusRegion[] {
+    return this.#regions;
+  }
+
   /** Begins a new account of which regions are accessed. */
   beginAccount(): void {
     for (const region of this.#regions) region.accessed = false;
@@ -193,6 +198,7 @@ export class Bus {
     };
     const { read64, write64 } = own;
     return {
+      names: own.names,
       read: (offset, width) => timed({ region, offset, width, store: false }, () => own.read(offset, width)),
       write: (offset, width, value) =>
         timed({ region, offset, width, store: true }, () => own.write(offset, width, value)),

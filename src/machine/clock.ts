@@ -12,6 +12,8 @@ export interface TimeSource {
 export class MachineClock implements GuestClock {
   /** Told when a timer is armed for `deadline` ns: a run under way may have to end sooner. */
   onArm: (deadline: number) => void = () => {};
+  /** Told whose timer fires. */
+  onFire: (owner: string) => void = () => {};
   readonly #armed: Timer[] = [];
   #order = 0;
 
@@ -24,8 +26,9 @@ export class MachineClock implements GuestClock {
     return Math.floor(this.source.now());
   }
 
-  timer(callback: () => void): GuestTimer {
-    return new Timer(this, callback);
+  /** `owner` names it to whoever watches the machine. */
+  timer(callback: () => void, owner = ""): GuestTimer {
+    return new Timer(this, callback, owner);
   }
 
   /** When the next timer fires; `Infinity` when none is armed. */
@@ -66,6 +69,7 @@ class Timer implements GuestTimer {
   constructor(
     readonly clock: MachineClock,
     readonly callback: () => void,
+    readonly owner: string,
   ) {}
 
   arm(ns: number): void {
@@ -89,6 +93,7 @@ class Timer implements GuestTimer {
   fire(): void {
     this.armed = false;
     if (this.period > 0) this.#schedule(nextTick(this.first, this.period, this.clock.now()));
+    this.clock.onFire(this.owner);
     this.callback();
   }
 

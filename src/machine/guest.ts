@@ -6,6 +6,7 @@ import type { Board } from "../profile/board.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import { assemble } from "./assemble.ts";
 import type { Ending, EngineKind, Machine, MachineHost } from "./machine.ts";
+import type { Observer } from "./observer.ts";
 import { BufferedStream } from "./streams.ts";
 import type { MessageLevel } from "./tenant.ts";
 
@@ -45,6 +46,8 @@ export interface GuestOptions {
   readonly wallClock?: number;
   /** How guest code runs; the results are the same. */
   readonly engine?: EngineKind;
+  /** Watches the machine. */
+  readonly observer?: Observer;
 }
 
 export class Guest {
@@ -132,8 +135,9 @@ export class Guest {
     return true;
   }
 
-  #host({ wallClock }: GuestOptions): MachineHost {
+  #host({ wallClock, observer }: GuestOptions): MachineHost {
     return {
+      observer,
       stdio: this.#stdio,
       createFile,
       openDisk,

@@ -8,8 +8,9 @@ import type { Engine, EnginePort } from "../engine/engine.ts";
 import { RunReason } from "../engine/engine.ts";
 import { Interpreter } from "../engine/interpreter/interpreter.ts";
 import { resetCsrs } from "../isa/riscv/csr.ts";
-import { ENGINE_RESERVED, type Hart, HartField } from "../isa/riscv/hart.ts";
-import { createSbi, enterSupervisor, type Sbi } from "../isa/riscv/sbi.ts";
+import { ENGINE_RESERVED, type Hart, HartField, RESIDENT } from "../isa/riscv/hart.ts";
+import { createSbi, enterSupervisor, firmwareCall, type Sbi } from "../isa/riscv/sbi.ts";
+import { lastCause } from "../isa/riscv/trap.ts";
 import { GuestMemory } from "../memory/guest-memory.ts";
 import type { Board, BoardVdev } from "../profile/board.ts";
 import type { VdevInstance } from "../vdev/descriptor.ts";
@@ -31,6 +32,7 @@ import type { BootPlan } from "./boot/plan.ts";
 import { Bus, type BusAccess } from "./bus.ts";
 import { MachineClock, MachineTimebase } from "./clock.ts";
 import { FirmwareHooks } from "./firmware-hooks.ts";
+import type { Observer } from "./observer.ts";
 import { SeededRandom } from "./random.ts";
 import { type StreamHost, Streams } from "./streams.ts";
 import { LONGEST_CALL, type LogSink } from "./tenant.ts";
@@ -66,6 +68,8 @@ export interface MachineHost extends StreamHost {
   nanoseconds(): number;
   /** Seconds since 1970, for boards whose clock starts at the host's. */
   wallClock(): number;
+  /** Watches the machine. */
+  readonly observer?: Observer;
 }
 
 /** How a run came to its end. */
@@ -145,7 +149,7 @@ export class Machine implements EnginePort {
     const interpreter = new Interpreter(
       this.memory,
       { extensions, mmu: board.cpu.mmu, pmp: board.cpu.pmp, harts: board.cpu.harts },
-      this.#port(),
+      this.#observedPort(),
       { threshold: HOT[engine] },
     );
     this.#engine = interpreter;
@@ -153,6 +157,8 @@ export class Machine implements EnginePort {
     this.#state = this.#harts.map(() => HartState.stopped);
     this.#timers = this.#harts.map((hart) => this.#hartTimer(hart.index));
     this.clock.onArm = (deadline) => this.#shortenTo(deadline);
+    const { observer } = host;
+    if (observer) this.clock.onFire = (owner) => observer.timer(owner);
     this.#tenants = this.#createTenants(registry);
     this.#hooks = new FirmwareHooks(this.#tenants.all);
     this.bus = new Bus(this.#tenants.busRegions(), {
@@ -189,6 +195,7 @@ export class Machine implements EnginePort {
       this.#timers[hart.index](Number.POSITIVE_INFINITY);
       this.#state[hart.index] = HartState.stopped;
     }
+    this.#host.observer?.powerOn();
     const { entry, fdtAt, info = 0, mode } = this.#plan;
     if (mode === "supervisor") this.#startSupervisor(0, BigInt(entry), BigInt(fdtAt));
     else {
@@ -312,6 +319,25 @@ export class Machine implements EnginePort {
     };
   }
 
+  /** What the engine calls: the machine, or whoever watches it. */
+  #observedPort(): EnginePort {
+    const port = this.#port();
+    const { observer } = this.#host;
+    if (observer === undefined) return port;
+    const machine = this;
+    return observer.attach(port, {
+      harts: this.#board.cpu.harts,
+      get regions() {
+        return machine.bus.regions;
+      },
+      pc: this.memory.i32.subarray((RESIDENT + HartField.pc) >> 2, ((RESIDENT + HartField.pc) >> 2) + 2),
+      now: () => this.#now(),
+      nanoseconds: () => this.#host.nanoseconds(),
+      interruptCause: (hart) => lastCause(this.#harts[hart]),
+      firmwareCall: (hart) => firmwareCall(this.#harts[hart]),
+    });
+  }
+
   // ---- time and turns ----
 
   #now(): number {
@@ -344,12 +370,16 @@ export class Machine implements EnginePort {
       this.#running = i;
       this.bus.beginAccount();
       const { exits } = this.bus;
+      const { observer } = this.#host;
       const begun = this.#host.nanoseconds();
+      observer?.enter(i, begun);
       const reason = this.#engine.run(i, budget);
-      this.#running = -1;
       const executed = this.#engine.executed;
+      const ended = this.#host.nanoseconds();
+      observer?.leave(i, ended, executed, reason === RunReason.wfi);
+      this.#running = -1;
       const expected = executed * SLOWEST_INSTRUCTION + (this.bus.exits - exits) * SLOWEST_EXIT;
-      this.#suspect(this.#host.nanoseconds() - begun - expected);
+      this.#suspect(ended - begun - expected);
       this.#base += executed * this.#rate;
       this.#instructions += executed;
       if (reason === RunReason.wfi && this.#state[i] === HartState.runs) this.#state[i] = HartState.waits;
@@ -364,7 +394,7 @@ export class Machine implements EnginePort {
 
   /** A hart's timer for Sstc and SBI: drives STIP. */
   #hartTimer(hart: number): (ticks: number) => void {
-    const timer = this.clock.timer(() => this.#setPending(hart, HartInterrupt.stip, true));
+    const timer = this.clock.timer(() => this.#setPending(hart, HartInterrupt.stip, true), `hart${hart}`);
     return (ticks) => {
       const when = this.timebase.whenCount(ticks);
       if (when === Number.POSITIVE_INFINITY) timer.cancel();

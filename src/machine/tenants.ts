@@ -8,6 +8,7 @@ import type { GuestClock, Json } from "../vdev/host.ts";
 import { type Direction, registerLabel } from "../vdev/registers.ts";
 import type { AnyVdev, VdevRegistry } from "../vdev/registry.ts";
 import type { BusAccess, BusRegion } from "./bus.ts";
+import type { MachineClock } from "./clock.ts";
 import { type Facilities, type Services, servicesFor } from "./services.ts";
 import { type Landlord, reasonOf, Tenant } from "./tenant.ts";
 
@@ -23,6 +24,9 @@ export interface VdevStatus {
   readonly messages: number;
 }
 
+/** What all vdevs share. */
+type MachineFacilities = Omit<Facilities, "tenant" | "clock"> & { readonly clock: MachineClock };
+
 export class Tenants {
   readonly #all: Tenant[] = [];
   /** Instances by name, in the order of the board. */
@@ -30,10 +34,10 @@ export class Tenants {
   readonly #byName = new Map<string, Tenant>();
   readonly #services = new Map<Tenant, Services>();
   readonly #landlord: Landlord;
-  readonly #facilities: Omit<Facilities, "tenant">;
+  readonly #facilities: MachineFacilities;
 
   /** Throws a `VmrunError` where a vdev does not start. */
-  constructor(board: Board, registry: VdevRegistry, landlord: Landlord, facilities: Omit<Facilities, "tenant">) {
+  constructor(board: Board, registry: VdevRegistry, landlord: Landlord, facilities: MachineFacilities) {
     this.#landlord = landlord;
     this.#facilities = facilities;
     for (const vdev of board.vdevs) {
@@ -200,7 +204,7 @@ function savedState(tenant: Tenant): Json {
 }
 
 /** Timers that a vdev leaves armed when it goes end with it. */
-function clockOf(tenant: Tenant, clock: GuestClock): GuestClock {
+function clockOf(tenant: Tenant, clock: MachineClock): GuestClock {
   return {
     epoch: clock.epoch,
     now: () => clock.now(),
@@ -208,7 +212,7 @@ function clockOf(tenant: Tenant, clock: GuestClock): GuestClock {
       const timer = clock.timer(() => {
         if (tenant.phase === "terminated") timer.cancel();
         else callback();
-      });
+      }, tenant.name);
       return timer;
     },
   };

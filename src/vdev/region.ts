@@ -1,3 +1,16 @@
+/** What answers the accesses to a region of a vdev. */
+import type { Direction } from "./registers.ts";
+
+/** What registers are called, for traces and tables. */
+export interface RegisterNames {
+  /** The windows that share offsets with other registers. */
+  readonly windows: readonly string[];
+  /** The one that shows now. */
+  window(): string | undefined;
+  /** As `registerLabel` has it: `LCR`, `MSIP[2]`. */
+  label(offset: number, direction: Direction, window?: string): string | undefined;
+}
+
 /** The bytes of one region: widths 1, 2 and 4; the bus splits 8-byte accesses, low half first, where nothing takes them whole. */
 export interface RegionHandler {
   /** `offset` is inside the region and `offset + width` does not pass its end; it may be unaligned to `width`. Result unsigned. */
@@ -7,4 +20,6 @@ export interface RegionHandler {
   /** Both or neither: for hardware on which one access is not two. Unsigned. */
   read64?(offset: number): bigint;
   write64?(offset: number, value: bigint): void;
+  /** Where the descriptor's map alone does not tell: windows, spread registers. */
+  readonly names?: RegisterNames;
 }

@@ -4,7 +4,7 @@ import { fail } from "../diagnostics/diagnostic.ts";
 import type { Fifo } from "./fifo.ts";
 import { FifoWiring, fifosOf } from "./fifo-wiring.ts";
 import type { Json, VdevLog } from "./host.ts";
-import type { RegionHandler } from "./region.ts";
+import type { RegionHandler, RegisterNames } from "./region.ts";
 import { Decoder } from "./register-decoder.ts";
 import {
   type BitRules,
@@ -132,6 +132,7 @@ export type RegisterOf<Spec> = Spec extends { readonly fifo: FifoSpec } ? Regist
 export class RegisterBank<Map extends RegisterMap = RegisterMap> implements RegionHandler {
   /** Stored values by name. */
   readonly registers: { readonly [Name in keyof Map]: RegisterOf<Map[Name]> };
+  readonly names: RegisterNames;
 
   readonly #map: Map;
   readonly #names: readonly string[];
@@ -244,6 +245,11 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
     for (const window of new Set([undefined, ...entries.map(([, spec]) => spec.window)])) {
       this.#windows.set(window, this.#decoders(entries, window));
     }
+    this.names = {
+      windows: [...this.#windows.keys()].filter((window) => window !== undefined),
+      window: () => this.#window,
+      label: (offset, direction, window) => registerLabel(map, offset, direction, window),
+    };
     const plain = this.#windows.get(undefined)!;
     this.#decodeRead = plain.read;
     this.#decodeWrite = plain.write;

@@ -271,7 +271,13 @@ export const ns16550a = defineVdev({
 /** The same registers 2^shift bytes apart, each in the lowest byte of its slot. */
 function spread(bank: RegionHandler, shift: number): RegionHandler {
   const between = (1 << shift) - 1;
+  const { names } = bank;
   return {
+    names: names && {
+      ...names,
+      label: (offset, direction, window) =>
+        (offset & between) === 0 ? names.label(offset >>> shift, direction, window) : undefined,
+    },
     read: (offset) => ((offset & between) === 0 ? bank.read(offset >>> shift, 1) : 0),
     write(offset, _width, value) {
       if ((offset & between) === 0) bank.write(offset >>> shift, 1, value & 0xff);

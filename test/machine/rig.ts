@@ -1,11 +1,13 @@
 /** Boards from a few lines of profile, with a guest of a few instructions, on a host that only remembers. */
 import * as v from "valibot";
-import { Machine, type MachineHost } from "../../src/machine/machine.ts";
+import { type EngineKind, Machine, type MachineHost } from "../../src/machine/machine.ts";
+import type { Observer } from "../../src/machine/observer.ts";
 import { BufferedStream } from "../../src/machine/streams.ts";
+import type { Board } from "../../src/profile/board.ts";
 import { loadProfile } from "../../src/profile/load.ts";
 import { defineVdev } from "../../src/vdev/descriptor.ts";
 import type { VdevHost } from "../../src/vdev/host.ts";
-import { type AnyVdev, createRegistry } from "../../src/vdev/registry.ts";
+import { type AnyVdev, createRegistry, type VdevRegistry } from "../../src/vdev/registry.ts";
 import { FakeDisk } from "../../src/vdev/testing.ts";
 import { builtins } from "../../src/vdevs/index.ts";
 import { assemble, type Program } from "../engine/program.ts";
@@ -93,6 +95,8 @@ export interface RigOptions {
   readonly mode?: "machine" | "supervisor";
   readonly disk?: FakeDisk;
   readonly nanoseconds?: () => number;
+  readonly engine?: EngineKind;
+  readonly observe?: (board: Board, registry: VdevRegistry) => Observer;
 }
 
 export function rig(text: string, options: RigOptions = {}): Rig {
@@ -113,6 +117,7 @@ export function rig(text: string, options: RigOptions = {}): Rig {
     log: (level, source, message) => void seen.log.push(`${level} ${source}: ${message}`),
     nanoseconds: options.nanoseconds ?? (() => 0),
     wallClock: () => 0,
+    observer: options.observe?.(board, registry),
   };
   const plan = {
     loads: [{ name: "program", at: RAM, bytes: program.bytes }],
@@ -121,7 +126,7 @@ export function rig(text: string, options: RigOptions = {}): Rig {
     entry: RAM,
     mode: options.mode ?? "machine",
   } as const;
-  return { machine: new Machine(board, registry, plan, host), program, stdio, seen };
+  return { machine: new Machine(board, registry, plan, host, options.engine), program, stdio, seen };
 }
 
 /** Register by ABI number. */

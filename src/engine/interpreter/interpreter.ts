@@ -111,7 +111,7 @@ export class Interpreter implements Engine {
           this.#reason = RunReason.stop;
           break;
         }
-        takeInterrupt(hart);
+        if (takeInterrupt(hart)) this.#port.interrupted?.(index);
       }
       this.#entered = this.#limit - this.#spent;
       i32[BUDGET] = this.#entered;

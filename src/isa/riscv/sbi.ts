@@ -298,6 +298,11 @@ export function createSbi(harts: readonly Hart[], services: SbiServices): Sbi {
   };
 }
 
+/** Extension and function of the call that the hart is at. SBI 2.0 §3 */
+export function firmwareCall(hart: Hart): { readonly extension: bigint; readonly function: bigint } {
+  return { extension: hart.x(REG_A7), function: hart.x(REG_A6) };
+}
+
 /** A function number as an index; one that no table has where it is too large. */
 function index(functionId: bigint): number {
   return functionId < 0x1_0000n ? Number(functionId) : -1;

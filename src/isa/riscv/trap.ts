@@ -73,6 +73,11 @@ function interrupt(hart: Hart, target: Privilege, candidates: number): boolean {
   return false;
 }
 
+/** Number of the exception or interrupt that brought the hart to the mode it is in. */
+export function lastCause(hart: Hart): number {
+  return hart.csrLow(hart.privilege === Privilege.machine ? CsrSlot.mcause : CsrSlot.scause);
+}
+
 /** Whether something pending would end a WFI: global enables and delegation do not matter. §3.3.3 */
 export function wakes(hart: Hart): boolean {
   return pendingInterrupts(hart) !== 0;
