@@ -71,7 +71,8 @@ export function servicesFor(tenant: Tenant, machine: Facilities): Services {
     log,
     harts: machine.harts,
     interrupt(name) {
-      if (!descriptor.interrupts?.some((spec) => spec.name === name)) {
+      const { interrupts = [] } = descriptor;
+      if (typeof interrupts !== "function" && !interrupts.some((spec) => spec.name === name)) {
         throw new VdevError("vdev/interrupt", `the vdev declares no interrupt "${name}"`);
       }
       const route = placement.interrupts.find((candidate) => candidate.name === name);

@@ -1,6 +1,7 @@
 /** All vdevs of a machine: brought up together, reset together, and asked together how they are. */
 import { isDeepStrictEqual } from "node:util";
 import { fail } from "../diagnostics/diagnostic.ts";
+import { descriptorOf } from "../pass/tables.ts";
 import type { Board, BoardVdev } from "../profile/board.ts";
 import type { VdevInstance } from "../vdev/descriptor.ts";
 import { guardHost } from "../vdev/guarded-host.ts";
@@ -42,7 +43,7 @@ export class Tenants {
     this.#facilities = facilities;
     for (const vdev of board.vdevs) {
       const { name, type } = vdev.placement;
-      const descriptor = registry.get(type);
+      const descriptor = descriptorOf(vdev.table, type, registry);
       if (descriptor === undefined) throw new Error(`the registry lost "${type}"`);
       const tenant = new Tenant(vdev, descriptor, landlord);
       this.#all.push(tenant);

@@ -14,7 +14,7 @@ export interface Board {
   readonly time: BoardTime;
   /** RAM and ROM by ascending address. */
   readonly memory: readonly BoardMemory[];
-  /** In the order of the profile. */
+  /** In the order of the profile, those of tables of their own last. */
   readonly vdevs: readonly BoardVdev[];
   /** Address ranges that automatic placement leaves alone. */
   readonly reserve: readonly BoardRange[];
@@ -62,6 +62,8 @@ export interface BoardMemory {
 }
 
 export interface BoardVdev {
+  /** The list that it is an element of: `vdev`, or a table that is a device by its keyword, as `pass`. */
+  readonly table: string;
   readonly placement: VdevPlacement;
   /** Parsed by the type's own schema, defaults filled in. */
   readonly options: Readonly<Record<string, unknown>>;

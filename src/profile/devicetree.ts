@@ -1,6 +1,7 @@
 /** A board's device tree: what its guest is told. Made from the board alone, byte for byte the same every time. */
 import { fail } from "../diagnostics/diagnostic.ts";
 import { cells64, type Fdt, type FdtNode, node, type PropertyInput, setProperty } from "../fdt/tree.ts";
+import { descriptorOf } from "../pass/tables.ts";
 import type { FdtContext, FdtContribution } from "../vdev/descriptor.ts";
 import type { VdevPlacement } from "../vdev/placement.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
@@ -19,7 +20,7 @@ const CACHE_BLOCK = 64;
 const SOC = "soc";
 
 export function boardTree(board: Board, registry: VdevRegistry, options: BoardTreeOptions = {}): Fdt {
-  const parts = board.vdevs.map((vdev, index) => contribute(board, vdev, index, registry));
+  const parts = board.vdevs.map((vdev) => contribute(board, vdev, registry));
   const bus = parts.flatMap(({ bus: nodes = [] }) => nodes).sort((a, b) => unitAddress(a) - unitAddress(b));
   const root = node("", { "#address-cells": 2, "#size-cells": 2, compatible: board.compatible, model: board.model }, [
     chosen(board, parts, options),
@@ -53,9 +54,9 @@ function labels({ cpu, vdevs }: Board, parts: readonly FdtContribution[]): Label
 }
 
 /** A vdev's own nodes, by its binding. Its first node on the bus is what others refer to. */
-function contribute(board: Board, vdev: BoardVdev, index: number, registry: VdevRegistry): FdtContribution {
+function contribute(board: Board, vdev: BoardVdev, registry: VdevRegistry): FdtContribution {
   const { placement, options, node: name, fdt = {} } = vdev;
-  const descriptor = registry.get(placement.type);
+  const descriptor = descriptorOf(vdev.table, placement.type, registry);
   const labels = descriptor?.auxiliaryPhandles ?? [];
   const context: FdtContext<Record<string, unknown>> = {
     placement,
@@ -67,7 +68,7 @@ function contribute(board: Board, vdev: BoardVdev, index: number, registry: Vdev
     phandles: (label) => {
       const known = labels.indexOf(label);
       if (known < 0) fail("vdev/phandle", `type "${placement.type}" has no auxiliary phandle "${label}"`);
-      return auxiliaryPhandle(index, known);
+      return auxiliaryPhandle(placement.phandle, known);
     },
     interrupts: interruptProperties(board, placement),
   };

@@ -5,7 +5,7 @@ import { interruptsOf } from "../fdt/interrupt-tree.ts";
 import { baseName } from "../fdt/names.ts";
 import type { FdtNode } from "../fdt/tree.ts";
 import type { TreeIndex } from "../fdt/tree-index.ts";
-import type { VdevRegistry } from "../vdev/registry.ts";
+import type { AnyVdev, VdevRegistry } from "../vdev/registry.ts";
 import { textsOf } from "./draft-cpus.ts";
 import { type DraftValue, recognise } from "./draft-types.ts";
 import { hex, naturalAlign, type Span } from "./place.ts";
@@ -167,7 +167,7 @@ class DeviceFinder {
     );
     const used = new Set<string>();
     for (const device of this.devices) {
-      const wanted = this.registry.get(device.type)?.interrupts?.length ?? 0;
+      const wanted = interruptCount(this.registry.get(device.type));
       if (!device.node || wanted === 0) continue;
       const lines = interruptsOf(this.index, device.node)
         .slice(0, wanted)
@@ -185,4 +185,10 @@ class DeviceFinder {
       device.irq = lines.length === 1 ? lines[0]! : lines;
     }
   }
+}
+
+/** Of what has a fixed number. */
+function interruptCount(descriptor: AnyVdev | undefined): number {
+  const { interrupts = [] } = descriptor ?? {};
+  return typeof interrupts === "function" ? 0 : interrupts.length;
 }

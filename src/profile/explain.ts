@@ -1,6 +1,8 @@
 /** A board as a profile with nothing left out, each value with where it came from. The text is TOML and loads as the same board. */
+
+import { descriptorOf } from "../pass/tables.ts";
 import type { VdevPlacement } from "../vdev/placement.ts";
-import type { VdevRegistry } from "../vdev/registry.ts";
+import type { AnyVdev, VdevRegistry } from "../vdev/registry.ts";
 import type { Board, BoardVdev } from "./board.ts";
 import { shownKey } from "./located.ts";
 import { hex } from "./place.ts";
@@ -81,19 +83,21 @@ export function explainBoard(
 }
 
 function addVdev(page: Page, vdev: BoardVdev, registry: VdevRegistry): void {
-  const { placement, options, onFault, log, delayed, node, fdt } = vdev;
-  const path = `vdev.${placement.name}`;
-  page.open("[[vdev]]");
-  page.add("type", quote(placement.type), path);
+  const { table, placement, options, onFault, log, delayed, node, fdt } = vdev;
+  const descriptor = descriptorOf(table, placement.type, registry);
+  const path = `${table}.${placement.name}`;
+  page.open(`[[${table}]]`);
+  if (table === "vdev") page.add("type", quote(placement.type), path);
   page.add("name", quote(placement.name), path);
   page.add("at", addresses(placement), path);
-  page.add("irq", interrupts(placement, registry), path);
+  page.add("irq", interrupts(placement, descriptor), path);
   page.add("on_fault", quote(onFault), path);
   page.add("log", log && quote(log), path);
   page.add("delayed", String(delayed), path);
   page.add("node", node && quote(node), path);
   page.add("fdt", toml(fdt), path);
   for (const [key, value] of Object.entries(options)) page.add(key, toml(value), path);
+  page.remark(descriptor?.explain?.(options));
 }
 
 function addresses({ regions }: VdevPlacement): string | undefined {
@@ -102,8 +106,9 @@ function addresses({ regions }: VdevPlacement): string | undefined {
 }
 
 /** Unwired ones are said, because a key that is left out asks for a free line. */
-function interrupts({ type, interrupts: routes }: VdevPlacement, registry: VdevRegistry): string | undefined {
-  const names = (registry.get(type)?.interrupts ?? []).map(({ name }) => name);
+function interrupts({ interrupts: routes }: VdevPlacement, descriptor: AnyVdev | undefined): string | undefined {
+  const { interrupts: specs = [] } = descriptor ?? {};
+  const names = (typeof specs === "function" ? routes : specs).map(({ name }) => name);
   const wired = names.map((name) => {
     const route = routes.find((candidate) => candidate.name === name);
     return [name, quote(route ? `${route.controller}:${route.line}` : "none")] as const;
@@ -128,6 +133,11 @@ class Page {
     // A file's name may hold anything; the comment must stay one.
     const comment = source.replace(/\p{Cc}/gu, "?");
     this.#lines.push(`${line.padEnd(COMMENT_COLUMN - 1)} # ${comment}`);
+  }
+
+  /** A line that is no value. */
+  remark(text: string | undefined): void {
+    if (text !== undefined) this.#lines.push(`# ${text.replace(/\p{Cc}/gu, "?")}`);
   }
 
   text(): string {

@@ -42,7 +42,7 @@ function referenceOf(schema: unknown, depth: number): HostReference | undefined 
   if (typeof schema !== "object" || schema === null || depth > 8) return undefined;
   const { metadata, pipe, wrapped, options } = schema as Record<string, unknown>;
   const mark = (metadata as { readonly vmrun?: unknown } | undefined)?.vmrun;
-  if (mark === "input-file" || mark === "stream") return mark;
+  if (mark === "input-file" || mark === "stream" || mark === "host-object") return mark;
   const inner = [...(Array.isArray(pipe) ? pipe : []), ...(Array.isArray(options) ? options : []), wrapped];
   for (const part of inner) {
     const reference = part === schema ? undefined : referenceOf(part, depth + 1);
@@ -63,7 +63,7 @@ export class HostNames {
   absolute(node: TableNode, schema: v.GenericSchema, path: readonly string[]): Record<string, Plain> {
     const values = visitReferences(schema, plain(node), node, path, (reference, text, at, where) => {
       if (!at) return text;
-      return reference === "input-file" ? this.inputFile(at, text, pathOf(...where)) : outputStream(at, text);
+      return reference === "input-file" ? this.inputFile(at, text, pathOf(...where)) : absoluteFile(at, text);
     });
     return values as Record<string, Plain>;
   }
@@ -103,7 +103,8 @@ export class HostNames {
   }
 }
 
-function outputStream(at: Located, text: string): string {
+/** Of a stream or a host object: what follows `file:`. */
+function absoluteFile(at: Located, text: string): string {
   if (!text.startsWith(FILE_STREAM) || text === FILE_STREAM) return text;
   return FILE_STREAM + resolve(at.origin.folder, text.slice(FILE_STREAM.length));
 }

@@ -1,6 +1,7 @@
 /** Profiles that build on others: reads a file with all that it includes and merges them into one table; the later wins. */
 import { basename, dirname, resolve } from "node:path";
 import type { Place } from "../diagnostics/diagnostic.ts";
+import { DEVICE_TABLES } from "../pass/tables.ts";
 import { type ProfileFiles, shownPath } from "./files.ts";
 import type { Findings } from "./findings.ts";
 import { type Entry, type Located, lookup, type Origin, scalar, type TableNode, table, textOf } from "./located.ts";
@@ -8,7 +9,7 @@ import { missingFile } from "./missing.ts";
 import { parseText } from "./text.ts";
 
 /** Lists whose elements are known by name: they merge element by element. */
-export const NAMED_LISTS: ReadonlySet<string> = new Set(["memory", "vdev", "reserve"]);
+export const NAMED_LISTS: ReadonlySet<string> = new Set(["memory", "vdev", "reserve", ...DEVICE_TABLES.keys()]);
 
 const MAX_BYTES = 1 << 20;
 /** Includes may form diamonds; this keeps a tower of them from taking exponential time. */
@@ -218,7 +219,7 @@ const BARE = "plic";
 /** `goldfish-rtc` gives `rtc0`; a type that is a part number says what the part is. */
 function stemOf(list: string, item: TableNode): string {
   if (list === "memory") return textOf(lookup(item, "kind")) === "rom" ? "rom" : "ram";
-  if (list === "reserve") return "reserve";
+  if (list === "reserve" || DEVICE_TABLES.has(list)) return list;
   const type = textOf(lookup(item, "type")) ?? "vdev";
   if (type === "ns16550a") return "uart";
   const last = type.split("-").at(-1)!;

@@ -7,9 +7,12 @@ import type { Findings } from "./findings.ts";
 import { type Located, lookup, shownKey, type TableNode } from "./located.ts";
 import type { ProfileVdev } from "./schema.ts";
 
-/** A vdev whose interrupts want wires. */
+/** A device whose interrupts want wires. */
 export interface Wired {
+  readonly table: string;
   readonly name: string;
+  /** For messages: `vdev uart0`. */
+  readonly label: string;
   readonly node: TableNode;
   readonly irq: ProfileVdev["irq"];
   readonly specs: readonly InterruptSpec[];
@@ -73,14 +76,12 @@ class Router {
       this.#taken.set(key, wire);
       return;
     }
-    const [name, owner] = [wire.owner.name, other.owner.name];
+    const [name, owner] = [wire.owner.label, other.owner.label];
     const free = this.#free(wire.controller);
     const message =
-      name === owner
-        ? `two interrupts of vdev ${name} use ${key}`
-        : `vdev ${name} and vdev ${owner} both use interrupt ${key}`;
+      name === owner ? `two interrupts of ${name} use ${key}` : `${name} and ${owner} both use interrupt ${key}`;
     this.findings.error("profile/interrupt-taken", wire.place, message, {
-      related: [{ place: other.place, message: `${owner} has it` }],
+      related: [{ place: other.place, message: `${other.owner.name} has it` }],
       hint: free === undefined ? undefined : `"${wire.controller}:${free}" is free; without irq, a free line is chosen`,
     });
   }
@@ -90,7 +91,7 @@ class Router {
     const line = this.#free(wire.controller);
     if (line !== undefined) this.take(wire, line);
     else if (spec) {
-      const message = `${wire.controller} has no free line for vdev ${wire.owner.name}`;
+      const message = `${wire.controller} has no free line for ${wire.owner.label}`;
       this.findings.error("profile/no-free-interrupt", wire.place, message, {
         hint: `its lines are ${spec.first} to ${spec.last}`,
       });
@@ -107,7 +108,7 @@ class Router {
 
   /** What the profile says for each interrupt: text, or `undefined` for any free line. */
   #texts({
-    name,
+    label,
     node,
     irq,
     specs,
@@ -116,13 +117,13 @@ class Router {
     if (irq === undefined) return specs.map((spec) => ({ spec, text: undefined, at: undefined }));
     const place = at?.place ?? node.place;
     if (specs.length === 0) {
-      this.findings.error("profile/interrupt-count", place, `vdev ${name} raises no interrupt`, { hint: "remove irq" });
+      this.findings.error("profile/interrupt-count", place, `${label} raises no interrupt`, { hint: "remove irq" });
       return [];
     }
     if (typeof irq === "object" && !isList(irq)) {
       const names = specs.map((spec) => spec.name);
       for (const key of Object.keys(irq).filter((key) => !names.includes(key))) {
-        const message = `vdev ${name} has no interrupt ${shownKey(key)}`;
+        const message = `${label} has no interrupt ${shownKey(key)}`;
         const where = at?.kind === "table" ? at.entries.get(key)?.key : undefined;
         this.findings.error("profile/unknown-key", where ?? place, message, { hint: `it has: ${names.join(", ")}` });
       }
@@ -131,7 +132,7 @@ class Router {
     const list = isList(irq) ? irq : [irq];
     if (list.length > specs.length) {
       const count = specs.length === 1 ? "one interrupt" : `${specs.length} interrupts`;
-      const message = `vdev ${name} has ${count}, not ${list.length}`;
+      const message = `${label} has ${count}, not ${list.length}`;
       this.findings.error("profile/interrupt-count", place, message, {
         hint: specs.length === 1 ? undefined : `in this order: ${specs.map((spec) => spec.name).join(", ")}`,
       });
@@ -150,7 +151,7 @@ class Router {
       this.findings.error(
         "profile/value",
         place,
-        `vdev.${owner.name}.irq: expected controller and line; got "${text?.slice(0, 40)}"`,
+        `${owner.table}.${owner.name}.irq: expected controller and line; got "${text?.slice(0, 40)}"`,
         { hint },
       );
       return [];
@@ -166,7 +167,7 @@ class Router {
 
   #noController(owner: Wired, place: Place): true {
     if (!this.#complained) {
-      const message = `vdev ${owner.name} raises an interrupt, but the board has no interrupt controller`;
+      const message = `${owner.label} raises an interrupt, but the board has no interrupt controller`;
       this.findings.error("profile/no-controller", place, message, {
         hint: 'add [[vdev]] type = "plic", or leave the interrupt unwired with irq = "none"',
       });

@@ -1,6 +1,7 @@
 /** A JSON Schema for editors, from the schemas that loading uses. A vdev's `type` selects its other keys. */
 import { type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
 import type * as v from "valibot";
+import { DEVICE_TABLES } from "../pass/tables.ts";
 import type { AnyVdev, VdevRegistry } from "../vdev/registry.ts";
 import { memorySchema, profileSchema, reserveSchema, vdevSchema } from "./schema.ts";
 
@@ -12,6 +13,7 @@ export function profileJsonSchema(registry: VdevRegistry): JsonSchema {
   properties["memory"] = listOf(profile, "memory", withoutRequired(convert(memorySchema)));
   properties["reserve"] = listOf(profile, "reserve", withoutRequired(convert(reserveSchema)));
   properties["vdev"] = listOf(profile, "vdev", { anyOf: vdevBranches(registry) });
+  for (const [table, descriptor] of DEVICE_TABLES) properties[table] = listOf(profile, table, tableBranch(descriptor));
   return {
     $schema: "http://json-schema.org/draft-07/schema#",
     title: "vmrun board profile",
@@ -51,6 +53,13 @@ function typeBranch({ type, summary, options }: AnyVdev, common: JsonSchema["pro
     required: ["type", ...(own.required ?? [])],
     additionalProperties: false,
   };
+}
+
+/** A device by the keyword of its table: without a `type`. */
+function tableBranch(descriptor: AnyVdev): JsonSchema {
+  const { properties = {}, ...branch } = typeBranch(descriptor, convert(vdevSchema).properties);
+  const { type: _, ...others } = properties;
+  return withoutRequired({ ...branch, properties: others });
 }
 
 /** The list with other elements, its description kept. */

@@ -119,14 +119,14 @@ class LayoutBuilder {
     const atPlace = at?.place ?? node.place;
     if (vdev.at === undefined) return;
     if (regions.length === 0) {
-      this.findings.error("profile/region", atPlace, `vdev ${name} has no region of addresses`, { hint: "remove at" });
+      this.findings.error("profile/region", atPlace, `${vdev.label} has no region of addresses`, { hint: "remove at" });
       return;
     }
     if (typeof vdev.at === "object") {
       const names = regions.map((region) => region.name);
       for (const key of Object.keys(vdev.at).filter((key) => !names.includes(key))) {
         const place = at?.kind === "table" ? at.entries.get(key)?.key : atPlace;
-        this.findings.error("profile/unknown-key", place, `vdev ${name} has no region ${shownKey(key)}`, {
+        this.findings.error("profile/unknown-key", place, `${vdev.label} has no region ${shownKey(key)}`, {
           hint: `it has: ${names.join(", ")}`,
         });
       }
@@ -136,7 +136,7 @@ class LayoutBuilder {
       const align = alignOf(spec);
       const address = addressOf(vdev, i);
       if (address === undefined) continue;
-      const label = regions.length > 1 ? `region ${region} of vdev ${name}` : `vdev ${name}`;
+      const label = regions.length > 1 ? `region ${region} of ${vdev.label}` : vdev.label;
       const place = lookup(at, region)?.place ?? atPlace;
       if (!this.#claim({ at: address, size, label, place }, align, false)) continue;
       this.regions.get(name)!.push(placed(spec, address));
@@ -152,13 +152,13 @@ class LayoutBuilder {
       if (addressOf(vdev, i) !== undefined) continue;
       const at = this.map.find(size, Math.max(align, AUTOMATIC_ALIGN), MMIO_WINDOW);
       if (at === undefined) {
-        const message = `there is no room for vdev ${name}: ${hex(size)} bytes in ${shownSpan(windowSpan())}`;
+        const message = `there is no room for ${vdev.label}: ${hex(size)} bytes in ${shownSpan(windowSpan())}`;
         this.findings.error("profile/no-room", node.place, message, { hint: "give it an address with at" });
         return;
       }
-      this.map.claim({ at, size, label: `vdev ${name}`, place: node.place });
+      this.map.claim({ at, size, label: vdev.label, place: node.place });
       placedRegions.splice(i, 0, placed(spec, at));
-      const path = `vdev.${name}.at`;
+      const path = `${vdev.table}.${name}.at`;
       if (!this.automatic.includes(path) && vdev.at === undefined) this.automatic.push(path);
     }
   }

@@ -1,5 +1,5 @@
 /** Phandles by a fixed rule: more harts or more vdevs at the end of a profile do not renumber the others. */
-import { MAX_HARTS } from "./schema.ts";
+import { MAX_ELEMENTS, MAX_HARTS } from "./schema.ts";
 
 export function intcPhandle(hart: number): number {
   return 1 + hart;
@@ -14,7 +14,12 @@ export function vdevPhandle(index: number): number {
   return 1 + 2 * MAX_HARTS + index;
 }
 
-/** Of a vdev's further nodes, by the label's position in its descriptor. Above every {@link vdevPhandle} a profile can have. */
-export function auxiliaryPhandle(index: number, label: number): number {
-  return 0x10_0000 + index * 64 + label;
+/** Of devices with a table of their own, by position in it: above every {@link vdevPhandle} a profile can have. */
+export function tablePhandle(table: number, index: number): number {
+  return vdevPhandle(MAX_ELEMENTS * (1 + table) + index);
+}
+
+/** Of a device's further nodes, by its own phandle and the label's position in its descriptor. Above all others. */
+export function auxiliaryPhandle(phandle: number, label: number): number {
+  return 0x10_0000 + (phandle - vdevPhandle(0)) * 64 + label;
 }

@@ -1,6 +1,7 @@
 /** A merged profile to a board: tables typed, defaults filled in, addresses and interrupts decided, everything checked. */
 import { basename } from "node:path";
 import type { Place } from "../diagnostics/diagnostic.ts";
+import { DEVICE_TABLES } from "../pass/tables.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import { nearestName } from "../vdev/registry.ts";
 import type { Board, BoardFdt, BoardVdev } from "./board.ts";
@@ -13,7 +14,7 @@ import { routeInterrupts } from "./interrupts.ts";
 import { type Isa, parseIsa } from "./isa.ts";
 import { type DraftMemory, type DraftReserve, layOut } from "./layout.ts";
 import { type Located, lookup, plain, type TableNode, table, textOf } from "./located.ts";
-import { intcPhandle, vdevPhandle } from "./phandle.ts";
+import { intcPhandle, tablePhandle, vdevPhandle } from "./phandle.ts";
 import { referencesOf } from "./properties.ts";
 import { type Provenance, provenanceOf } from "./provenance.ts";
 import {
@@ -21,6 +22,7 @@ import {
   cpuSchema,
   DEFAULT_ISA,
   fdtSchema,
+  MAX_ELEMENTS,
   memorySchema,
   type ProfileBoot,
   type ProfileCpu,
@@ -40,9 +42,6 @@ import {
 import { reportUnknownKeys, typed, validate } from "./validate.ts";
 import { type DraftVdev, draftVdev } from "./vdevs.ts";
 
-/** Of each list: far above any board, and low enough that checking every pair stays quick. */
-const MAX_ELEMENTS = 1024;
-
 /** What the user wrote, typed, with defaults. */
 export interface Profile extends ProfileTop {
   readonly cpu: ProfileCpu;
@@ -50,6 +49,7 @@ export interface Profile extends ProfileTop {
   readonly memory: readonly ProfileMemory[];
   /** Common keys; a type's own are in the board. */
   readonly vdev: readonly ProfileVdev[];
+  readonly pass: readonly ProfileVdev[];
   readonly reserve: readonly ProfileReserve[];
   readonly boot: ProfileBoot;
   readonly fdt: ProfileFdt;
@@ -64,6 +64,7 @@ export interface Resolved {
 
 /** Elements are tables with distinct names; the merge has named those that had none. */
 interface Element {
+  readonly list: string;
   readonly name: string;
   readonly node: TableNode;
 }
@@ -106,10 +107,11 @@ class Resolver {
     const memoryElements = this.#elements("memory");
     const memory = memoryElements.flatMap((element) => this.#memory(element));
     const reserve = this.#elements("reserve").flatMap((element) => this.#reserve(element));
-    const vdevElements = this.#elements("vdev");
+    const vdevElements = ["vdev", ...DEVICE_TABLES.keys()].flatMap((list) => this.#elements(list));
+    this.#distinct(vdevElements);
     const facts = { harts: cpu?.harts ?? 1 };
-    const vdevs = vdevElements.flatMap(({ node, name }) => {
-      return draftVdev(node, name, this.registry, facts, this.names, findings) ?? [];
+    const vdevs = vdevElements.flatMap(({ list, node, name }) => {
+      return draftVdev(list, node, name, this.registry, facts, this.names, findings) ?? [];
     });
 
     for (const vdev of vdevs) this.#references(vdev, vdevElements);
@@ -135,11 +137,13 @@ class Resolver {
       cpu: { ...isa, harts: cpu.harts, mmu: cpu.mmu, pmp: cpu.pmp, intcPhandles },
       time,
       memory: layout.memory,
-      vdevs: vdevs.map(({ name: vdev, descriptor, options, profile }, index): BoardVdev => {
+      vdevs: vdevs.map((draft): BoardVdev => {
+        const { table: list, name: vdev, descriptor, options, profile } = draft;
         const regions = layout.regions.get(vdev) ?? [];
         const interrupts = routes.get(vdev) ?? [];
         return {
-          placement: { name: vdev, type: descriptor.type, regions, interrupts, phandle: vdevPhandle(index) },
+          table: list,
+          placement: { name: vdev, type: descriptor.type, regions, interrupts, phandle: phandleOf(draft, vdevs) },
           options,
           onFault: profile.on_fault,
           log: profile.log,
@@ -159,14 +163,15 @@ class Resolver {
       cpu,
       time,
       memory: memory.map((draft) => draft.profile),
-      vdev: vdevs.map((draft) => draft.profile),
+      vdev: vdevs.flatMap((draft) => (draft.table === "vdev" ? draft.profile : [])),
+      pass: vdevs.flatMap((draft) => (draft.table === "pass" ? draft.profile : [])),
       reserve: reserve.map(({ name: label, at, size }) => ({ name: label, at, size, remove: false })),
       boot,
       fdt,
       unsupported,
     };
-    const unwired = vdevs.filter((vdev) => vdev.irq === undefined && vdev.descriptor.interrupts?.length);
-    const automatic = [...layout.automatic, ...unwired.map((vdev) => `vdev.${vdev.name}.irq`)];
+    const unwired = vdevs.filter((vdev) => vdev.irq === undefined && vdev.interrupts.length > 0);
+    const automatic = [...layout.automatic, ...unwired.map((vdev) => `${vdev.table}.${vdev.name}.irq`)];
     return { board, profile, provenance: provenanceOf(tree, automatic) };
   }
 
@@ -208,8 +213,24 @@ class Resolver {
         return [];
       }
       names.set(name, place);
-      return [{ name, node: item }];
+      return [{ list, name, node: item }];
     });
+  }
+
+  /** Devices refer to each other by name alone, whatever table they stand in. Those of one table are distinct already. */
+  #distinct(elements: readonly Element[]): void {
+    const known = new Map<string, Element>();
+    for (const element of elements) {
+      const { name, list, node } = element;
+      const twin = known.get(name);
+      if (twin !== undefined && twin.list !== list) {
+        const message = `a [[${twin.list}]] and a [[${list}]] both have the name "${name}"`;
+        this.findings.error("profile/duplicate-name", nameplace(node), message, {
+          related: [{ place: nameplace(twin.node), message: "the first one" }],
+        });
+      }
+      known.set(name, twin ?? element);
+    }
   }
 
   /** From the text alone, so that it is checked even where other keys of `[cpu]` are wrong. */
@@ -260,20 +281,21 @@ class Resolver {
     // With a type unknown, it may be the controller that is missed.
     for (const { name } of broken) if (!controllers.has(name)) controllers.set(name, undefined);
     const wired = vdevs.map((vdev) => {
-      return { name: vdev.name, node: vdev.node, irq: vdev.irq, specs: vdev.descriptor.interrupts ?? [] };
+      const { table: list, name, label, node, irq, interrupts } = vdev;
+      return { table: list, name, label, node, irq, specs: interrupts };
     });
     return routeInterrupts(wired, controllers, [...drafts.keys()], this.findings);
   }
 
   /** A property may refer to any vdev, but it has to be there. */
-  #references({ name, node, profile }: DraftVdev, elements: readonly Element[]): void {
+  #references({ table: list, name, node, profile }: DraftVdev, elements: readonly Element[]): void {
     const known = elements.map((element) => element.name);
     for (const [property, value] of Object.entries(profile.fdt ?? {})) {
       for (const target of referencesOf(value)) {
         if (known.includes(target)) continue;
         const near = nearestName(target, known);
         const place = lookup(node, "fdt", property)?.place ?? node.place;
-        const message = `vdev.${name}.fdt.${property}: there is no vdev ${JSON.stringify(target.slice(0, 48))}`;
+        const message = `${list}.${name}.fdt.${property}: there is no vdev ${JSON.stringify(target.slice(0, 48))}`;
         this.findings.error("profile/unknown-vdev", place, message, { hint: near && `did you mean "&${near}"?` });
       }
     }
@@ -304,6 +326,13 @@ class Resolver {
       hint: 'add [[memory]] name = "dram", at = 0x8000_0000, size = "256MiB"',
     });
   }
+}
+
+/** By the position in its own table, so that more of one do not renumber another. */
+function phandleOf({ table: list, name }: DraftVdev, all: readonly DraftVdev[]): number {
+  const index = all.filter((draft) => draft.table === list).findIndex((draft) => draft.name === name);
+  const number = [...DEVICE_TABLES.keys()].indexOf(list);
+  return number < 0 ? vdevPhandle(index) : tablePhandle(number, index);
 }
 
 /** The part of a quoted string, where it is written as it reads. */

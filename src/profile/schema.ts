@@ -3,21 +3,12 @@ import * as v from "valibot";
 import { LOG_LEVELS } from "../vdev/host.ts";
 import { address, frequency, inputFile, integer, size } from "../vdev/options.ts";
 import { FAULT_POLICIES } from "../vdev/placement.ts";
-import {
-  choice,
-  compatible,
-  defaulted,
-  flag,
-  line,
-  name,
-  optional,
-  remove,
-  shown,
-  text,
-} from "../vdev/schema-parts.ts";
+import { choice, compatible, defaulted, flag, line, name, optional, remove, shown, text } from "./schema-parts.ts";
 
 export const DEFAULT_ISA = "rv64gc_zba_zbb_zbs_zicbom_zicboz_zicntr_sstc_svadu";
 export const MAX_HARTS = 16;
+/** Of each list: far above any board, and low enough that checking every pair stays quick. */
+export const MAX_ELEMENTS = 1024;
 
 /** Whole seconds since 1970, a date (UTC where it names no zone), or the host's clock. */
 const epoch = v.pipe(
@@ -208,6 +199,7 @@ export const profileSchema = v.object({
   time: optional(timeSchema, "How guest time passes."),
   memory: optional(v.array(memorySchema), "Blocks of RAM and ROM."),
   vdev: optional(v.array(vdevSchema), "The devices."),
+  pass: optional(v.array(vdevSchema), "Hardware of the host that is passed through."),
   reserve: optional(v.array(reserveSchema), "Addresses that automatic placement leaves alone."),
   boot: optional(bootSchema, "What is loaded and started."),
   fdt: optional(fdtSchema, "Changes to the device tree."),

@@ -1,10 +1,18 @@
-/** The `[[vdev]]` tables: each by its type's descriptor to options and regions that are still without addresses. */
-import type { Assignment, BoardFacts, ControllerSpec, RegionSpec } from "../vdev/descriptor.ts";
+/** The `[[vdev]]` tables, and those that are devices by their keyword: each by its descriptor to options and regions that are still without addresses. */
+import { DEVICE_TABLES } from "../pass/tables.ts";
+import {
+  type Assignment,
+  type BoardFacts,
+  type ControllerSpec,
+  type InterruptSpec,
+  interruptsOf,
+  type RegionSpec,
+} from "../vdev/descriptor.ts";
 import { declaredAccess } from "../vdev/placement.ts";
 import type { AnyVdev, VdevRegistry } from "../vdev/registry.ts";
 import type { Findings } from "./findings.ts";
 import type { HostNames } from "./host-references.ts";
-import { lookup, plain, type TableNode, textOf } from "./located.ts";
+import { lookup, type Plain, plain, type TableNode, textOf } from "./located.ts";
 import { type ProfileVdev, vdevSchema } from "./schema.ts";
 import { reportUnknownKeys, typed } from "./validate.ts";
 
@@ -13,14 +21,21 @@ const PAGE = 4096;
 /** Memory behind a region comes out of the same 4 GiB as RAM. */
 const MAX_BACKED = 2 ** 30;
 const COMMON = Object.keys(vdevSchema.entries);
+/** The other tables say what they are by their keyword. */
+const COMMON_WITHOUT_TYPE = COMMON.filter((key) => key !== "type");
 
 export interface DraftVdev {
+  /** The list that it is an element of: `vdev`, `pass`. */
+  readonly table: string;
   readonly name: string;
+  /** For messages: `vdev uart0`. */
+  readonly label: string;
   readonly node: TableNode;
   readonly profile: ProfileVdev;
   readonly descriptor: AnyVdev;
   readonly options: Readonly<Record<string, unknown>>;
   readonly regions: readonly RegionSpec[];
+  readonly interrupts: readonly InterruptSpec[];
   readonly controller: ControllerSpec | undefined;
   /** Where the profile wants it, or else the vdev itself. */
   readonly at: ProfileVdev["at"];
@@ -29,6 +44,7 @@ export interface DraftVdev {
 
 /** `undefined` after reporting what is wrong; errors in the common keys and in the type's own are reported together. */
 export function draftVdev(
+  table: string,
   node: TableNode,
   name: string,
   registry: VdevRegistry,
@@ -36,21 +52,24 @@ export function draftVdev(
   names: HostNames,
   findings: Findings,
 ): DraftVdev | undefined {
-  const path = ["vdev", name];
-  const profile = typed(vdevSchema, node, plain(node), path, findings);
-  const descriptor = descriptorOf(node, name, registry, findings);
+  const path = [table, name];
+  const values = plain(node) as Readonly<Record<string, Plain>>;
+  const own = DEVICE_TABLES.get(table);
+  const profile = typed(vdevSchema, node, own ? { ...values, type: own.type } : values, path, findings);
+  const descriptor = own ?? descriptorOf(node, name, registry, findings);
   if (!descriptor) return undefined;
   try {
-    return draft(node, name, profile, descriptor, facts, names, findings);
+    return draft(table, node, name, profile, descriptor, facts, names, findings);
   } catch (error) {
     // A user's vdev is code that is not ours: its mistakes are findings as well.
-    const message = `vdev ${name}: the code of type "${descriptor.type}" failed: ${(error as Error).message}`;
+    const message = `${table} ${name}: the code of type "${descriptor.type}" failed: ${(error as Error).message}`;
     findings.error("profile/vdev-failed", node.place, message);
     return undefined;
   }
 }
 
 function draft(
+  table: string,
   node: TableNode,
   name: string,
   profile: ProfileVdev | undefined,
@@ -59,16 +78,17 @@ function draft(
   names: HostNames,
   findings: Findings,
 ): DraftVdev | undefined {
-  const path = ["vdev", name];
-  reportUnknownKeys(descriptor.options, node, path, findings, COMMON);
+  const path = [table, name];
+  const label = `${table} ${name}`;
+  reportUnknownKeys(descriptor.options, node, path, findings, table === "vdev" ? COMMON : COMMON_WITHOUT_TYPE);
   const values = names.absolute(node, descriptor.options, path);
   for (const key of COMMON) delete values[key];
   const options = typed(descriptor.options, node, values, path, findings);
   if (!options) return undefined;
-  names.claimStreams(descriptor.options, options, node, `vdev ${name}`);
+  names.claimStreams(descriptor.options, options, node, label);
   const regions = typeof descriptor.regions === "function" ? descriptor.regions(options, facts) : descriptor.regions;
   if (!areRegions(regions)) {
-    const message = `vdev ${name}: type "${descriptor.type}" asks for impossible regions`;
+    const message = `${label}: type "${descriptor.type}" asks for impossible regions`;
     findings.error("profile/vdev-failed", node.place, message, {
       hint: `at most ${MAX_REGIONS}, with different names, each of 1 to 2^40 bytes; with memory behind it, of whole 4 KiB pages`,
     });
@@ -77,16 +97,26 @@ function draft(
   if (!profile) return undefined;
   const chosen = descriptor.assign?.(options, facts) ?? {};
   return {
+    table,
     name,
+    label,
     node,
     profile,
     descriptor,
     options,
     regions,
+    interrupts: interruptsOf(descriptor, options, wiredBy(profile.irq)),
     controller: descriptor.controller?.(options),
     at: profile.at ?? addressesOf(chosen.at),
     irq: profile.irq ?? (typeof chosen.irq === "object" ? { ...chosen.irq } : chosen.irq),
   };
+}
+
+/** How many interrupts an `irq` names. */
+function wiredBy(irq: ProfileVdev["irq"]): number {
+  if (irq === undefined) return 0;
+  if (typeof irq === "string") return 1;
+  return Array.isArray(irq) ? irq.length : Object.keys(irq).length;
 }
 
 function descriptorOf(node: TableNode, name: string, registry: VdevRegistry, findings: Findings): AnyVdev | undefined {

@@ -146,6 +146,10 @@ type HooksFunction<Options> = {
   hooks(options: Options): VdevHooks;
 }["hooks"];
 
+type InterruptsFunction<Options> = {
+  interrupts(options: Options, wired: number): readonly InterruptSpec[];
+}["interrupts"];
+
 export interface VdevDescriptor<Schema extends OptionsSchema = OptionsSchema> {
   readonly abi?: typeof VDEV_ABI;
   /** The profile's `type`, e.g. `ns16550a`. */
@@ -154,7 +158,8 @@ export interface VdevDescriptor<Schema extends OptionsSchema = OptionsSchema> {
   readonly summary: string;
   readonly options: Schema;
   readonly regions: readonly RegionSpec[] | RegionsFunction<v.InferOutput<Schema>>;
-  readonly interrupts?: readonly InterruptSpec[];
+  /** A function where they depend on options, or on how many the profile wires: that counts its `irq`. */
+  readonly interrupts?: readonly InterruptSpec[] | InterruptsFunction<v.InferOutput<Schema>>;
   /** By region name: for documentation, traces and exit labels. */
   readonly registers?: Readonly<Record<string, RegisterMap>>;
   /** Labels of nodes beside the own one that need a phandle, e.g. a UART's `clock`. */
@@ -166,9 +171,20 @@ export interface VdevDescriptor<Schema extends OptionsSchema = OptionsSchema> {
   /** Chooses place and interrupts by its options, as far as the profile does not say. */
   assign?(options: v.InferOutput<Schema>, board: BoardFacts): Assignment;
   controller?(options: v.InferOutput<Schema>): ControllerSpec;
+  /** A line about what its options come to, for the resolved board. */
+  explain?(options: v.InferOutput<Schema>): string;
   /** The vdev's nodes by its published binding; none when the guest cannot discover it. */
   fdt?(context: FdtContext<v.InferOutput<Schema>>): FdtContribution;
   create(host: VdevHost, options: v.InferOutput<Schema>): VdevInstance;
+}
+
+/** @param wired How many interrupts the profile wires by itself. */
+export function interruptsOf(
+  { interrupts = [] }: Pick<VdevDescriptor, "interrupts">,
+  options: Readonly<Record<string, unknown>>,
+  wired: number,
+): readonly InterruptSpec[] {
+  return typeof interrupts === "function" ? interrupts(options, wired) : interrupts;
 }
 
 /** Identity function: gives an author full inference from the options' schema to `create`. */

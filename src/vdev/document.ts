@@ -3,6 +3,7 @@ import { type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
 import * as v from "valibot";
 import { printDts } from "../fdt/printer.ts";
 import { node } from "../fdt/tree.ts";
+import { interruptsOf } from "./descriptor.ts";
 import { contribution, fakePlacement } from "./fake-host.ts";
 import { bitRange, type FieldSpec, type FifoSpec, type RegisterMap, type RegisterSpec } from "./registers.ts";
 import type { AnyVdev } from "./registry.ts";
@@ -69,7 +70,8 @@ export function documentVdev(descriptor: AnyVdev, module?: string): VdevDocument
     const given = sampleOf(descriptor.options.entries[name]!, properties[name]!, required.includes(name));
     if (given !== undefined) sample[name] = given;
   }
-  const { regions } = fakePlacement(descriptor, v.parse(descriptor.options, sample));
+  const parsed = v.parse(descriptor.options, sample);
+  const { regions } = fakePlacement(descriptor, parsed);
   return {
     type: descriptor.type,
     summary: descriptor.summary,
@@ -87,7 +89,7 @@ export function documentVdev(descriptor: AnyVdev, module?: string): VdevDocument
       const backed = Object.entries(access ?? {}).flatMap(([what, how]) => (how === "memory" ? [what] : []));
       return { name, size, access: backed.length === 0 ? "registers" : `${backed.join(", ")} from memory` };
     }),
-    interrupts: (descriptor.interrupts ?? []).map(({ name, trigger }) => ({ name, trigger })),
+    interrupts: interruptsOf(descriptor, parsed, 1).map(({ name, trigger }) => ({ name, trigger })),
     registers: Object.fromEntries(
       Object.entries(descriptor.registers ?? {}).map(([region, map]) => [region, documentRegisters(map)]),
     ),

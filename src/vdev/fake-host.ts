@@ -2,7 +2,14 @@
 import * as v from "valibot";
 import { cells64, type FdtNode } from "../fdt/tree.ts";
 import { type DmaMemory, PAGE_SIZE } from "../memory/guest-memory.ts";
-import type { FdtContext, FdtContribution, OptionsSchema, VdevDescriptor, VdevInstance } from "./descriptor.ts";
+import {
+  type FdtContext,
+  type FdtContribution,
+  interruptsOf,
+  type OptionsSchema,
+  type VdevDescriptor,
+  type VdevInstance,
+} from "./descriptor.ts";
 import { BusError } from "./errors.ts";
 import { EventQueue, isPromise, runWorker } from "./events.ts";
 import {
@@ -288,7 +295,7 @@ export function fakePlacement<Schema extends OptionsSchema>(
     next = at + size;
     return { name, at, size, ...(declared && { access: declared }) };
   });
-  const interrupts = (descriptor.interrupts ?? []).map(({ name, trigger }, i) => {
+  const interrupts = interruptsOf(descriptor, options, 1).map(({ name, trigger }, i) => {
     return { name, controller: "plic", line: i + 1, trigger };
   });
   return { name: `${descriptor.type}0`, type: descriptor.type, regions, interrupts, phandle: 16 };

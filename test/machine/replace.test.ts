@@ -63,6 +63,7 @@ function running(calls: string[]) {
   machine.run(550_000);
   const access = { read: "memory", write: "memory", execute: "none" } as const;
   const vdev: BoardVdev = {
+    table: "vdev",
     placement: {
       name: "it",
       type: "counter",

@@ -1,0 +1,142 @@
+/**
+ * Pass-through: a span of the host's registers or memory that is the guest's own, with its interrupts. Every access of the
+ * guest to a device is one access of the host; an interrupt stays masked at the host until the guest has completed it.
+ */
+import { node } from "../fdt/tree.ts";
+import { defineVdev, type InterruptSpec, type VdevInstance } from "../vdev/descriptor.ts";
+import type { VdevHost } from "../vdev/host.ts";
+import type { HostObject } from "../vdev/host-object.ts";
+import { hostOffset, PAGE, type PassOptions, passOptions } from "./options.ts";
+import { PassedInterrupt } from "./passed-interrupt.ts";
+
+export const pass = defineVdev({
+  type: "pass",
+  summary: "Hardware of the host, passed through",
+  options: passOptions,
+  regions: ({ size, memory, access }) => [
+    {
+      name: "window",
+      size,
+      // The guest's address has to be as aligned as the host's.
+      align: memory === "cached" ? PAGE : 8,
+      ...(memory === "cached" && { access: memoryAccess(access) }),
+    },
+  ],
+  interrupts: ({ trigger }, wired) =>
+    Array.from({ length: wired }, (_, i): InterruptSpec => ({ name: wired === 1 ? "irq" : `irq${i}`, trigger })),
+  explain: shownAccess,
+
+  fdt: ({ placement, options: { compatible }, unit, reg, interrupts }) => ({
+    bus: [node(`${placement.name.slice(0, 31)}@${unit}`, { compatible, reg, ...interrupts })],
+  }),
+
+  create: (host, options) => new Passed(host, options),
+});
+
+function memoryAccess(access: PassOptions["access"]) {
+  return {
+    read: "memory",
+    write: access.includes("w") ? "memory" : "trap",
+    execute: access.includes("x") ? "memory" : "none",
+  } as const;
+}
+
+/** For a person: how the guest's accesses get to the host. */
+function shownAccess(options: PassOptions): string {
+  const { memory, size } = options;
+  if (memory === "cached") return "mapped: the guest's accesses go to the host's pages";
+  if (size % PAGE === 0 && hostOffset(options) % PAGE === 0)
+    return "device pages: each access of the guest is one of the host";
+  return `filtered: ${size} bytes of a page of ${PAGE}, whose other bytes the guest does not reach`;
+}
+
+class Passed implements VdevInstance {
+  readonly #host: VdevHost;
+  readonly #options: PassOptions;
+  readonly #interrupts: PassedInterrupt[] = [];
+  #object: HostObject | undefined;
+  /** Why it is not there any more. */
+  #lost: string | undefined;
+  readonly regions;
+
+  constructor(host: VdevHost, options: PassOptions) {
+    this.#host = host;
+    this.#options = options;
+    this.regions = [
+      {
+        read: (offset: number, width: number) => this.#window().load(offset, width),
+        write: (offset: number, width: number, value: number) => this.#writable().store(offset, width, value),
+        read64: (offset: number) => this.#window().load64(offset),
+        write64: (offset: number, value: bigint) => this.#writable().store64(offset, value),
+      },
+    ];
+    if (!host.delayed) this.#open();
+  }
+
+  #open(): HostObject {
+    const { host: spec, window, offset, size, access, dma, memory, override } = this.#options;
+    const { interrupts } = this.#host.placement;
+    const object = this.#host.hostObject(spec, {
+      window,
+      offset,
+      size,
+      write: access.includes("w"),
+      cached: memory === "cached",
+      dma,
+      override,
+      interrupts: interrupts.length,
+    });
+    this.#object = object;
+    object.onLoss = (reason) => this.#lose(reason);
+    for (const [i, { name }] of interrupts.entries()) {
+      this.#interrupts.push(new PassedInterrupt(object.interrupts[i]!, this.#host.interrupt(name), this.#options));
+    }
+    return object;
+  }
+
+  #window() {
+    if (this.#lost !== undefined) throw this.#host.busError(this.#lost);
+    return (this.#object ?? this.#open()).window;
+  }
+
+  #writable() {
+    if (!this.#options.access.includes("w")) throw this.#host.busError("a store to what was passed for reading");
+    return this.#window();
+  }
+
+  #lose(reason: string): void {
+    this.#lost = reason;
+    this.#host.log.error(`${this.#options.host} is gone: ${reason}`);
+    for (const interrupt of this.#interrupts) interrupt.end();
+  }
+
+  reset(): void {
+    for (const interrupt of this.#interrupts) interrupt.reset();
+  }
+
+  /** What the hardware holds is not the machine's to keep. */
+  snapshot() {
+    return null;
+  }
+  restore(): void {}
+
+  status() {
+    const counts = this.#interrupts.map((interrupt) => interrupt.status());
+    const sum = (of: (count: (typeof counts)[number]) => number) => counts.reduce((total, each) => total + of(each), 0);
+    return {
+      host: this.#lost === undefined ? (this.#object?.how ?? "not opened yet") : `gone: ${this.#lost}`,
+      ...(counts.length > 0 && {
+        interrupts: sum(({ raised }) => raised),
+        merged: sum(({ merged }) => merged),
+        masked: counts.some(({ masked }) => masked),
+      }),
+    };
+  }
+
+  terminate(): void {
+    for (const interrupt of this.#interrupts) interrupt.end();
+    this.#object?.close();
+    this.#object = undefined;
+    this.#lost ??= "the machine has ended";
+  }
+}
