@@ -132,8 +132,13 @@ function integer(word: string, kind: ValueType["kind"], size: number): bigint {
   return number;
 }
 
+/** Sets a property. A new one comes first in its node, where libfdt and so fdtput put it. */
 export function writeProperty(fdt: Fdt, path: string, name: string, value: Uint8Array): void {
-  setProperty(nodeAt(fdt, path), name, value);
+  const owner = nodeAt(fdt, path);
+  const before = owner.properties.has(name) ? [] : [...owner.properties];
+  if (before.length > 0) owner.properties = new Map();
+  setProperty(owner, name, value);
+  for (const [other, kept] of before) owner.properties.set(other, kept);
 }
 
 export function deleteProperty(fdt: Fdt, path: string, name: string): void {
@@ -141,7 +146,7 @@ export function deleteProperty(fdt: Fdt, path: string, name: string): void {
   nodeAt(fdt, path).properties.delete(name);
 }
 
-/** Makes a node; with `parents`, those above it too, and it may exist. */
+/** Makes a node, the first in its parent as libfdt does; with `parents`, those above it too, and it may exist. */
 export function createNode(fdt: Fdt, path: string, { parents = false } = {}): void {
   const parts = path.split("/").filter(Boolean);
   if (!path.startsWith("/") || parts.length === 0) fail("fdt/path", `${quoted(path)} is not a path to a new node`);
@@ -156,7 +161,7 @@ export function createNode(fdt: Fdt, path: string, { parents = false } = {}): vo
     }
     if (!next && !isLast && !parents) nodeAt(fdt, `/${parts.slice(0, i + 1).join("/")}`);
     const made = next ?? node(name);
-    if (!next) at.children.push(made);
+    if (!next) at.children.unshift(made);
     at = made;
   });
 }

@@ -2,7 +2,7 @@
 import { defineCommand } from "citty";
 import { fail } from "../../diagnostics/diagnostic.ts";
 import { createNode, deleteProperty, parseValue, parseValueType, removeNode, writeProperty } from "../../fdt/query.ts";
-import type { Fdt } from "../../fdt/tree.ts";
+import { type Fdt, walk } from "../../fdt/tree.ts";
 import { positionals, refuseUnknown } from "../arguments.ts";
 import { ExitCode } from "../exit-codes.ts";
 import { loadTree, TREE_HINT, treeArguments } from "../tree-argument.ts";
@@ -37,8 +37,10 @@ export const set = defineCommand({
     if (given["in-place"] && (kind !== "dtb" || path === "-" || given.output !== undefined || given.dts)) {
       fail("cli/usage", "--in-place is for the file of a DTB", { hint: "-o FILE writes to another" });
     }
+    // New names come behind those that the blob has, as in an edit in place.
+    const names = Array.from(walk(fdt.root), ({ node }) => [...node.properties.keys()]).flat();
     change(fdt, words, given);
-    writeTree(fdt, { ...given, output: given["in-place"] ? path : given.output });
+    writeTree(fdt, { ...given, names, output: given["in-place"] ? path : given.output });
     return ExitCode.success;
   },
 });
