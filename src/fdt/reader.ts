@@ -2,7 +2,7 @@
  * A devicetree blob to a tree (DTSpec v0.4 §5). The bytes may come from a guest or a stranger: whatever they hold, the
  * result is a tree or a located error, in time and memory linear in their number.
  */
-import { fail } from "../diagnostics/diagnostic.ts";
+import { type Diagnostic, fail } from "../diagnostics/diagnostic.ts";
 import {
   align4,
   HEADER_SIZE,
@@ -24,6 +24,11 @@ import { rootNameFault } from "./wellformed.ts";
 export interface ReadOptions {
   /** Name of the file the bytes came from, for errors. */
   readonly file?: string;
+  /**
+   * Hears of names that are doubled or illegal; without it they are errors. The nodes then stay, and of two properties
+   * with one name the first, which is the one that libfdt finds.
+   */
+  readonly tolerate?: (finding: Diagnostic) => void;
 }
 
 /** A range of the input, `end` exclusive. */
@@ -42,7 +47,7 @@ interface Layout {
 }
 
 export function readDtb(bytes: Uint8Array, options: ReadOptions = {}): Fdt {
-  const input = new Input(bytes, options.file);
+  const input = new Input(bytes, options);
   const layout = readHeader(input);
   const { reservations, block } = readReservations(input, layout.reservationsOffset);
   refuseOverlaps(input, [layout.header, block, layout.structure, layout.strings]);
@@ -56,13 +61,15 @@ class Input {
   /** The same bytes, for its readers: decoding names is most of the work on a large tree, and native. */
   readonly #buffer: Buffer;
   readonly #file: string | undefined;
+  readonly #tolerate: ReadOptions["tolerate"];
   /** End of what the header claims; at most the end of the bytes. */
   end: number;
 
-  constructor(bytes: Uint8Array, file: string | undefined) {
+  constructor(bytes: Uint8Array, { file, tolerate }: ReadOptions) {
     this.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#file = file;
+    this.#tolerate = tolerate;
     this.end = bytes.byteLength;
   }
 
@@ -85,6 +92,12 @@ class Input {
 
   refuse(code: string, message: string, offset: number, path?: string, hint?: string): never {
     fail(code, message, { place: { file: this.#file, offset, path }, hint });
+  }
+
+  /** Refuses what leaves the rest of the tree with a meaning, unless the caller wants it in spite of that. */
+  object(code: string, message: string, offset: number, path: string): void {
+    if (!this.#tolerate) this.refuse(code, message, offset, path);
+    this.#tolerate({ code, severity: "warning", message, place: { file: this.#file, offset, path } });
   }
 }
 
@@ -202,13 +215,14 @@ function readStructure(input: Input, structure: Block, strings: Block): FdtNode 
     if (name === undefined) unterminated(input, "a node's name", at, end, path());
     const parent = open.at(-1);
     const fault = parent ? nodeNameFault(name) : rootNameFault(name);
-    if (fault) input.refuse("fdt/name", fault, at, path());
+    if (fault && !parent) input.refuse("fdt/name", fault, at, path());
+    if (fault) input.object("fdt/name", fault, at, path());
     if (root && !parent) input.refuse("fdt/structure", "a second root node", tokenAt);
     if (open.length >= MAX_DEPTH) {
       input.refuse("fdt/too-deep", `nodes are nested more than ${MAX_DEPTH} levels deep`, tokenAt, path());
     }
     if (parent?.childNames.has(name)) {
-      input.refuse("fdt/duplicate-node", `two nodes are named ${quoted(name)}`, at, path());
+      input.object("fdt/duplicate-node", `two nodes are named ${quoted(name)}`, at, path());
     }
     const node: FdtNode = { name, properties: new Map(), children: [] };
     parent?.childNames.add(name);
@@ -233,7 +247,7 @@ function readStructure(input: Input, structure: Block, strings: Block): FdtNode 
     const name = input.name(start, strings.end);
     if (name === undefined) unterminated(input, "a property's name", start, strings.end, path());
     const fault = propertyNameFault(name);
-    if (fault) input.refuse("fdt/name", fault, start, path());
+    if (fault) input.object("fdt/name", fault, start, path());
     names.set(offset, name);
     return name;
   };
@@ -251,9 +265,8 @@ function readStructure(input: Input, structure: Block, strings: Block): FdtNode 
       input.refuse("fdt/truncated", message, tokenAt + 4, path());
     }
     if (owner.properties.has(name)) {
-      input.refuse("fdt/duplicate-property", `property ${name} occurs twice`, tokenAt, path());
-    }
-    owner.properties.set(name, input.bytes.slice(start, start + length));
+      input.object("fdt/duplicate-property", `property ${name} occurs twice`, tokenAt, path());
+    } else owner.properties.set(name, input.bytes.slice(start, start + length));
     at = start + align4(length);
   };
 

@@ -20,6 +20,22 @@ export function assertWellFormed(fdt: Fdt): void {
       siblings.add(name);
     }
   }
+  assertNumbers(fdt);
+}
+
+/** Throws unless a blob can hold the tree, right or wrong. */
+export function assertExpressible(fdt: Fdt): void {
+  for (const { node, path } of walk(fdt.root)) {
+    for (const name of [node.name, ...node.properties.keys()]) {
+      const bytes = Buffer.from(name, "latin1");
+      if (bytes.includes(0) || bytes.toString("latin1") !== name)
+        fail("fdt/name", `${quoted(name)} cannot stand in a blob`, { place: { path } });
+    }
+  }
+  assertNumbers(fdt);
+}
+
+function assertNumbers(fdt: Fdt): void {
   for (const { address, size } of fdt.reservations) {
     // A size of zero ends the list for every reader, whatever follows it.
     if (size <= 0n || size >= U64_END || address < 0n || address >= U64_END) {

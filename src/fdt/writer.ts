@@ -12,11 +12,21 @@ import {
   VERSION,
 } from "./format.ts";
 import { type Fdt, type FdtNode, walk } from "./tree.ts";
-import { assertWellFormed } from "./wellformed.ts";
+import { assertExpressible, assertWellFormed } from "./wellformed.ts";
 
 export interface WriteOptions {
   /** Zero bytes at the end, counted in the blob's size: room for a boot loader to edit in place. As `dtc -p`. */
   readonly padding?: number;
+  /** Zero bytes at the end until the blob has at least this size. As `dtc -S`. */
+  readonly size?: number;
+  /** And until its size is a multiple of this. As `dtc -a`. */
+  readonly align?: number;
+  /** Room for so many more reservations. As `dtc -R`. */
+  readonly spareReservations?: number;
+  /** 17, or 16 for readers of before 2007. As `dtc -V`. */
+  readonly version?: 16 | 17;
+  /** Also where siblings have the same name, or an illegal one, which readers may refuse. As `dtc -f`. */
+  readonly force?: boolean;
   /**
    * Property names that the strings block begins with, in this order; those that the tree lacks are passed over. For the
    * bytes of tools that edit a blob in place, whose names keep the order of their coming.
@@ -26,15 +36,17 @@ export interface WriteOptions {
 
 /** Header, reservations, structure, strings, padding: the order and the packing of dtc. */
 export function writeDtb(fdt: Fdt, options: WriteOptions = {}): Uint8Array {
-  const { padding = 0, names = [] } = options;
-  if (!Number.isInteger(padding) || padding < 0) fail("fdt/value", `padding of ${padding} bytes is not possible`);
-  assertWellFormed(fdt);
+  const { names = [], spareReservations = 0, version = VERSION, force = false } = options;
+  if (force) assertExpressible(fdt);
+  else assertWellFormed(fdt);
 
   const { structureSize, strings } = measure(fdt.root, names);
+  // Aligned for the 64-bit numbers there (DTSpec §5.6): version 16 has a header of 36 bytes.
   const reservationsOffset = HEADER_SIZE;
-  const structureOffset = reservationsOffset + RESERVATION_SIZE * (fdt.reservations.length + 1);
+  const reservations = fdt.reservations.length + countOf("spare reservations", spareReservations) + 1;
+  const structureOffset = reservationsOffset + RESERVATION_SIZE * reservations;
   const stringsOffset = structureOffset + structureSize;
-  const totalSize = stringsOffset + strings.size + padding;
+  const totalSize = padded(stringsOffset + strings.size, options);
   if (totalSize > MAX_SIZE) fail("fdt/too-large", `the tree takes ${totalSize} bytes; at most ${MAX_SIZE} are allowed`);
 
   const blob = new Uint8Array(totalSize);
@@ -44,11 +56,11 @@ export function writeDtb(fdt: Fdt, options: WriteOptions = {}): Uint8Array {
   view.setUint32(Header.structureOffset, structureOffset);
   view.setUint32(Header.stringsOffset, stringsOffset);
   view.setUint32(Header.reservationsOffset, reservationsOffset);
-  view.setUint32(Header.version, VERSION);
+  view.setUint32(Header.version, version);
   view.setUint32(Header.lastCompatibleVersion, LAST_COMPATIBLE_VERSION);
   view.setUint32(Header.bootCpu, fdt.bootCpu);
   view.setUint32(Header.stringsSize, strings.size);
-  view.setUint32(Header.structureSize, structureSize);
+  if (version >= 17) view.setUint32(Header.structureSize, structureSize);
 
   // The entry of zeros that ends the list is already there.
   fdt.reservations.forEach(({ address, size }, i) => {
@@ -59,6 +71,21 @@ export function writeDtb(fdt: Fdt, options: WriteOptions = {}): Uint8Array {
   view.setUint32(end, Token.end);
   strings.copyTo(blob, stringsOffset);
   return blob;
+}
+
+/** The size of a blob whose content takes `used` bytes. */
+function padded(used: number, { padding = 0, size = 0, align = 1 }: WriteOptions): number {
+  countOf("bytes of padding", padding);
+  countOf("bytes", size);
+  if (countOf("bytes of alignment", align) === 0) fail("fdt/value", "an alignment to 0 bytes is not possible");
+  const wanted = Math.max(used + padding, size);
+  return wanted + ((align - (wanted % align)) % align);
+}
+
+function countOf(what: string, value: number): number {
+  if (!Number.isSafeInteger(value) || value < 0 || value > MAX_SIZE)
+    fail("fdt/value", `${value} ${what} are not possible`);
+  return value;
 }
 
 /** The size of the structure block, and the names it refers to. */

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { readDtb } from "../../src/fdt/reader.ts";
+import { sortTree } from "../../src/fdt/sort.ts";
 import { type Fdt, type FdtNode, node } from "../../src/fdt/tree.ts";
-import { writeDtb } from "../../src/fdt/writer.ts";
+import { type WriteOptions, writeDtb } from "../../src/fdt/writer.ts";
 import { codeOf, dtc, expectSameBytes, hasDtc, NEEDS_DTC, randomFdt, sampleFdt } from "./support.ts";
 
 function fdtOf(root: FdtNode, more: Partial<Fdt> = {}): Fdt {
@@ -43,6 +44,27 @@ describe("writeDtb", () => {
     expect(words(padded, 4, 8)).toEqual([plain.length + 10]);
     expect([...padded.subarray(plain.length)]).toEqual(Array(10).fill(0));
     expect(readDtb(padded)).toEqual(sampleFdt());
+  });
+
+  test("a least size and an alignment, as dtc has them", () => {
+    const size = (options: WriteOptions) => writeDtb(sampleFdt(), options).length;
+    const plain = size({});
+    expect(size({ size: plain + 5 })).toBe(plain + 5);
+    expect(size({ size: 10 })).toBe(plain);
+    expect(size({ padding: 100, align: 64 })).toBe(Math.ceil((plain + 100) / 64) * 64);
+    for (const wrong of [{ align: 0 }, { size: -1 }, { padding: 0.5 }, { spareReservations: 2 ** 40 }]) {
+      expect(codeOf(() => size(wrong))).toBe("fdt/value");
+    }
+  });
+
+  test("with force, what is wrong too, and the reader tolerates it on request", () => {
+    const wrong = fdtOf(node("", {}, [node("a"), node("a"), { ...node("b"), name: "b c" }]));
+    const blob = writeDtb(wrong, { force: true });
+    const findings: string[] = [];
+    expect(readDtb(blob, { tolerate: ({ code }) => findings.push(code) })).toEqual(wrong);
+    expect(findings).toEqual(["fdt/duplicate-node", "fdt/name"]);
+    const beyond = fdtOf(node("", {}, [{ ...node("b"), name: "b\0c" }]));
+    expect(codeOf(() => writeDtb(beyond, { force: true }))).toBe("fdt/name");
   });
 
   test("read(write(tree)) is the tree", () => {
@@ -91,6 +113,18 @@ describe("writeDtb beside dtc", () => {
       writeDtb(fdt),
     );
     for (const blob of blobs) expectSameBytes(dtc("dtb", "dtb", blob, "-f"), blob);
+  });
+
+  test.skipIf(!hasDtc)(`spare reservations, version 16 and sorted trees are dtc's${NEEDS_DTC}`, () => {
+    const blob = writeDtb(sampleFdt());
+    expectSameBytes(writeDtb(sampleFdt(), { spareReservations: 3 }), dtc("dtb", "dtb", blob, "-R", "3"));
+    expectSameBytes(writeDtb(sampleFdt(), { version: 16 }), dtc("dtb", "dtb", blob, "-V", "16"));
+    for (let seed = 0; seed < 20; seed++) {
+      const fdt = randomFdt(seed);
+      const sorted = dtc("dtb", "dtb", writeDtb(fdt), "-f", "-s");
+      sortTree(fdt);
+      expectSameBytes(writeDtb(fdt), sorted);
+    }
   });
 
   test.skipIf(!hasDtc)(`the boot CPU and the padding survive dtc${NEEDS_DTC}`, () => {

@@ -1,5 +1,5 @@
 /** What a check is, and what it sees of the tree. */
-import type { Place } from "../../diagnostics/diagnostic.ts";
+import type { Diagnostic, Place } from "../../diagnostics/diagnostic.ts";
 import { AddressMap } from "../addresses.ts";
 import type { Fdt, FdtNode, Visit } from "../tree.ts";
 import { TreeIndex } from "../tree-index.ts";
@@ -14,7 +14,9 @@ export interface Check {
   readonly summary: string;
   /** Checks without whose success this one would make no sense. */
   readonly requires?: readonly string[];
-  /** Looks at one node. Undefined: whatever made the tree sees to it already. */
+  /** Codes of what readers of blobs and source find that means the same. */
+  readonly readersSay?: readonly string[];
+  /** Looks at one node. Undefined: only a reader can see it. */
   readonly run?: (context: CheckContext, visit: Visit, report: Report) => void;
 }
 
@@ -32,6 +34,8 @@ export interface CheckSubject {
   readonly file?: string;
   /** An overlay: what it refers to may be elsewhere. */
   readonly plugin?: boolean;
+  /** What whoever read the tree found wrong with it, and tolerated. */
+  readonly findings?: readonly Diagnostic[];
   /** The place in the source text of a node or a property, when the tree came from one. */
   readonly place?: (node: FdtNode, property?: string) => Place | undefined;
   /** Byte offsets of the references that a property was written with; undefined when nobody knows. */

@@ -11,6 +11,7 @@ export const nameChecks: readonly Check[] = [
     name: "duplicate_node_names",
     level: "error",
     summary: "siblings have different names",
+    readersSay: ["dts/duplicate-node", "fdt/duplicate-node"],
     run(_, { node }, report) {
       const seen = new Set<string>();
       for (const child of node.children) {
@@ -19,11 +20,17 @@ export const nameChecks: readonly Check[] = [
       }
     },
   },
-  { name: "duplicate_property_names", level: "error", summary: "properties of a node have different names" },
+  {
+    name: "duplicate_property_names",
+    level: "error",
+    summary: "properties of a node have different names",
+    readersSay: ["dts/duplicate-property", "fdt/duplicate-property"],
+  },
   {
     name: "node_name_chars",
     level: "error",
     summary: "node names have legal characters",
+    readersSay: ["fdt/name"],
     run(_, { node }, report) {
       const bad = NODE_CHARACTER.exec(node.name);
       if (bad) report(`${quoted(bad[0])} cannot stand in a node's name`);
@@ -71,6 +78,7 @@ export const nameChecks: readonly Check[] = [
     name: "name_properties",
     level: "error",
     summary: '"name" says the node\'s name',
+    readersSay: ["dts/name"],
     requires: ["name_is_string"],
     run(_, { node }, report) {
       const text = textOf(node, "name");
@@ -88,7 +96,12 @@ export const nameChecks: readonly Check[] = [
       if (parent?.properties.has(node.name)) report("its parent has a property of the same name");
     },
   },
-  { name: "duplicate_label", level: "error", summary: "a label stands for one thing" },
+  {
+    name: "duplicate_label",
+    level: "error",
+    summary: "a label stands for one thing",
+    readersSay: ["dts/duplicate-label"],
+  },
 ];
 
 export const strictNameChecks: readonly Check[] = [

@@ -10,6 +10,7 @@ export const phandleChecks: readonly Check[] = [
     name: "explicit_phandles",
     level: "error",
     summary: "phandles are legal, and each stands for one node",
+    readersSay: ["dts/phandle"],
     run({ index }, { node, path }, report) {
       const numbers = ["phandle", "linux,phandle"].flatMap((property) => {
         const value = node.properties.get(property);
@@ -32,6 +33,7 @@ export const phandleChecks: readonly Check[] = [
     name: "phandle_references",
     level: "error",
     summary: "references by phandle are to nodes that exist",
+    readersSay: ["dts/reference"],
     requires: ["duplicate_node_names", "explicit_phandles"],
   },
   {

@@ -58,7 +58,9 @@ const byName: ReadonlyMap<string, Check> = new Map(CHECKS.map((check) => [check.
 /** Every finding, by check in the order of the table. Their codes are `check/` and the check's name. */
 export function checkTree(subject: CheckSubject, levels = new CheckLevels()): Diagnostic[] {
   const context = new CheckContext(subject);
-  const found: Diagnostic[] = [];
+  const found = (subject.findings ?? []).filter(
+    ({ code }) => !CHECKS.some((check) => check.readersSay?.includes(code)),
+  );
   const outcomes = new Map<string, "passed" | "failed">();
 
   /** A check runs once, after what it requires; quietly when only others ask for it. */
@@ -77,6 +79,10 @@ export function checkTree(subject: CheckSubject, levels = new CheckLevels()): Di
     if (result === "passed" && check.run) {
       for (const visit of context.index.visits) {
         check.run(context, visit, (message, at) => add(message, placeOf(visit.node, at)));
+      }
+    } else if (result === "passed") {
+      for (const { code, message, place = {} } of subject.findings ?? []) {
+        if (check.readersSay?.includes(code)) add(message, place);
       }
     }
     outcomes.set(check.name, result);

@@ -6,7 +6,7 @@ import { type ParsedSource, parseTokens, type Reservation } from "./parser.ts";
 import { type PreprocessOptions, preprocess } from "./preprocessor.ts";
 import { type PhandleFormat, resolveReferences } from "./resolve.ts";
 import { type DtsFiles, placeOf, SourceReader, type SourceText } from "./source.ts";
-import { adoptFixups, adoptSymbols, writeFixups, writeSymbols } from "./symbols.ts";
+import { adoptFixups, adoptSymbols, writeAliases, writeFixups, writeSymbols } from "./symbols.ts";
 
 export type { DtsFiles } from "./source.ts";
 
@@ -19,11 +19,13 @@ export interface ParseDtsOptions extends PreprocessOptions {
   readonly includePaths?: readonly string[];
   /** Writes `__symbols__`, so that overlays can refer to labels. As `dtc -@`. */
   readonly symbols?: boolean;
+  /** Writes labels to `aliases`. As `dtc -A`. */
+  readonly aliases?: boolean;
   /** Writes `__fixups__` and `__local_fixups__`; a source with `/plugin/` always has them. As `dtc -L`. */
   readonly fixups?: boolean;
   /** Which properties new phandles are written to. As `dtc -H`. */
   readonly phandles?: PhandleFormat;
-  /** Makes a tree also where phandles, labels or references are wrong, and warns: for checks that tell more. As `dtc -f`. */
+  /** Makes a tree also where names, phandles, labels or references are wrong, and warns: for checks that tell more. As `dtc -f`. */
   readonly force?: boolean;
   /** Instead of the `reg` of the first CPU. As `dtc -b`. */
   readonly bootCpu?: number;
@@ -43,6 +45,7 @@ export function parseDts(source: string | Uint8Array, options: ParseDtsOptions =
     files,
     includePaths = [],
     symbols = false,
+    aliases = false,
     fixups = false,
     force = false,
     phandles: format = "epapr",
@@ -54,6 +57,7 @@ export function parseDts(source: string | Uint8Array, options: ParseDtsOptions =
   const phandles = resolveReferences(tree, { plugin, symbols, phandles: format, force }, findings);
   adoptSymbols(tree);
   if (symbols) writeSymbols(tree, phandles, findings);
+  if (aliases) writeAliases(tree, findings);
   adoptFixups(tree);
   if (fixups || plugin) writeFixups(tree);
   if (findings.some(({ severity }) => severity === "error")) throw new VmrunError(findings);
@@ -128,7 +132,10 @@ function toTree({ tree, reservations, plugin, findings }: ParsedSource, bootCpu:
   const nodes = new Map<FdtNode, LiveNode>();
   const convert = (live: LiveNode): FdtNode => {
     const node: FdtNode = { name: live.name, properties: new Map(), children: [] };
-    for (const property of live.properties) if (!property.deleted) node.properties.set(property.name, property.value);
+    for (const { deleted, name, value } of live.properties) {
+      // Twice only where that is tolerated: libfdt finds the first.
+      if (!deleted && !node.properties.has(name)) node.properties.set(name, value);
+    }
     for (const child of live.children) if (!child.deleted) node.children.push(convert(child));
     nodes.set(node, live);
     return node;

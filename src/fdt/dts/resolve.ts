@@ -30,16 +30,15 @@ export interface ResolveOptions {
   /** Labels become symbols: labelled nodes stay even if nothing refers to them. */
   readonly symbols: boolean;
   readonly phandles: PhandleFormat;
-  /** What is wrong with phandles, labels and references becomes warnings; where a reference leads nowhere stays 0xffffffff. */
+  /** What is wrong with doubled names, phandles, labels and references becomes warnings; where a reference leads nowhere stays 0xffffffff. */
   readonly force: boolean;
 }
 
 /** Fills in every reference. What is wrong goes to the findings; throws where the rest would make no sense. */
 export function resolveReferences(tree: LiveTree, options: ResolveOptions, findings: Diagnostic[]): Phandles {
   const nodes = liveNodesOf(tree.root);
-  const strict = new Report(findings, "error");
-  const report = options.force ? new Report(findings, "warning") : strict;
-  for (const node of nodes) checkDuplicateNames(node, strict);
+  const report = new Report(findings, options.force ? "warning" : "error");
+  for (const node of nodes) checkDuplicateNames(node, report);
   checkLabels(nodes, report);
   report.throwIfAny();
   for (const node of nodes) dropNameProperty(node, report);

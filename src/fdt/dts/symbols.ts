@@ -35,21 +35,31 @@ export function adoptSymbols(tree: LiveTree): void {
 
 /** Every label with its node's path; a node with a label gets a phandle, as overlays will want to refer to it. */
 export function writeSymbols(tree: LiveTree, phandles: Phandles, findings: Diagnostic[]): void {
+  for (const node of writePaths(tree, "__symbols__", findings)) phandles.of(node);
+}
+
+/** Every label as an alias. */
+export function writeAliases(tree: LiveTree, findings: Diagnostic[]): void {
+  writePaths(tree, "aliases", findings);
+}
+
+/** Makes a child of the root that tells the path of each label. Gives the nodes with labels. */
+function writePaths(tree: LiveTree, name: string, findings: Diagnostic[]): LiveNode[] {
   const labelled = liveNodesOf(tree.root).filter(({ labels }) => labels.length > 0);
-  if (labelled.length === 0) return;
-  const symbols = childFor(tree, tree.root, "__symbols__");
+  if (labelled.length === 0) return [];
+  const paths = childFor(tree, tree.root, name);
   const budget = { bytes: 0 };
   const known = new Map(
-    symbols.properties.filter(({ deleted }) => !deleted).map((property) => [property.name, property]),
+    paths.properties.filter(({ deleted }) => !deleted).map((property) => [property.name, property]),
   );
   for (const node of labelled) {
-    for (const { name, deleted } of node.labels) {
+    for (const { name: label, deleted } of node.labels) {
       if (deleted) continue;
       const path = Buffer.from(`${pathOf(node)}\0`, "latin1");
-      const existing = known.get(name);
+      const existing = known.get(label);
       if (existing) {
         if (!path.equals(existing.value)) {
-          const message = `label ${name} is not what __symbols__ says of it; that stays as it is`;
+          const message = `label ${label} is not what ${name} says of it; that stays as it is`;
           findings.push({
             code: "dts/symbols",
             severity: "warning",
@@ -60,12 +70,12 @@ export function writeSymbols(tree: LiveTree, phandles: Phandles, findings: Diagn
         continue;
       }
       spend(budget, path.length);
-      const property = liveProperty(name, new Uint8Array(path), node.spans[0], [{ offset: 0, kind: "string" }]);
-      addProperty(symbols, property);
-      known.set(name, property);
+      const property = liveProperty(label, new Uint8Array(path), node.spans[0], [{ offset: 0, kind: "string" }]);
+      addProperty(paths, property);
+      known.set(label, property);
     }
-    phandles.of(node);
   }
+  return labelled;
 }
 
 /** References that a `__fixups__` node in the source itself tells. What is wrong in it stays as it is. */

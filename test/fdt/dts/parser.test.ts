@@ -120,8 +120,11 @@ describe("with force", () => {
     expect(cells(tree.root, "p")).toEqual([0xffff_ffff]);
   });
 
-  test("what no blob can hold stays an error", () => {
-    expect(codeOf(() => parseDts(root("a { };", "a { };"), { force: true }))).toBe("dts/duplicate-node");
+  test("doubled names stay: of nodes both, of properties the first", () => {
+    const tree = parseDts(root("p = <1>; p = <2>;", "a { };", "a { };"), { force: true });
+    expect(tree.warnings.map(({ code }) => code)).toEqual(["dts/duplicate-node", "dts/duplicate-property"]);
+    expect(tree.root.children.map(({ name }) => name)).toEqual(["a", "a"]);
+    expect(cells(tree.root, "p")).toEqual([1]);
   });
 });
 
