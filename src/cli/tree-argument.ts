@@ -1,7 +1,10 @@
-/** An argument that is a device tree: of a profile, a DTB or a DTS, from a file or, for "-", from standard input. */
-import { readFileSync } from "node:fs";
+/**
+ * An argument that is a device tree: of a profile, a DTB or a DTS, from a file or, for "-", from standard input; or the
+ * directory that a Linux shows its own in.
+ */
+import { readFileSync, statSync } from "node:fs";
 import { type Diagnostic, fail, type Place, render } from "../diagnostics/diagnostic.ts";
-import type { DtsTree } from "../fdt/dts/parse.ts";
+import type { DtsTree, ParseDtsOptions } from "../fdt/dts/parse.ts";
 import { MAGIC } from "../fdt/format.ts";
 import { readDtb } from "../fdt/reader.ts";
 import type { Fdt, FdtNode } from "../fdt/tree.ts";
@@ -9,11 +12,13 @@ import { occurrences } from "./arguments.ts";
 
 export interface TreeArgument {
   readonly fdt: Fdt;
-  readonly kind: "profile" | "dtb" | "dts";
+  readonly kind: "profile" | "dtb" | "dts" | "directory";
   /** For errors; standard input has a name too. */
   readonly file: string;
   /** The source behind the tree, where it has one. */
   readonly dts?: DtsTree;
+  /** What was wrong and tolerated, because the caller asked for that. */
+  readonly findings: readonly Diagnostic[];
 }
 
 export const treeArguments = {
@@ -25,22 +30,34 @@ export const treeArguments = {
   include: { type: "string", valueHint: "DIR", description: "where a DTS's includes are looked for; may be repeated" },
 } as const;
 
-export const TREE_HINT = "a profile (.toml), a DTB or a DTS; - is standard input";
+export const TREE_HINT = "a profile (.toml), a DTB, a DTS, or a directory as /proc/device-tree; - is standard input";
 
-export interface LoadOptions {
-  /** Labels of a DTS become symbols that overlays can refer to. As `dtc -@`. */
-  readonly symbols?: boolean;
+/** What is said of a DTS's labels and phandles is without effect on other trees. */
+export interface LoadOptions extends Pick<ParseDtsOptions, "symbols" | "aliases" | "fixups" | "phandles" | "bootCpu"> {
+  /** Wrong names, phandles and references become findings, where a tree can be made of the rest. */
+  readonly tolerant?: boolean;
+  /** Hears of every file that was read. */
+  readonly onRead?: (path: string) => void;
 }
 
 export async function loadTree(
   path: string,
   rawArgs: readonly string[],
-  { symbols }: LoadOptions = {},
+  { tolerant = false, onRead, ...given }: LoadOptions = {},
 ): Promise<TreeArgument> {
+  onRead?.(path);
   if (path.endsWith(".toml")) return await loadProfileTree(path, rawArgs);
+  const findings: Diagnostic[] = [];
+  if (isDirectory(path)) {
+    const { readDirectoryTree } = await import("./directory-tree.ts");
+    return { fdt: readDirectoryTree(path), kind: "directory", file: path, findings };
+  }
   const file = path === "-" ? "<stdin>" : path;
   const bytes = readAll(path);
-  if (hasMagic(bytes)) return { fdt: readDtb(bytes, { file }), kind: "dtb", file };
+  if (hasMagic(bytes)) {
+    const tolerate = tolerant ? (finding: Diagnostic) => findings.push(finding) : undefined;
+    return { fdt: readDtb(bytes, { file, tolerate }), kind: "dtb", file, findings };
+  }
   if (!/\.dtsi?$|\.dtso$/.test(path) && !looksLikeSource(bytes)) {
     fail("cli/no-tree", `${file} is neither a DTB nor a DTS, and not named as a profile`, {
       hint: "a DTB begins with d00dfeed, a DTS with /dts-v1/; and a profile's name ends in .toml",
@@ -48,9 +65,14 @@ export async function loadTree(
   }
   const { parseDts } = await import("../fdt/dts/parse.ts");
   const includePaths = occurrences(rawArgs, ["include"]).map(({ value }) => value);
-  const dts = parseDts(bytes, { file, files: { read: readIfThere }, includePaths, symbols });
-  report(dts.warnings);
-  return { fdt: dts, kind: "dts", file, dts };
+  const read = (included: string) => {
+    const content = readIfThere(included);
+    if (content) onRead?.(included);
+    return content;
+  };
+  const dts = parseDts(bytes, { file, files: { read }, includePaths, force: tolerant, ...given });
+  if (!tolerant) reportFindings(dts.warnings);
+  return { fdt: dts, kind: "dts", file, dts, findings: tolerant ? dts.warnings : findings };
 }
 
 /** Where a node, or a property of it, stands in a tree's source. */
@@ -77,7 +99,7 @@ async function loadProfileTree(path: string, rawArgs: readonly string[]): Promis
     import("../profile/devicetree.ts"),
   ]);
   const { board, registry } = await loadFromArguments(path, rawArgs);
-  return { fdt: boardTree(board, registry), kind: "profile", file: path };
+  return { fdt: boardTree(board, registry), kind: "profile", file: path, findings: [] };
 }
 
 function readAll(path: string): Uint8Array {
@@ -86,6 +108,10 @@ function readAll(path: string): Uint8Array {
   } catch (error) {
     fail("cli/input", `cannot read ${path}: ${error instanceof Error ? error.message : error}`);
   }
+}
+
+function isDirectory(path: string): boolean {
+  return path !== "-" && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 function readIfThere(path: string): Uint8Array | undefined {
@@ -105,6 +131,6 @@ function looksLikeSource(bytes: Uint8Array): boolean {
   return Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 1 << 16)).includes("/dts-v1/");
 }
 
-function report(warnings: readonly Diagnostic[]): void {
+export function reportFindings(warnings: readonly Diagnostic[]): void {
   for (const warning of warnings) process.stderr.write(`${render(warning)}\n`);
 }

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { fail } from "../diagnostics/diagnostic.ts";
 import { printDts } from "../fdt/printer.ts";
 import type { Fdt } from "../fdt/tree.ts";
-import { writeDtb } from "../fdt/writer.ts";
+import { type WriteOptions, writeDtb } from "../fdt/writer.ts";
 import { writeStdout } from "../host/terminal.ts";
 
 export const outputArguments = {
@@ -16,6 +16,8 @@ export interface OutputOptions {
   readonly dts?: boolean;
   readonly output?: string;
   readonly padding?: string;
+  /** Further properties of the blob. */
+  readonly blob?: Omit<WriteOptions, "padding" | "names">;
   /** The order of property names in a DTB's strings. */
   readonly names?: Iterable<string>;
   /** The source text, where there is a better one than a blob's. */
@@ -23,9 +25,9 @@ export interface OutputOptions {
 }
 
 export function writeTree(fdt: Fdt, options: OutputOptions): void {
-  const { dts = false, output, names, print = () => printDts(fdt) } = options;
+  const { dts = false, output, names, blob, print = () => printDts(fdt) } = options;
   if (dts) return writeText(print(), output);
-  const bytes = writeDtb(fdt, { names, padding: paddingBytes(options.padding) });
+  const bytes = writeDtb(fdt, { ...blob, names, padding: numberOption("padding", options.padding) });
   if (output === undefined && process.stdout.isTTY) {
     fail("cli/binary-to-terminal", "a DTB is binary, and standard output is a terminal", {
       hint: "use --dts to read it, -o FILE to keep it, or a pipe to dtc -I dtb -O dts",
@@ -50,8 +52,9 @@ function writeBytes(bytes: Uint8Array, output: string | undefined): void {
   }
 }
 
-function paddingBytes(text: string | undefined): number | undefined {
+/** The number that an option was given. */
+export function numberOption(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^(\d+|0x[0-9a-fA-F]+)$/.test(text)) fail("cli/usage", `--padding takes a number of bytes, not "${text}"`);
+  if (!/^(\d+|0x[0-9a-fA-F]+)$/.test(text)) fail("cli/usage", `--${option} takes a number, not "${text}"`);
   return Number(text);
 }

@@ -1,6 +1,6 @@
 // The commands behind `vmrun fdt`, and `vmrun map`: each with files, pipes, and input at fault.
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readDtb } from "../../src/fdt/reader.ts";
@@ -169,7 +169,7 @@ describe("get, list and set", () => {
     await edit("--delete", "/soc", "ranges");
     await edit("--remove", "/aliases");
     expect((await vmrun(["fdt", "get", path, "/soc", "level", "/a/b", "name-list"])).out).toBe("-3\nx y\n");
-    expect((await vmrun(["fdt", "list", path])).out).toBe("soc\n__symbols__\na\nc\n");
+    expect((await vmrun(["fdt", "list", path])).out).toBe("c\na\nsoc\n__symbols__\n");
     expect((await vmrun(["fdt", "set", "-i", SOURCE, "/", "x", "1"])).err).toContain("--in-place");
   });
 });
@@ -180,6 +180,64 @@ test("convert goes the other way, keeps labels on request, and needs no names of
   expect(find(readDtb(dtb.bytes).root, "/__symbols__")!.properties.has("here")).toBe(true);
   const dts = await vmrun(["fdt", "convert", SOURCE, "--to", "dts"]);
   expect(dts.out).toContain("here: uart@10 {");
+});
+
+describe("convert in dtc's place", () => {
+  const convert = (...words: string[]) => vmrun(["fdt", "convert", ...words]);
+
+  test("pads, aligns, reserves and dates a blob", async () => {
+    const { bytes } = await convert(BASE, "--to", "dtb", "--size", "1999", "--align", "64", "--reserve", "2");
+    expect(bytes.length).toBe(2048);
+    expect(new DataView(bytes.buffer).getUint32(8)).toBe(40 + 16 * 3);
+    const old = await convert(BASE, "--to", "dtb", "--dtb-version", "16", "--boot-cpu", "7");
+    expect(new DataView(old.bytes.buffer).getUint32(20)).toBe(16);
+    expect(readDtb(old.bytes).bootCpu).toBe(7);
+    expect((await convert(BASE, "--dtb-version", "3")).code).toBe(2);
+  });
+
+  test("makes aliases, phandles in the old form, and says what it read", async () => {
+    const included = file("part.dtsi", "/ { p = <&lab>; lab: n { }; };\n");
+    const source = file("whole.dts", '/dts-v1/;\n/include/ "part.dtsi"\n');
+    const [out, deps] = [join(folder, "whole.dtb"), join(folder, "whole.d")];
+    expect((await convert(source, "--aliases", "--phandles", "legacy", "-o", out, "--depfile", deps)).code).toBe(0);
+    const tree = readDtb(new Uint8Array(readFileSync(out)));
+    expect(strings(find(tree.root, "/aliases")!, "lab")).toEqual(["/n"]);
+    expect([...find(tree.root, "/n")!.properties.keys()]).toEqual(["linux,phandle"]);
+    expect(readFileSync(deps, "utf8")).toBe(`${out}: ${source} ${included}\n`);
+  });
+
+  test("checks on request, and then writes nothing in spite of errors unless forced to", async () => {
+    const source = file("twice.dts", "/dts-v1/;\n/ { a { }; a { }; b@1 { }; };\n");
+    const out = join(folder, "twice.dtb");
+    const refused = await convert(source, "--check", "-o", out);
+    expect(refused.code).toBe(2);
+    expect(refused.err).toContain("twice.dts:2:12: error[check/duplicate_node_names]");
+    expect(refused.err).toContain("warning[check/unit_address_vs_reg]");
+    expect(existsSync(out)).toBe(false);
+    expect((await convert(source, "--force", "-W", "no-unit_address_vs_reg", "-o", out)).code).toBe(0);
+    expect((await vmrun(["fdt", "list", out])).err).toContain("fdt/duplicate-node");
+    const checked = await vmrun(["fdt", "check", out]);
+    expect(checked.out).toContain("error[check/duplicate_node_names]");
+    expect(checked.code).toBe(2);
+  });
+
+  test("says where things come from", async () => {
+    const { out } = await convert(SOURCE, "--to", "dts", "--annotate");
+    expect(out).toContain(`here: uart@10 { /* ${SOURCE}:5:8 */`);
+    expect(out).toContain(`clocks = <0x05>; /* ${SOURCE}:7:3 */`);
+  });
+
+  test("reads the directory in which Linux shows its tree", async () => {
+    const base = join(folder, "device-tree");
+    mkdirSync(join(base, "soc@1"), { recursive: true });
+    writeFileSync(join(base, "name"), "\0");
+    writeFileSync(join(base, "soc@1", "name"), "soc\0");
+    writeFileSync(join(base, "soc@1", "reg"), new Uint8Array([0, 0, 0, 1]));
+    symlinkSync(base, join(base, "soc@1", "loop"));
+    const { out, code } = await convert(base, "--sort");
+    expect(code).toBe(0);
+    expect(out).toBe("/dts-v1/;\n\n/ {\n\n\tsoc@1 {\n\t\treg = <0x01>;\n\t};\n};\n");
+  });
 });
 
 describe("map", () => {

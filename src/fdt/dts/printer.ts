@@ -8,27 +8,45 @@ import { assertWellFormed } from "../wellformed.ts";
 import type { Mark } from "./livetree.ts";
 import type { DtsTree } from "./parse.ts";
 
-export function printSource(tree: DtsTree): string {
+export interface PrintSourceOptions {
+  /** Comments that tell where each node and property was written. As `dtc -T`. */
+  readonly annotate?: boolean;
+}
+
+export function printSource(tree: DtsTree, { annotate = false }: PrintSourceOptions = {}): string {
   assertWellFormed(tree);
   const lines = ["/dts-v1/;", ...(tree.plugin ? ["/plugin/;"] : []), ""];
   tree.reservations.forEach((reservation, i) => {
     lines.push(prefix(tree.sources.reservationLabels[i] ?? []) + printReservation(reservation));
   });
   lines.push(...printBootCpu(tree));
-  printNode(tree, tree.root, "", lines);
+  printNode(tree, tree.root, "", lines, annotate ? originIn(tree) : () => "");
   return `${lines.join("\n")}\n`;
 }
 
-function printNode(tree: DtsTree, node: FdtNode, indent: string, lines: string[]): void {
-  lines.push(`${indent}${prefix(tree.sources.labels(node))}${node.name || "/"} {`);
+/** A comment about where a node or a property comes from. */
+type Origin = (node: FdtNode, property?: string) => string;
+
+function originIn({ sources }: DtsTree): Origin {
+  return (node, property) => {
+    const places = property === undefined ? sources.places(node) : [sources.place(node, property)];
+    const told = places.map((place) => place && `${place.file}:${place.line}:${place.column}`);
+    return told.some(Boolean) ? ` /* ${told.join(", ").replaceAll("*/", "* /")} */` : "";
+  };
+}
+
+function printNode(tree: DtsTree, node: FdtNode, indent: string, lines: string[], origin: Origin): void {
+  lines.push(`${indent}${prefix(tree.sources.labels(node))}${node.name || "/"} {${origin(node)}`);
   for (const [name, value] of node.properties) {
     const labels = prefix(tree.sources.labels(node, name));
     const marks = tree.sources.marks(node, name);
-    lines.push(`${indent}\t${labels}${name}${value.length > 0 ? ` = ${printMarked(value, marks)}` : ""};`);
+    lines.push(
+      `${indent}\t${labels}${name}${value.length > 0 ? ` = ${printMarked(value, marks)}` : ""};${origin(node, name)}`,
+    );
   }
   for (const next of node.children) {
     lines.push("");
-    printNode(tree, next, `${indent}\t`, lines);
+    printNode(tree, next, `${indent}\t`, lines, origin);
   }
   lines.push(`${indent}};`);
 }
