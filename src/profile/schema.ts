@@ -3,7 +3,18 @@ import * as v from "valibot";
 import { LOG_LEVELS } from "../vdev/host.ts";
 import { address, frequency, inputFile, integer, size } from "../vdev/options.ts";
 import { FAULT_POLICIES } from "../vdev/placement.ts";
-import { choice, compatible, defaulted, flag, line, name, optional, remove, shown, text } from "./schema-parts.ts";
+import {
+  choice,
+  compatible,
+  defaulted,
+  flag,
+  line,
+  name,
+  optional,
+  remove,
+  shown,
+  text,
+} from "../vdev/schema-parts.ts";
 
 export const DEFAULT_ISA = "rv64gc_zba_zbb_zbs_zicbom_zicboz_zicntr_sstc_svadu";
 export const MAX_HARTS = 16;

@@ -1,9 +1,9 @@
 /** Runs a valibot schema over a located table and turns its issues into findings at the right places. */
 import * as v from "valibot";
 import { nearestName } from "../vdev/registry.ts";
+import { shown } from "../vdev/schema-parts.ts";
 import type { Findings } from "./findings.ts";
 import { type Located, lookup, pathOf, plain, shownKey, type TableNode } from "./located.ts";
-import { shown } from "./schema-parts.ts";
 
 type TableSchema = v.ObjectSchema<v.ObjectEntries, undefined>;
 

@@ -1,4 +1,4 @@
-/** What the schemas of a profile's tables are made of: kinds of keys, with the words that a person gets to read. */
+/** What schemas of profiles and vdevs are made of: kinds of keys, with the words that a person gets to read. */
 import * as v from "valibot";
 
 const NAME = /^[A-Za-z][A-Za-z0-9_-]*$/;
