@@ -3,7 +3,7 @@
 import { descriptorOf } from "../pass/tables.ts";
 import type { VdevPlacement } from "../vdev/placement.ts";
 import type { AnyVdev, VdevRegistry } from "../vdev/registry.ts";
-import type { Board, BoardVdev } from "./board.ts";
+import type { Board, BoardCache, BoardVdev, SharedCache } from "./board.ts";
 import { shownKey } from "./located.ts";
 import { hex } from "./place.ts";
 import { type Provenance, shownSource } from "./provenance.ts";
@@ -32,6 +32,7 @@ export function explainBoard(
   page.add("harts", String(cpu.harts), "cpu");
   page.add("mmu", quote(cpu.mmu), "cpu");
   page.add("pmp", String(cpu.pmp), "cpu");
+  for (const [name, cache] of Object.entries(cpu.caches)) if (cache) addCache(page, `cpu.cache.${name}`, cache);
 
   page.open("[time]");
   page.add("mode", quote(time.mode), "time");
@@ -48,12 +49,18 @@ export function explainBoard(
     page.add("kind", quote(kind), path);
     page.add("image", image && quote(image), path);
   }
-  for (const { name, at, size } of board.reserve) {
+  for (const { name, at, size, guest } of board.reserve) {
     const path = `reserve.${name}`;
     page.open("[[reserve]]");
     page.add("name", quote(name), path);
     page.add("at", hex(at), path);
     page.add("size", bytes(size), path);
+    if (!guest) continue;
+    page.add("compatible", guest.compatible && toml(guest.compatible), path);
+    page.add("no_map", String(guest.noMap), path);
+    page.add("reusable", String(guest.reusable), path);
+    page.add("memreserve", String(guest.as === "entry"), path);
+    page.add("fdt", toml(guest.fdt), path);
   }
   for (const vdev of board.vdevs) addVdev(page, vdev, registry);
 
@@ -80,6 +87,14 @@ export function explainBoard(
   page.add("instruction", quote(unsupported.instruction), "unsupported");
   page.add("register", quote(unsupported.register), "unsupported");
   return page.text();
+}
+
+function addCache(page: Page, path: string, cache: BoardCache & Partial<SharedCache>): void {
+  page.open(`[${path}]`);
+  page.add("size", bytes(cache.size), path);
+  page.add("line", String(cache.line), path);
+  page.add("sets", toml(cache.sets), path);
+  page.add("harts", toml(cache.harts), path);
 }
 
 function addVdev(page: Page, vdev: BoardVdev, registry: VdevRegistry): void {
