@@ -65,7 +65,7 @@ export class Interpreter implements Engine {
     });
     const { threshold = 0 } = options;
     const decoder = createDecoder(withBase(config.extensions));
-    this.#pages = new DecodedPages(memory, decoder);
+    this.#pages = new DecodedPages(memory, decoder, threshold > 0);
     this.#pages.onProtect = () => {
       for (const hart of this.harts) hart.flushTlbWrites();
     };
@@ -74,10 +74,10 @@ export class Interpreter implements Engine {
       this.regions?.clear();
     };
     this.#access = new MemoryAccess(memory, port, this.#pages);
-    const { scratch, counters } = this.#pages;
+    const { scratch, counters, sites } = this.#pages;
     const memoryPages = memory.memory.buffer.byteLength / 65536;
     const table = new WebAssembly.Table({ element: "anyfunc", initial: threshold > 0 ? 1024 : 0 });
-    const module = new WebAssembly.Module(generateInterpreter({ memoryPages, scratch, counters, threshold }));
+    const module = new WebAssembly.Module(generateInterpreter({ memoryPages, scratch, counters, sites, threshold }));
     const { exports } = new WebAssembly.Instance(module, {
       env: { memory: memory.memory, regions: table, ...this.#imports() },
     });

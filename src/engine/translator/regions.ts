@@ -7,7 +7,7 @@ import type { Callable } from "../../wasm/function.ts";
 import { ModuleWriter, type Signature } from "../../wasm/module.ts";
 import type { ValueType } from "../../wasm/opcodes.ts";
 import type { DecodedPages } from "../interpreter/decoded-pages.ts";
-import { COUNTER_SHIFT, OpField, Special } from "../interpreter/layout.ts";
+import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.ts";
 import { REGION_SIGNATURE, writeRegion } from "./emit.ts";
 import { formRegion, pageOf, type Region } from "./region.ts";
 
@@ -15,6 +15,10 @@ import { formRegion, pageOf, type Region } from "./region.ts";
 const MAX_REGIONS = 65535;
 /** Shorter regions cost more to enter than they gain. */
 const SHORTEST = 4;
+const MAX_INSTRUCTIONS = 800;
+const MAX_CALL_DEPTH = 4;
+/** What lies farther away, in bytes, cannot be named relative to a region's page. */
+const FARTHEST = 2 ** 30;
 /** Runs of the engine after which a batch is compiled though it is not full. */
 const PATIENCE = 4;
 
@@ -45,7 +49,6 @@ export interface RegionHost {
 
 interface Pending {
   readonly region: Region;
-  readonly base: bigint;
   readonly decodedPages: ReadonlyMap<number, number>;
   readonly installed: Installed;
 }
@@ -104,14 +107,29 @@ export class Regions {
       decodedPages.set(page, pages.of(offset));
       return offset;
     };
-    const region = formRegion({ memory, decoder, resolve }, Number(pc - base));
+    const opOf = (at: number): number => {
+      const page = pageOf(at);
+      if (!decodedPages.has(page) && resolve(page) < 0) return -1;
+      return decodedPages.get(page)! + (at - page * PAGE_SIZE) * (OP_SIZE / 2);
+    };
+    const follow = (at: number): boolean => {
+      const next = opOf(at);
+      return next >= 0 && (this.#host.immediate || memory.u16[next >>> 1] !== Special.undecoded);
+    };
+    const targets = (at: number): number[] =>
+      pages.targetsOf(opOf(at)).flatMap((target) => {
+        const relative = Number(BigInt.asIntN(64, target - base));
+        return Math.abs(relative) < FARTHEST ? [relative] : [];
+      });
+    const source = { memory, decoder, limit: MAX_INSTRUCTIONS, depth: MAX_CALL_DEPTH, resolve, follow, targets };
+    const region = formRegion(source, Number(pc - base));
     if (region === undefined || region.instructions < SHORTEST) return;
     const slot = this.#free.pop() ?? (this.#slots < MAX_REGIONS ? this.#slots++ : undefined);
     if (slot === undefined) return;
-    const relied = [...pagesOf(region)].map((page) => linear.get(page)! >>> 12);
+    const relied = [...region.pages].map((page) => linear.get(page)! >>> 12);
     const installed: Installed = { op, slot, pages: relied, dead: false };
     for (const page of relied) this.#relyOn(page, installed);
-    this.#pending.push({ region, base, decodedPages, installed });
+    this.#pending.push({ region, decodedPages, installed });
     this.statistics.milliseconds += performance.now() - started;
     if (this.#pending.length >= this.#host.batch) this.#compile();
   }
@@ -150,7 +168,7 @@ export class Regions {
     const operations = new Set(batch.flatMap(({ region }) => floatSemantics(region).map((s) => s.operation)));
     const float = Object.fromEntries([...operations].map((name) => [name, exports[name]]));
     const instance = new WebAssembly.Instance(module, {
-      env: { memory: memory.memory },
+      env: { memory: memory.memory, regions: table },
       float: float as Record<string, CallableFunction>,
     });
     batch.forEach(({ region, installed }, i) => {
@@ -180,10 +198,11 @@ export class Regions {
   }
 
   #writeModule(batch: readonly Pending[]): ModuleWriter {
-    const { memory } = this.#host;
-    const pages = memory.memory.buffer.byteLength / 65536;
+    const { memory, pages } = this.#host;
+    const memoryPages = memory.memory.buffer.byteLength / 65536;
     const module = new ModuleWriter();
-    module.importMemory("env", "memory", pages, pages);
+    module.importMemory("env", "memory", memoryPages, memoryPages);
+    module.importTable("env", "regions", 0);
     // Imports stand before functions, so what is needed has to be known first.
     const helpers = new Map<FloatOperation, Callable>();
     for (const semantics of batch.flatMap(({ region }) => floatSemantics(region))) {
@@ -192,9 +211,12 @@ export class Regions {
         helpers.set(operation, module.importFunction("float", operation, signatureOf(semantics)));
       }
     }
-    batch.forEach(({ region, base, decodedPages }, i) => {
+    const signature = module.signature(REGION_SIGNATURE);
+    const floatHelper = (operation: FloatOperation) => helpers.get(operation)!;
+    const { counters } = pages;
+    batch.forEach(({ region, decodedPages }, i) => {
       const f = module.func(REGION_SIGNATURE, `r${i}`);
-      writeRegion(f, region, { base, decodedPages }, (operation) => helpers.get(operation)!);
+      writeRegion(f, region, { decodedPages, counters, signature, floatHelper });
     });
     return module;
   }
@@ -226,12 +248,6 @@ export class Regions {
       this.statistics.live--;
     }
   }
-}
-
-function pagesOf(region: Region): Set<number> {
-  const pages = new Set<number>();
-  for (const { operations } of region.blocks) for (const { at } of operations) pages.add(pageOf(at));
-  return pages;
 }
 
 type FloatSemantics = Extract<Semantics, { does: "float" }>;
