@@ -7,13 +7,14 @@
  * Regions know no addresses but those relative to their own page, so that code mapped at several places is translated once.
  */
 import { HartField, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../isa/riscv/hart.ts";
-import type { FloatField, FloatOperation, Semantics, Width } from "../../isa/riscv/semantics.ts";
+import type { FloatField, FloatOperation, Semantics } from "../../isa/riscv/semantics.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import type { Callable, FunctionWriter, Label, Local } from "../../wasm/function.ts";
 import { CodeWriter } from "../code-writer.ts";
 import { COUNTER_SHIFT, OpField, Special } from "../interpreter/layout.ts";
 import { at, LOADS, MSTATUS, MSTATUS_FS, NAN_BOX, PAGE_MASK, STORES } from "../places.ts";
 import { analyse, type Flow, type Registers } from "./flow.ts";
+import { type AccessGroup, groupAccesses } from "./groups.ts";
 import { operandsOf } from "./operands.ts";
 import { type Block, type Edge, isBlock, type Operation, pageOf, type Region } from "./region.ts";
 
@@ -26,6 +27,9 @@ export const Leaving = {
   moved: 0,
   /** The interpreter executes the instruction at `pc` itself, whatever is translated there. */
   interpret: 1,
+  /** The same, because this slot's region had no instructions left to go on: that is where time is spent. */
+  spent: (slot: number) => slot + 2,
+  slotOf: (how: number) => how - 2,
 } as const;
 
 /** Signature of regions: instructions left and the address of the page executed, to instructions left. */
@@ -37,10 +41,17 @@ export interface RegionPlace {
   readonly decodedPages: ReadonlyMap<number, number>;
   /** Offset of an op's counter less its own, shifted. */
   readonly counters: number;
+  /** Its own slot in the table. */
+  readonly slot: number;
+  /** How thoroughly it is translated. */
+  readonly level: Level;
   /** The signature of regions in the module. */
   readonly signature: number;
   readonly floatHelper: (operation: FloatOperation) => Callable;
 }
+
+/** `quick`: small code, soon there. `thorough`: for where the time goes. */
+export type Level = "quick" | "thorough";
 
 export function writeRegion(f: FunctionWriter, region: Region, place: RegionPlace): void {
   new RegionWriter(f, region, place).write();
@@ -68,6 +79,8 @@ class RegionWriter extends CodeWriter {
   /** Where execution goes on, relative to the entry's page, and instructions to give back. */
   readonly #to: Local;
   readonly #refund: Local;
+  /** One of {@link Leaving}. */
+  readonly #how: Local;
   /** Where execution goes on outside. */
   readonly #target: Local;
   readonly #x: (Local | undefined)[] = new Array(32);
@@ -76,11 +89,16 @@ class RegionWriter extends CodeWriter {
   readonly #written: Registers = { x: 0, f: 0 };
   /** Whether the floating-point unit is on and dirty; that cannot change inside. */
   #floatOn: Local | undefined;
+  readonly #groups = new Map<Operation, AccessGroup>();
+  /** Where the memory of a group's base register lies, by the group's lowest byte. */
+  readonly #groupOffsets = new Map<AccessGroup, Local>();
   readonly #readPages: (CachedPage | undefined)[] = new Array(32);
   readonly #writePages: (CachedPage | undefined)[] = new Array(32);
   readonly #scopes: Scope[] = [];
   #interpret!: Label;
   #chain!: Label;
+  /** As `chain`, but nothing was put back yet. */
+  #dirtyChain!: Label;
   #operation!: Operation;
   /** Instructions of the block from the current one on. */
   #left = 0;
@@ -95,6 +113,7 @@ class RegionWriter extends CodeWriter {
     [this.#budget, this.#page] = f.params;
     this.#to = f.local("i32");
     this.#refund = f.local("i32");
+    this.#how = f.local("i32");
     this.#target = f.local("i64");
   }
 
@@ -106,12 +125,16 @@ class RegionWriter extends CodeWriter {
     if (this.#flow.loops[0] === 0) {
       // Nothing has been taken up yet, so nothing has to be put back.
       f.get(this.#budget).i32(this.#flow.longest[0]).op("i32.lt_s").if();
-      this.#leaveWith(Leaving.interpret);
+      this.#leaveWith(Leaving.spent(this.place.slot));
       this.#savePc(() => this.#pushAddress(region.entry.at));
       f.br(leave).end();
     }
     this.#prologue();
+    f.i32(Leaving.interpret).set(this.#how);
+    this.#dirtyChain = f.block();
     this.#tree(region.entry);
+    f.end(); // dirtyChain
+    this.#writeBack(this.#written);
     f.end(); // chain
     this.#writeChain();
     this.#leaveWith(Leaving.moved);
@@ -119,7 +142,7 @@ class RegionWriter extends CodeWriter {
     f.br(leave);
     f.end(); // interpret
     this.#writeBack(this.#written);
-    this.#leaveWith(Leaving.interpret);
+    f.i32(0).get(this.#how).memory("i32.store", at(HartField.mail3));
     f.get(this.#budget).get(this.#refund).op("i32.add").set(this.#budget);
     this.#savePc(() => f.get(this.#page).get(this.#to).op("i64.extend_i32_s", "i64.add"));
     f.end(); // leave
@@ -131,8 +154,10 @@ class RegionWriter extends CodeWriter {
   #prologue(): void {
     const used = { x: 0, f: 0 };
     let float = false;
-    for (const { operations } of this.#flow.sequence) {
-      for (const { instruction, rd, rs1, rs2, rs3 } of operations) {
+    for (const block of this.#flow.sequence) {
+      groupAccesses(block, this.#groups);
+      for (const operation of block.operations) {
+        const { instruction, rd, rs1, rs2, rs3 } = operation;
         const operands = operandsOf(instruction);
         if (operands.readsX1) used.x |= 1 << rs1;
         if (operands.readsX2) used.x |= 1 << rs2;
@@ -141,8 +166,10 @@ class RegionWriter extends CodeWriter {
         if (operands.readsF3) used.f |= 1 << rs3;
         if (operands.writesX && rd !== 0) this.#written.x |= 1 << rd;
         if (operands.writesF) this.#written.f |= 1 << rd;
-        if (operands.memory === "read") this.#readPages[rs1] ??= this.#cachedPage();
-        else if (operands.memory === "write") this.#writePages[rs1] ??= this.#cachedPage();
+        const group = this.#groups.get(operation);
+        const stores = group ? group.store : operands.memory === "write";
+        if (stores) this.#writePages[rs1] ??= this.#cachedPage();
+        else if (operands.memory === "read") this.#readPages[rs1] ??= this.#cachedPage();
         float ||= operands.float;
       }
     }
@@ -223,6 +250,10 @@ class RegionWriter extends CodeWriter {
 
   /** Leaves behind `block`, to an address outside that is in `target` already. */
   #leaveBehind({ order }: Block): void {
+    if (this.place.level === "quick") {
+      this.f.br(this.#dirtyChain);
+      return;
+    }
     const { writtenBefore, writes } = this.#flow;
     this.#writeBack({ x: writtenBefore[order].x | writes[order].x, f: writtenBefore[order].f | writes[order].f });
     this.f.br(this.#chain);
@@ -283,6 +314,7 @@ class RegionWriter extends CodeWriter {
     if (this.#flow.loops[block.order] === 1) {
       // What is spent before the loop begins anew has to be there now: then no block inside needs to ask.
       f.get(this.#budget).i32(this.#flow.longest[block.order]).op("i32.lt_s").if();
+      f.i32(Leaving.spent(this.place.slot)).set(this.#how);
       this.#leaveToInterpret(block.at, 0);
       f.end();
     }
@@ -445,60 +477,98 @@ class RegionWriter extends CodeWriter {
 
   // ---- memory ----
 
-  /** Puts where the memory at `address` lies into `offset`, by the page that its base last led to, else by the TLB. */
-  #locate({ tag, addend }: CachedPage, table: number, width: Width): void {
+  /**
+   * Puts where the memory at `address` lies into `offset`, by the page that its base last led to, else by the TLB. All of
+   * `span` bytes are on one page then; where that is the width of one access, it is aligned.
+   */
+  #locate({ tag, addend }: CachedPage, table: number, span: number, aligned: boolean): void {
     const { f } = this;
-    const masked = () =>
-      f
-        .get(this.address)
-        .i64(-4096 | (width - 1))
+    const inside = aligned ? span - 1 : 0;
+    /** Leaves on the stack whether the span is not within the page whose tag `tag` pushes. */
+    const outside = (pushTag: () => void) => {
+      f.get(this.address)
+        .i64(-4096 | inside)
         .op("i64.and");
-    masked();
-    f.get(tag).op("i64.ne").if();
+      pushTag();
+      f.op("i64.ne");
+      if (aligned) return;
+      f.get(this.address)
+        .i64(span - 1)
+        .op("i64.add")
+        .i64(-4096)
+        .op("i64.and");
+      pushTag();
+      f.op("i64.ne", "i32.or");
+    };
+    outside(() => f.get(tag));
+    f.if();
     this.tlbEntry(this.address, table);
-    masked();
-    f.op("i64.ne").if();
-    this.#sideExit();
-    f.end();
-    f.get(this.offset).memory("i64.load").set(tag);
+    // Kept even where it is not taken: then it is no page of this address, or one that serves the next access.
+    f.set(tag);
     f.get(this.offset).memory("i32.load", 8).set(addend);
-    f.end();
+    outside(() => f.get(tag));
+    f.if();
+    this.#sideExit();
+    f.end().end();
     f.get(this.address).op("i32.wrap_i64").get(addend).op("i32.add").set(this.offset);
   }
 
-  #locateToRead(width: Width): void {
-    this.#locate(this.#readPages[this.#operation.rs1]!, HartField.tlbRead, width);
+  #locateToRead(span: number, aligned: boolean): void {
+    this.#locate(this.#readPages[this.#operation.rs1]!, HartField.tlbRead, span, aligned);
   }
 
-  #locateToWrite(width: Width): void {
-    this.#locate(this.#writePages[this.#operation.rs1]!, HartField.tlbWrite, width);
+  #locateToWrite(span: number, aligned: boolean): void {
+    this.#locate(this.#writePages[this.#operation.rs1]!, HartField.tlbWrite, span, aligned);
   }
 
-  #load({ width, signed, address, to }: Extract<Semantics, { does: "load" }>): void {
+  /** Where the memory of the current load or store lies: pushes an offset, and answers what is to be added to it. */
+  #accessOffset(): number {
     const { f } = this;
-    this.expr(address);
-    f.set(this.address);
-    this.#locateToRead(width);
-    const value = () => f.get(this.offset).memory(LOADS[signed ? "signed" : "unsigned"][width]);
-    if (to === "x") this.setX(value);
-    else this.#setF(to, value);
+    const operation = this.#operation;
+    const group = this.#groups.get(operation)!;
+    if (group.leader === operation) {
+      this.#register(operation.rs1);
+      if (group.low !== 0) f.i64(group.low).op("i64.add");
+      f.set(this.address);
+      const span = group.high - group.low;
+      const aligned = group.accesses === 1;
+      if (group.store) this.#locateToWrite(span, aligned);
+      else this.#locateToRead(span, aligned);
+      if (group.accesses > 1) {
+        const offset = f.local("i32");
+        this.#groupOffsets.set(group, offset);
+        f.get(this.offset).set(offset);
+      }
+    }
+    f.get(this.#groupOffsets.get(group) ?? this.offset);
+    return operation.imm - group.low;
   }
 
-  #store({ width, address, value }: Extract<Semantics, { does: "store" }>): void {
-    const { f } = this;
-    this.expr(address);
-    f.set(this.address);
-    this.#locateToWrite(width);
-    f.get(this.offset);
+  #load({ width, signed, to }: Extract<Semantics, { does: "load" }>): void {
+    const value = () => {
+      const offset = this.#accessOffset();
+      this.f.memory(LOADS[signed ? "signed" : "unsigned"][width], offset);
+    };
+    if (to !== "x") this.#setF(to, value);
+    else if (this.#operation.rd !== 0) this.setX(value);
+    else {
+      // It may fault all the same.
+      value();
+      this.f.op("drop");
+    }
+  }
+
+  #store({ width, value }: Extract<Semantics, { does: "store" }>): void {
+    const offset = this.#accessOffset();
     this.expr(value);
-    f.memory(STORES[width]);
+    this.f.memory(STORES[width], offset);
   }
 
   protected override atomicOffset(width: 4 | 8, access: "load" | "store"): void {
     this.x("rs1");
     this.f.set(this.address);
-    if (access === "load") this.#locateToRead(width);
-    else this.#locateToWrite(width);
+    if (access === "load") this.#locateToRead(width, true);
+    else this.#locateToWrite(width, true);
   }
 
   // ---- floating point ----
