@@ -1,37 +1,42 @@
 /** A board's device tree: what its guest is told. Made from the board alone, byte for byte the same every time. */
 import { fail } from "../diagnostics/diagnostic.ts";
 import { cells64, type Fdt, type FdtNode, node, type PropertyInput, setProperty } from "../fdt/tree.ts";
+import type { ClockStates } from "../pass/clocks/rates.ts";
 import { descriptorOf } from "../pass/tables.ts";
 import type { FdtContext, FdtContribution } from "../vdev/descriptor.ts";
 import type { VdevPlacement } from "../vdev/placement.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
-import type { Board, BoardVdev } from "./board.ts";
-import { auxiliaryPhandle } from "./phandle.ts";
+import type { Board, BoardCpu, BoardVdev } from "./board.ts";
+import { ClockNodes } from "./clock-nodes.ts";
+import { auxiliaryPhandle, cpuPhandle } from "./phandle.ts";
 import { applyProperties, referencesOf } from "./properties.ts";
 import { changeTree, type Labels } from "./tree-changes.ts";
-import { cpusNode } from "./tree-cpus.ts";
 
 export interface BoardTreeOptions {
   /** Where the initial RAM disk was loaded: first byte and the byte behind the last. */
   readonly initrd?: { readonly start: number; readonly end: number };
+  /** What the clocks run at; by registers as at reset where omitted. A rate that is not known is left out. */
+  readonly clocks?: ClockStates;
 }
 
+/** Bytes of a cache block: Zicbom and Zicboz. */
+const CACHE_BLOCK = 64;
 const SOC = "soc";
-const RESERVED = "reserved-memory";
 
 export function boardTree(board: Board, registry: VdevRegistry, options: BoardTreeOptions = {}): Fdt {
-  const parts = board.vdevs.map((vdev) => contribute(board, vdev, registry));
+  const clocks = new ClockNodes(board, options.clocks);
+  const parts = board.vdevs.map((vdev) => contribute(board, vdev, registry, clocks));
   const bus = parts.flatMap(({ bus: nodes = [] }) => nodes).sort((a, b) => unitAddress(a) - unitAddress(b));
   const root = node("", { "#address-cells": 2, "#size-cells": 2, compatible: board.compatible, model: board.model }, [
     chosen(board, parts, options),
     ...aliases(parts),
     ...memory(board),
-    ...reservedMemory(board),
-    cpusNode(board),
+    cpus(board),
+    ...clocks.fixed(),
     ...parts.flatMap(({ root: nodes = [] }) => nodes),
     node(SOC, { "#address-cells": 2, "#size-cells": 2, compatible: "simple-bus", ranges: true }, bus),
   ]);
-  const fdt = { root, reservations: reservations(board), bootCpu: 0 };
+  const fdt = { root, reservations: [], bootCpu: 0 };
   return changesTree(board) ? changeTree(fdt, board.fdt, labels(board, parts)) : fdt;
 }
 
@@ -40,7 +45,7 @@ export function changesTree({ fdt: { symbols, overlays, dts } }: Board): boolean
 }
 
 /** How source text and overlays may call nodes: vdevs by their names, with _ for what a label cannot have. */
-function labels({ cpu, vdevs, reserve }: Board, parts: readonly FdtContribution[]): Labels {
+function labels({ cpu, vdevs }: Board, parts: readonly FdtContribution[]): Labels {
   const found = new Map<string, string>();
   for (const [hart] of cpu.intcPhandles.entries()) {
     const path = `/cpus/cpu@${hart.toString(16)}`;
@@ -51,15 +56,11 @@ function labels({ cpu, vdevs, reserve }: Board, parts: readonly FdtContribution[
     const own = parts[i]!.bus?.[0];
     if (own) found.set(placement.name.replaceAll("-", "_"), pathOnBus(own));
   }
-  for (const { name, at, guest } of reserve) {
-    if (guest?.as !== "node") continue;
-    found.set(name.replaceAll("-", "_"), `/${RESERVED}/${name}@${at.toString(16)}`);
-  }
   return found;
 }
 
 /** A vdev's own nodes, by its binding. Its first node on the bus is what others refer to. */
-function contribute(board: Board, vdev: BoardVdev, registry: VdevRegistry): FdtContribution {
+function contribute(board: Board, vdev: BoardVdev, registry: VdevRegistry, clocks: ClockNodes): FdtContribution {
   const { placement, options, node: name, fdt = {} } = vdev;
   const descriptor = descriptorOf(vdev.table, placement.type, registry);
   const labels = descriptor?.auxiliaryPhandles ?? [];
@@ -79,17 +80,17 @@ function contribute(board: Board, vdev: BoardVdev, registry: VdevRegistry): FdtC
   };
   const contribution = descriptor?.fdt?.(context) ?? {};
   const own = contribution.bus?.[0];
-  if (own && isReferredTo(board, placement.name)) setProperty(own, "phandle", placement.phandle);
+  const referred = isReferredTo(board, placement) || clocks.refersTo(placement.name);
+  if (own && referred) setProperty(own, "phandle", placement.phandle);
+  if (own && vdev.clocks) clocks.name(own, vdev.clocks);
   if (own && name !== undefined) own.name = own.name.replace(/^[^@]*/, name);
-  if (own) applyProperties(own, fdt, (target) => phandleOf(board, target));
+  if (own) applyProperties(own, fdt, (target) => vdevPhandleOf(board, target));
   return contribution;
 }
 
 /** By interrupts, by a property of the profile, or by whatever overlays may come. */
-function isReferredTo({ vdevs, reserve, fdt }: Board, name: string): boolean {
+function isReferredTo({ vdevs, fdt }: Board, { name }: VdevPlacement): boolean {
   if (fdt.symbols) return true;
-  const others = reserve.flatMap(({ guest }) => Object.values(guest?.fdt ?? {}));
-  if (others.some((value) => referencesOf(value).includes(name))) return true;
   return vdevs.some(
     ({ placement, fdt: properties = {} }) =>
       placement.interrupts.some(({ controller }) => controller === name) ||
@@ -97,16 +98,14 @@ function isReferredTo({ vdevs, reserve, fdt }: Board, name: string): boolean {
   );
 }
 
-/** Of a vdev, or of reserved memory. */
-function phandleOf({ vdevs, reserve }: Board, name: string): number {
-  const vdev = vdevs.find(({ placement }) => placement.name === name);
-  return vdev?.placement.phandle ?? reserve.find((range) => range.name === name)!.guest!.phandle;
+function vdevPhandleOf({ vdevs }: Board, name: string): number {
+  return vdevs.find(({ placement }) => placement.name === name)!.placement.phandle;
 }
 
 /** DTSpec v0.4 §2.4.1. One parent needs no `interrupts-extended`. */
 function interruptProperties(board: Board, { interrupts }: VdevPlacement): Record<string, PropertyInput> {
   if (interrupts.length === 0) return {};
-  const phandles = interrupts.map((route) => phandleOf(board, route.controller));
+  const phandles = interrupts.map((route) => vdevPhandleOf(board, route.controller));
   const lines = interrupts.map(({ line }) => line);
   if (new Set(phandles).size === 1) return { "interrupt-parent": phandles[0]!, interrupts: lines };
   return { "interrupts-extended": phandles.flatMap((phandle, i) => [phandle, lines[i]!]) };
@@ -147,26 +146,41 @@ function memory({ memory: blocks }: Board): FdtNode[] {
     .map(({ at, size }) => node(`memory@${at.toString(16)}`, { device_type: "memory", reg: cells64(at, size) }));
 }
 
-/** Linux binding reserved-memory.yaml. */
-function reservedMemory(board: Board): FdtNode[] {
-  const children = board.reserve.flatMap(({ name, at, size, guest }) => {
-    if (guest?.as !== "node") return [];
-    const { compatible, noMap, reusable, fdt = {} } = guest;
-    const reg = cells64(at, size);
-    const properties = { compatible, reg, "no-map": noMap || undefined, reusable: reusable || undefined };
-    const made = node(`${name}@${at.toString(16)}`, properties);
-    if (isReferredTo(board, name)) setProperty(made, "phandle", guest.phandle);
-    applyProperties(made, fdt, (target) => phandleOf(board, target));
-    return made;
-  });
-  if (children.length === 0) return [];
-  return [node(RESERVED, { "#address-cells": 2, "#size-cells": 2, ranges: true }, children)];
+function cpus({ cpu, time }: Board): FdtNode {
+  const harts = cpu.intcPhandles.map((intcPhandle, hart) => cpuNode(cpu, hart, intcPhandle));
+  const cores = harts.map((_, hart) => node(`core${hart}`, { cpu: cpuPhandle(hart) }));
+  const properties = { "#address-cells": 1, "#size-cells": 0, "timebase-frequency": timebaseCells(time.timebase) };
+  return node("cpus", properties, [...harts, node("cpu-map", {}, [node("cluster0", {}, cores)])]);
 }
 
-/** The memory reservation block (DTSpec v0.4 §5.3). */
-function reservations({ reserve }: Board): Fdt["reservations"] {
-  const entries = reserve.filter(({ guest }) => guest?.as === "entry");
-  return entries.map(({ at, size }) => ({ address: BigInt(at), size: BigInt(size) }));
+/** One cell, or two where a frequency needs them (DTSpec v0.4 §3.8.1). */
+function timebaseCells(frequency: number): readonly number[] {
+  return frequency < 2 ** 32 ? [frequency] : cells64(frequency);
+}
+
+/** Linux bindings riscv/cpus.yaml and riscv/extensions.yaml. `riscv,isa` is for guests from before the list. */
+function cpuNode({ isa, extensions, mmu }: BoardCpu, hart: number, intcPhandle: number): FdtNode {
+  const intc = node("interrupt-controller", {
+    "#address-cells": 0,
+    "#interrupt-cells": 1,
+    "interrupt-controller": true,
+    compatible: "riscv,cpu-intc",
+    phandle: intcPhandle,
+  });
+  const properties = {
+    device_type: "cpu",
+    reg: hart,
+    status: "okay",
+    compatible: "riscv",
+    "riscv,isa": isa,
+    "riscv,isa-base": "rv64i",
+    "riscv,isa-extensions": extensions,
+    "riscv,cbom-block-size": extensions.includes("zicbom") ? CACHE_BLOCK : undefined,
+    "riscv,cboz-block-size": extensions.includes("zicboz") ? CACHE_BLOCK : undefined,
+    "mmu-type": `riscv,${mmu}`,
+    phandle: cpuPhandle(hart),
+  };
+  return node(`cpu@${hart.toString(16)}`, properties, [intc]);
 }
 
 function pathOnBus({ name }: FdtNode): string {

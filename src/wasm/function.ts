@@ -68,11 +68,9 @@ export class FunctionWriter implements Callable {
     this.#code.signed32(value);
     return this;
   }
-  /** A number has to be a whole one that fits; it is the quicker way. */
-  i64(value: bigint | number): this {
+  i64(value: bigint): this {
     this.#code.byte(0x42);
-    if (typeof value === "number" && (value | 0) === value) this.#code.signed32(value);
-    else this.#code.signed64(BigInt(value));
+    this.#code.signed64(value);
     return this;
   }
   f32(value: number): this {
@@ -142,14 +140,6 @@ export class FunctionWriter implements Callable {
   /** Calls the function at the table index on top of the stack, by its signature's index. */
   callIndirect(signature: number): this {
     this.#code.byte(0x11);
-    this.#code.unsigned(signature);
-    this.#code.unsigned(0);
-    return this;
-  }
-
-  /** As {@link callIndirect}, in place of this function. */
-  returnCallIndirect(signature: number): this {
-    this.#code.byte(0x13);
     this.#code.unsigned(signature);
     this.#code.unsigned(0);
     return this;
