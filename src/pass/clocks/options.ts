@@ -161,9 +161,9 @@ const outputSchema = v.object({
       ),
       [],
     ),
-    v.transform((value) => (typeof value === "string" ? [value] : value)),
     v.description("Where it comes from; of several, `mux` selects one."),
     v.metadata({ default: [] }),
+    v.transform((value) => (typeof value === "string" ? [value] : value)),
   ),
   mux: optional(
     fieldOr(
