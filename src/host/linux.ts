@@ -11,6 +11,8 @@ export const MapFlag = {
   anonymous: 0x20,
   noReserve: 0x4000,
   populate: 0x8000,
+  /** Fixed, but only where nothing is mapped yet. */
+  fixedNoReplace: 0x100000,
 } as const;
 /** madvise(2). */
 export const Advice = { dontNeed: 4, hugePage: 14, populateWrite: 23, collapse: 25 } as const;

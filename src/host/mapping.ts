@@ -3,7 +3,8 @@
  * seen by compiled code as by typed arrays; a fault in the latter would end the process (see fault-guard.ts).
  */
 import { ptr } from "bun:ffi";
-import { Advice, isError, MapFlag, madvise, mmap, Protection } from "./linux.ts";
+import { Advice, isError, MapFlag, madvise, mmap, munmap, Protection } from "./linux.ts";
+import { syscall } from "./syscall.ts";
 
 /** Where in a WebAssembly.Memory: bytes, both multiples of the host's page size. */
 export interface MappedRange {
@@ -28,8 +29,16 @@ export interface MappingSource {
  */
 const laid = new Map<ArrayBufferLike, Map<number, MappedRange>>();
 
-/** The host address of a range. */
-export function addressOf({ buffer, offset }: Omit<MappedRange, "length">): number {
+/** As JavaScriptCore maps its memories. */
+const PLAIN = MapFlag.private | MapFlag.anonymous | MapFlag.noReserve;
+
+/** Whether memory can be mapped here. `VMRUN_PLAIN_MEMORY=1` says no, to try what becomes of a board without it. */
+export function canMap(): boolean {
+  return process.platform === "linux" && process.env.VMRUN_PLAIN_MEMORY !== "1" && syscall("getpid") > 0;
+}
+
+/** The host address of a byte in a buffer. */
+export function addressOf(buffer: ArrayBufferLike, offset = 0): number {
   return ptr(new Uint8Array(buffer, offset, 1));
 }
 
@@ -37,9 +46,18 @@ export function addressOf({ buffer, offset }: Omit<MappedRange, "length">): numb
 export function lay(range: MappedRange, { fd, at = 0, shared, writable }: MappingSource): number {
   requireInside(range);
   const prot = Protection.read | (writable ? Protection.write : 0);
-  const flags = MapFlag.fixed | (shared ? MapFlag.shared : MapFlag.private);
-  const result = mmap(addressOf(range), range.length, prot, flags, fd, at);
-  if (isError(result)) return result;
+  const flags = shared ? MapFlag.shared : MapFlag.private;
+  const address = addressOf(range.buffer, range.offset);
+  // A fixed mapping that fails may have unmapped what was there. So it is tried elsewhere first; that also holds whatever
+  // pages the kernel reserves for the object.
+  const trial = mmap(0, range.length, prot, flags, fd, at);
+  if (isError(trial)) return trial;
+  const result = mmap(address, range.length, prot, flags | MapFlag.fixed, fd, at);
+  munmap(trial, range.length);
+  if (isError(result)) {
+    mmap(address, range.length, Protection.read | Protection.write, PLAIN | MapFlag.fixedNoReplace);
+    return result;
+  }
   const ranges = laid.get(range.buffer) ?? new Map<number, MappedRange>();
   laid.set(range.buffer, ranges.set(range.offset, range));
   return 0;
@@ -49,8 +67,7 @@ export function lay(range: MappedRange, { fd, at = 0, shared, writable }: Mappin
 export function lift(range: MappedRange): number {
   requireInside(range);
   const prot = Protection.read | Protection.write;
-  const flags = MapFlag.fixed | MapFlag.private | MapFlag.anonymous | MapFlag.noReserve;
-  const result = mmap(addressOf(range), range.length, prot, flags);
+  const result = mmap(addressOf(range.buffer, range.offset), range.length, prot, PLAIN | MapFlag.fixed);
   if (isError(result)) return result;
   const ranges = laid.get(range.buffer);
   ranges?.delete(range.offset);
@@ -61,7 +78,7 @@ export function lift(range: MappedRange): number {
 /** Gives private pages back to the host: plain memory is zero then, a private file mapping is as the file. */
 export function discard(range: MappedRange): number {
   requireInside(range);
-  return madvise(addressOf(range), range.length, Advice.dontNeed);
+  return madvise(addressOf(range.buffer, range.offset), range.length, Advice.dontNeed);
 }
 
 /** Outside of the buffer lies memory of somebody else: that is a bug of the caller's. */

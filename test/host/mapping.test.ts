@@ -99,8 +99,8 @@ describe.if(process.platform === "linux")("mapping", () => {
     for (let i = 0; i < 20; i++) {
       const { range, u8 } = memory();
       expect(u8[65536]).toBe(0);
-      expect(addresses.has(addressOf(range))).toBe(false);
-      addresses.add(addressOf(range));
+      expect(addresses.has(addressOf(range.buffer, range.offset))).toBe(false);
+      addresses.add(addressOf(range.buffer, range.offset));
       const fd = openSync(path, "r");
       lay(range, { fd, shared: false, writable: true });
       closeSync(fd);
