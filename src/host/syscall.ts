@@ -2,7 +2,8 @@
  * Linux system calls that answer `-errno` instead of hiding it. bun:ffi has no errno, and libc's may be overwritten before
  * it is read, so on x86-64 the calls go through a few bytes of machine code of our own; elsewhere through libc.
  */
-import { CFunction, dlopen, type FFIFunction, FFIType, type Pointer, ptr, read } from "bun:ffi";
+import { CFunction, type FFIFunction, FFIType, type Pointer, ptr, read } from "bun:ffi";
+import { libc } from "./libc.ts";
 
 /** An argument: a number, or memory by its address. Keep what is pointed to alive for as long as the kernel uses it. */
 export type SyscallArgument = number | bigint | NodeJS.TypedArray | DataView;
@@ -136,37 +137,26 @@ const refuse: Raw = () => -ENOSYS;
 /** Code in a page that is made executable once it is written, never both. `undefined` where the host forbids that. */
 function throughStub(): Raw | undefined {
   if (process.arch !== "x64") return undefined;
-  const libc = open({
+  const calls = libc({
     mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "i64"], returns: "ptr" },
     mprotect: { args: ["ptr", "u64", "i32"], returns: "i32" },
     memcpy: { args: ["ptr", "ptr", "u64"], returns: "ptr" },
   });
-  if (libc === undefined) return undefined;
-  const page = libc.mmap(null, PAGE, READ_WRITE, PRIVATE_ANONYMOUS, -1, 0);
+  if (calls === undefined) return undefined;
+  const page = calls.mmap(null, PAGE, READ_WRITE, PRIVATE_ANONYMOUS, -1, 0);
   if (page === null || page >= USER_SPACE) return undefined;
-  libc.memcpy(page, ptr(STUB), STUB.length);
-  if (libc.mprotect(page, PAGE, READ_EXECUTE) !== 0) return undefined;
+  calls.memcpy(page, ptr(STUB), STUB.length);
+  if (calls.mprotect(page, PAGE, READ_EXECUTE) !== 0) return undefined;
   return CFunction({ ptr: page as Pointer, ...SIGNATURE }) as unknown as Raw;
 }
 
 /** libc's `syscall` and errno, read at once: nothing of ours runs in between. */
 export function throughLibc(): Raw | undefined {
-  const libc = open({ syscall: SIGNATURE, __errno_location: { args: [], returns: "ptr" } });
-  if (libc === undefined) return undefined;
-  const call = libc.syscall as unknown as Raw;
+  const calls = libc({ syscall: SIGNATURE, __errno_location: { args: [], returns: "ptr" } });
+  if (calls === undefined) return undefined;
+  const call = calls.syscall as unknown as Raw;
   return (number, a, b, c, d, e, f) => {
     const result = call(number, a, b, c, d, e, f);
-    return result === -1 ? -read.i32(libc.__errno_location() as Pointer) : result;
+    return result === -1 ? -read.i32(calls.__errno_location() as Pointer) : result;
   };
-}
-
-function open<const Functions extends Parameters<typeof dlopen>[1]>(functions: Functions) {
-  for (const name of ["libc.so.6", "libc.so"]) {
-    try {
-      return dlopen<Functions>(name, functions).symbols;
-    } catch {
-      // The next name, or none.
-    }
-  }
-  return undefined;
 }
