@@ -59,6 +59,27 @@ export interface BoardMemory {
   readonly size: number;
   /** Contents at power-on, an absolute path. */
   readonly image?: string;
+  /** What the host puts behind it. */
+  readonly backing: BoardBacking;
+  /** As what the device tree shows it, if at all. */
+  readonly describe: MemoryDescription;
+}
+
+export type MemoryDescription = "memory" | "reserved" | "pmem" | "none";
+
+/** What lies behind a block of memory. */
+export type BoardBacking =
+  | { readonly kind: "anonymous" }
+  /** Other guests find it by the name `share`; without one it is this guest's own. */
+  | { readonly kind: "memfd"; readonly share?: string }
+  /** The block's size from `at` on of a file, an absolute path. `private`: stores stay out of it, and a reset undoes them. */
+  | { readonly kind: "file"; readonly file: string; readonly at: number; readonly private: boolean }
+  /** Huge pages of the host. `fallback`: others will do where its pool has too few. */
+  | { readonly kind: "huge"; readonly fallback: boolean };
+
+/** Whether what is in it outlasts a reset of the guest: it belongs to others as well, or to the next run. */
+export function outlastsReset({ backing }: Pick<BoardMemory, "backing">): boolean {
+  return backing.kind === "memfd" ? backing.share !== undefined : backing.kind === "file" && !backing.private;
 }
 
 export interface BoardVdev {
@@ -72,19 +93,9 @@ export interface BoardVdev {
   readonly log?: LogLevel;
   /** Host resources are opened at first use. */
   readonly delayed: boolean;
-  /** What its node names as its clocks, where the profile says it. */
-  readonly clocks?: readonly BoardClock[];
   /** Of its own node: the name before the unit address, and properties over those of its binding. */
   readonly node?: string;
   readonly fdt?: Readonly<Record<string, BoardProperty>>;
-}
-
-/** A clock of a device. */
-export interface BoardClock {
-  /** For `clock-names`. */
-  readonly name?: string;
-  /** `ccu.mmc0`: controller and output, of the `[[clock]]` tables. */
-  readonly clock: string;
 }
 
 /** `false` takes a property out, `true` leaves it empty; `"&name"` is the phandle of that vdev's node. */

@@ -1,13 +1,18 @@
 /** A board's device tree: what its guest is told. Made from the board alone, byte for byte the same every time. */
 import { fail } from "../diagnostics/diagnostic.ts";
 import { cells64, type Fdt, type FdtNode, node, type PropertyInput, setProperty } from "../fdt/tree.ts";
-import type { ClockStates } from "../pass/clocks/rates.ts";
 import { descriptorOf } from "../pass/tables.ts";
 import type { FdtContext, FdtContribution } from "../vdev/descriptor.ts";
 import type { VdevPlacement } from "../vdev/placement.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
-import type { Board, BoardCpu, BoardVdev } from "./board.ts";
-import { ClockNodes } from "./clock-nodes.ts";
+import {
+  type Board,
+  type BoardCpu,
+  type BoardMemory,
+  type BoardVdev,
+  type MemoryDescription,
+  outlastsReset,
+} from "./board.ts";
 import { auxiliaryPhandle, cpuPhandle } from "./phandle.ts";
 import { applyProperties, referencesOf } from "./properties.ts";
 import { changeTree, type Labels } from "./tree-changes.ts";
@@ -15,24 +20,21 @@ import { changeTree, type Labels } from "./tree-changes.ts";
 export interface BoardTreeOptions {
   /** Where the initial RAM disk was loaded: first byte and the byte behind the last. */
   readonly initrd?: { readonly start: number; readonly end: number };
-  /** What the clocks run at; by registers as at reset where omitted. A rate that is not known is left out. */
-  readonly clocks?: ClockStates;
 }
 
 /** Bytes of a cache block: Zicbom and Zicboz. */
 const CACHE_BLOCK = 64;
 const SOC = "soc";
+const RESERVED = "reserved-memory";
 
 export function boardTree(board: Board, registry: VdevRegistry, options: BoardTreeOptions = {}): Fdt {
-  const clocks = new ClockNodes(board, options.clocks);
-  const parts = board.vdevs.map((vdev) => contribute(board, vdev, registry, clocks));
+  const parts = board.vdevs.map((vdev) => contribute(board, vdev, registry));
   const bus = parts.flatMap(({ bus: nodes = [] }) => nodes).sort((a, b) => unitAddress(a) - unitAddress(b));
   const root = node("", { "#address-cells": 2, "#size-cells": 2, compatible: board.compatible, model: board.model }, [
     chosen(board, parts, options),
     ...aliases(parts),
     ...memory(board),
     cpus(board),
-    ...clocks.fixed(),
     ...parts.flatMap(({ root: nodes = [] }) => nodes),
     node(SOC, { "#address-cells": 2, "#size-cells": 2, compatible: "simple-bus", ranges: true }, bus),
   ]);
@@ -60,7 +62,7 @@ function labels({ cpu, vdevs }: Board, parts: readonly FdtContribution[]): Label
 }
 
 /** A vdev's own nodes, by its binding. Its first node on the bus is what others refer to. */
-function contribute(board: Board, vdev: BoardVdev, registry: VdevRegistry, clocks: ClockNodes): FdtContribution {
+function contribute(board: Board, vdev: BoardVdev, registry: VdevRegistry): FdtContribution {
   const { placement, options, node: name, fdt = {} } = vdev;
   const descriptor = descriptorOf(vdev.table, placement.type, registry);
   const labels = descriptor?.auxiliaryPhandles ?? [];
@@ -80,9 +82,7 @@ function contribute(board: Board, vdev: BoardVdev, registry: VdevRegistry, clock
   };
   const contribution = descriptor?.fdt?.(context) ?? {};
   const own = contribution.bus?.[0];
-  const referred = isReferredTo(board, placement) || clocks.refersTo(placement.name);
-  if (own && referred) setProperty(own, "phandle", placement.phandle);
-  if (own && vdev.clocks) clocks.name(own, vdev.clocks);
+  if (own && isReferredTo(board, placement)) setProperty(own, "phandle", placement.phandle);
   if (own && name !== undefined) own.name = own.name.replace(/^[^@]*/, name);
   if (own) applyProperties(own, fdt, (target) => vdevPhandleOf(board, target));
   return contribution;
@@ -140,10 +140,31 @@ function aliases(parts: readonly FdtContribution[]): FdtNode[] {
   return next.size > 0 ? [node("aliases", properties)] : [];
 }
 
+/** RAM first, then what is kept from the kernel, then persistent memory: DTSpec v0.4 §3.4, §3.5, Linux pmem/pmem-region.txt. */
 function memory({ memory: blocks }: Board): FdtNode[] {
-  return blocks
-    .filter(({ kind }) => kind === "ram")
-    .map(({ at, size }) => node(`memory@${at.toString(16)}`, { device_type: "memory", reg: cells64(at, size) }));
+  const shownAs = (how: MemoryDescription) => blocks.filter(({ describe }) => describe === how);
+  const reserved = shownAs("reserved").map((block) =>
+    node(unitName(block.name, block), { reg: cells64(block.at, block.size), "no-map": true }),
+  );
+  const properties = { "#address-cells": 2, "#size-cells": 2, ranges: true } as const;
+  return [
+    ...shownAs("memory").map((block) =>
+      node(unitName("memory", block), { device_type: "memory", reg: cells64(block.at, block.size) }),
+    ),
+    ...(reserved.length > 0 ? [node(RESERVED, properties, reserved)] : []),
+    ...shownAs("pmem").map((block) =>
+      node(unitName("pmem", block), {
+        compatible: "pmem-region",
+        reg: cells64(block.at, block.size),
+        volatile: outlastsReset(block) ? undefined : true,
+      }),
+    ),
+  ];
+}
+
+/** DTSpec v0.4 §2.2.1: at most 31 characters before the @. */
+function unitName(name: string, { at }: BoardMemory): string {
+  return `${name.slice(0, 31)}@${at.toString(16)}`;
 }
 
 function cpus({ cpu, time }: Board): FdtNode {

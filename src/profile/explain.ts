@@ -3,7 +3,7 @@
 import { descriptorOf } from "../pass/tables.ts";
 import type { VdevPlacement } from "../vdev/placement.ts";
 import type { AnyVdev, VdevRegistry } from "../vdev/registry.ts";
-import type { Board, BoardClock, BoardVdev } from "./board.ts";
+import type { Board, BoardBacking, BoardVdev } from "./board.ts";
 import { shownKey } from "./located.ts";
 import { hex } from "./place.ts";
 import { type Provenance, shownSource } from "./provenance.ts";
@@ -39,7 +39,7 @@ export function explainBoard(
   page.add("timebase", frequency(time.timebase), "time");
   page.add("epoch", time.epoch === "host" ? quote("host") : date(time.epoch), "time");
 
-  for (const { name, kind, at, size, image } of board.memory) {
+  for (const { name, kind, at, size, image, backing, describe } of board.memory) {
     const path = `memory.${name}`;
     page.open("[[memory]]");
     page.add("name", quote(name), path);
@@ -47,6 +47,8 @@ export function explainBoard(
     page.add("size", bytes(size), path);
     page.add("kind", quote(kind), path);
     page.add("image", image && quote(image), path);
+    addBacking(page, backing, path);
+    page.add("describe", quote(describe), path);
   }
   for (const { name, at, size } of board.reserve) {
     const path = `reserve.${name}`;
@@ -82,8 +84,26 @@ export function explainBoard(
   return page.text();
 }
 
+function addBacking(page: Page, backing: BoardBacking, path: string): void {
+  page.add("backing", quote(backing.kind), path);
+  switch (backing.kind) {
+    case "memfd":
+      page.add("share", backing.share && quote(backing.share), path);
+      break;
+    case "file":
+      page.add("file", quote(backing.file), path);
+      page.add("file_at", bytes(backing.at), path);
+      page.add("private", String(backing.private), path);
+      break;
+    case "huge":
+      page.add("fallback", String(backing.fallback), path);
+      break;
+    case "anonymous":
+  }
+}
+
 function addVdev(page: Page, vdev: BoardVdev, registry: VdevRegistry): void {
-  const { table, placement, options, onFault, log, delayed, node, fdt, clocks } = vdev;
+  const { table, placement, options, onFault, log, delayed, node, fdt } = vdev;
   const descriptor = descriptorOf(table, placement.type, registry);
   const path = `${table}.${placement.name}`;
   page.open(`[[${table}]]`);
@@ -91,19 +111,13 @@ function addVdev(page: Page, vdev: BoardVdev, registry: VdevRegistry): void {
   page.add("name", quote(placement.name), path);
   page.add("at", addresses(placement), path);
   page.add("irq", interrupts(placement, descriptor), path);
-  page.add("clocks", clocks && shownClocks(clocks), path);
   page.add("on_fault", quote(onFault), path);
   page.add("log", log && quote(log), path);
   page.add("delayed", String(delayed), path);
   page.add("node", node && quote(node), path);
   page.add("fdt", toml(fdt), path);
   for (const [key, value] of Object.entries(options)) page.add(key, toml(value), path);
-  page.remark(descriptor?.explain?.(options, placement));
-}
-
-function shownClocks(clocks: readonly BoardClock[]): string {
-  const named = clocks.flatMap(({ name, clock }) => (name === undefined ? [] : [[name, quote(clock)] as const]));
-  return named.length > 0 ? inline(named) : `[${clocks.map(({ clock }) => quote(clock)).join(", ")}]`;
+  page.remark(descriptor?.explain?.(options));
 }
 
 function addresses({ regions }: VdevPlacement): string | undefined {

@@ -2,7 +2,8 @@
 import type { Place } from "../diagnostics/diagnostic.ts";
 import type { RegionSpec } from "../vdev/descriptor.ts";
 import { declaredAccess, type PlacedRegion } from "../vdev/placement.ts";
-import type { BoardMemory, BoardRange } from "./board.ts";
+import { describeMemory } from "./backing.ts";
+import type { BoardBacking, BoardMemory, BoardRange } from "./board.ts";
 import type { Findings } from "./findings.ts";
 import { lookup, shownKey, type TableNode } from "./located.ts";
 import {
@@ -30,6 +31,7 @@ export interface DraftMemory {
   readonly node: TableNode;
   readonly profile: ProfileMemory;
   readonly image: string | undefined;
+  readonly backing: BoardBacking;
 }
 
 export interface DraftReserve extends BoardRange {
@@ -107,8 +109,9 @@ class LayoutBuilder {
     this.#addMemory(draft, at);
   }
 
-  #addMemory({ name, profile, image }: DraftMemory, at: number): void {
-    this.memory.push({ name, kind: profile.kind, at, size: profile.size, image });
+  #addMemory({ name, profile, image, backing }: DraftMemory, at: number): void {
+    const { kind, size } = profile;
+    this.memory.push({ name, kind, at, size, image, backing, describe: describeMemory(profile, backing) });
   }
 
   explicitRegions(vdev: DraftVdev): void {

@@ -19,11 +19,6 @@ export function tablePhandle(table: number, index: number): number {
   return vdevPhandle(MAX_ELEMENTS * (1 + table) + index);
 }
 
-/** Of a fixed clock, by the positions of its table and in it. Above all others. */
-export function clockPhandle(table: number, output: number): number {
-  return 0x100_0000 + table * MAX_ELEMENTS + output;
-}
-
 /** Of a device's further nodes, by its own phandle and the label's position in its descriptor. Above all others. */
 export function auxiliaryPhandle(phandle: number, label: number): number {
   return 0x10_0000 + (phandle - vdevPhandle(0)) * 64 + label;

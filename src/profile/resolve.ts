@@ -4,9 +4,9 @@ import type { Place } from "../diagnostics/diagnostic.ts";
 import { DEVICE_TABLES } from "../pass/tables.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import { nearestName } from "../vdev/registry.ts";
+import { resolveBacking } from "./backing.ts";
 import type { Board, BoardFdt, BoardVdev } from "./board.ts";
 import { resolveBoot } from "./boot.ts";
-import { resolveClocks } from "./clocks.ts";
 import type { ProfileFiles } from "./files.ts";
 import type { Findings } from "./findings.ts";
 import { HostNames } from "./host-references.ts";
@@ -51,7 +51,6 @@ export interface Profile extends ProfileTop {
   /** Common keys; a type's own are in the board. */
   readonly vdev: readonly ProfileVdev[];
   readonly pass: readonly ProfileVdev[];
-  readonly clock: readonly ProfileVdev[];
   readonly reserve: readonly ProfileReserve[];
   readonly boot: ProfileBoot;
   readonly fdt: ProfileFdt;
@@ -121,9 +120,6 @@ class Resolver {
 
     const layout = layOut(memory, vdevs, reserve, findings);
     const routes = this.#routes(vdevElements, vdevs);
-    const drafted = new Set(vdevs.map((draft) => draft.name));
-    const broken = new Set(vdevElements.flatMap(({ name }) => (drafted.has(name) ? [] : [name])));
-    const clocks = resolveClocks(vdevs, layout.regions, broken, findings);
     this.#requireRam(memoryElements, memory);
     const bootNode = lookup(tree, "boot");
     const empty = table(tree.place, tree.origin);
@@ -153,7 +149,6 @@ class Resolver {
           onFault: profile.on_fault,
           log: profile.log,
           delayed: profile.delayed,
-          clocks: clocks.get(vdev),
           node: profile.node,
           fdt: profile.fdt,
         };
@@ -171,7 +166,6 @@ class Resolver {
       memory: memory.map((draft) => draft.profile),
       vdev: vdevs.flatMap((draft) => (draft.table === "vdev" ? draft.profile : [])),
       pass: vdevs.flatMap((draft) => (draft.table === "pass" ? draft.profile : [])),
-      clock: vdevs.flatMap((draft) => (draft.table === "clock" ? draft.profile : [])),
       reserve: reserve.map(({ name: label, at, size }) => ({ name: label, at, size, remove: false })),
       boot,
       fdt,
@@ -263,7 +257,7 @@ class Resolver {
       const message = `memory.${name}.image has ${bytes} bytes; the block has ${profile.size}`;
       this.findings.error("profile/oversized", at?.place, message);
     }
-    return profile ? [{ name, node, profile, image }] : [];
+    return profile ? [{ name, node, profile, image, backing: resolveBacking(profile, node, this) }] : [];
   }
 
   #reserve({ node, name }: Element): DraftReserve[] {

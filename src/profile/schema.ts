@@ -86,6 +86,27 @@ export const memorySchema = v.object({
   size: v.pipe(size(), v.description('Size, e.g. "256MiB".')),
   kind: defaulted(choice(["ram", "rom"]), "ram", "`rom`: the guest cannot write."),
   image: optional(inputFile(), "Contents at power-on: a raw file."),
+  backing: defaulted(
+    choice(["anonymous", "memfd", "file", "huge"]),
+    "anonymous",
+    "What the host puts behind it: memory of the guest's own, a memfd (which `share` lets other guests find), a `file`, or `huge` pages.",
+  ),
+  share: optional(
+    name(),
+    "memfd: guests of one user with the same `share` see each other's stores, and a reset leaves them. Gone with the last guest.",
+  ),
+  file: optional(inputFile(), "file: what the memory is. It keeps the guest's stores, over resets and runs."),
+  file_at: optional(size(), "file: where in it the memory begins, a multiple of 4 KiB. Default: 0."),
+  private: optional(flag(), "file: stores stay out of it, and a reset undoes them. Default: false; true for ROM."),
+  fallback: optional(
+    flag(),
+    "huge: where the host's pool has too few huge pages, transparent or ordinary ones do. Default: true; else it is an error.",
+  ),
+  describe: optional(
+    choice(["memory", "reserved", "pmem", "none"]),
+    "What the device tree shows: RAM, a node in /reserved-memory, a pmem-region, or nothing. " +
+      "Default: memory, reserved for RAM that outlasts a reset, none for ROM.",
+  ),
   remove: remove(),
 });
 
@@ -144,14 +165,6 @@ export const vdevSchema = v.object({
   fdt: optional(
     v.record(v.string(), property),
     'Properties of its node, over those of its binding: a cell, text, a list of them, true (empty) or false (taken out). "&name" refers to a vdev.',
-  ),
-  clocks: optional(
-    v.union(
-      [text("a clock"), v.array(text("a clock")), v.record(v.string(), text("a clock"))],
-      ({ input }) =>
-        `expected a clock such as "ccu.mmc0", a list of them, or a table of name = clock; got ${shown(input)}`,
-    ),
-    'Clocks of [[clock]] tables that it needs: "ccu.mmc0", a list, or a table of name = clock with the names of its binding.',
   ),
   delayed: defaulted(flag(), false, "Host resources are opened at their first use instead of at start."),
   remove: remove(),
@@ -219,7 +232,6 @@ export const profileSchema = v.object({
   memory: optional(v.array(memorySchema), "Blocks of RAM and ROM."),
   vdev: optional(v.array(vdevSchema), "The devices."),
   pass: optional(v.array(vdevSchema), "Hardware of the host that is passed through."),
-  clock: optional(v.array(vdevSchema), "Clock controllers of the host, passed by register and bit, and fixed clocks."),
   reserve: optional(v.array(reserveSchema), "Addresses that automatic placement leaves alone."),
   boot: optional(bootSchema, "What is loaded and started."),
   fdt: optional(fdtSchema, "Changes to the device tree."),

@@ -58,12 +58,16 @@ test("every value with where it comes from", () => {
     at = 0x1000                                     # board.toml:13
     size = "64KiB"                                  # board.toml:11
     kind = "rom"                                    # board.toml:12
+    backing = "anonymous"                           # default
+    describe = "none"                               # default
 
     [[memory]]
     name = "dram"                                   # board.toml:3
     at = 0x80000000                                 # board.toml:4
     size = "16MiB"                                  # board.toml:5
     kind = "ram"                                    # default
+    backing = "anonymous"                           # default
+    describe = "memory"                             # default
 
     [[reserve]]
     name = "reserve0"                               # default

@@ -92,7 +92,11 @@ class Planner {
     readonly files: BootFiles,
   ) {
     this.#room = new Room(board.memory);
-    const rams = board.memory.filter((block) => block.kind === "ram");
+    const ramOf = (wanted: (block: BoardMemory) => boolean) =>
+      board.memory.filter((block) => block.kind === "ram" && wanted(block));
+    const shown = ramOf(({ describe }) => describe === "memory");
+    // A board may show its guest no RAM at all: bare firmware knows where it is.
+    const rams = shown.length > 0 ? shown : ramOf(() => true);
     const ram = rams.find((block) => block.size >= MAIN_RAM) ?? rams[0];
     if (!ram) fail("boot/no-ram", "the board has no RAM", { place: { path: "memory" }, hint: "add a [[memory]]" });
     this.#ram = ram;

@@ -9,7 +9,9 @@ import { chance, filled, makeElf, makeLinux, refusal, spoil, text } from "./imag
 const BASE = 0x8000_0000;
 const MIB = 2 ** 20;
 const TREE = filled(5000, 0xd0);
-const dram: BoardMemory = { name: "dram", kind: "ram", at: BASE, size: 256 * MIB };
+const RAM_DEFAULTS = { backing: { kind: "anonymous" }, describe: "memory" } as const;
+const ROM_DEFAULTS = { ...RAM_DEFAULTS, describe: "none" } as const;
+const dram: BoardMemory = { ...RAM_DEFAULTS, name: "dram", kind: "ram", at: BASE, size: 256 * MIB };
 
 function makeBoard(boot: BoardBoot, memory: readonly BoardMemory[] = [dram], extensions = ["i", "m", "a", "c"]): Board {
   return {
@@ -134,7 +136,14 @@ describe("usual boards", () => {
   });
 
   test("ROM with its contents, and `entry` in it", () => {
-    const flash: BoardMemory = { name: "flash", kind: "rom", at: 0x2000_0000, size: 4096, image: "/flash" };
+    const flash: BoardMemory = {
+      ...ROM_DEFAULTS,
+      name: "flash",
+      kind: "rom",
+      at: 0x2000_0000,
+      size: 4096,
+      image: "/flash",
+    };
     expect(shown(plan({ firmware: "none", entry: 0x2000_0000 }, [flash, dram]))).toMatchInlineSnapshot(`
       "rom "flash" 20000000-20000040
       device tree 8fe00000-8fe01388
@@ -157,7 +166,7 @@ describe("usual boards", () => {
   });
 
   test("a scratchpad below the RAM is not taken for it", () => {
-    const scratch: BoardMemory = { name: "scratch", kind: "ram", at: 0x800_0000, size: 2 * MIB };
+    const scratch: BoardMemory = { ...RAM_DEFAULTS, name: "scratch", kind: "ram", at: 0x800_0000, size: 2 * MIB };
     expect(plan({ firmware: "builtin", kernel: "/Image" }, [scratch, dram]).entry).toBe(BASE + 2 * MIB);
   });
 
@@ -268,7 +277,7 @@ describe("rules", () => {
 
 describe("refusing", () => {
   const builtin = { firmware: "builtin" } as const;
-  const rom: BoardMemory = { name: "flash", kind: "rom", at: 0x2000_0000, size: 32, image: "/flash" };
+  const rom: BoardMemory = { ...ROM_DEFAULTS, name: "flash", kind: "rom", at: 0x2000_0000, size: 32, image: "/flash" };
   const cases: readonly (readonly [string, BoardBoot, string, RegExp, RegExp, (readonly BoardMemory[])?])[] = [
     ["builtin without a kernel", builtin, "boot/nothing-to-start", /no kernel to start/, /kernel = "Image"/],
     ["none without a kernel", { firmware: "none" }, "boot/nothing-to-start", /nothing to start/, /kernel = /],
@@ -464,7 +473,14 @@ describe("laws", () => {
 
   test("any addresses and any spoilt files give a plan or a refusal", () => {
     const next = chance(0xb007);
-    const flash: BoardMemory = { name: "flash", kind: "rom", at: 0x2000_0000, size: 4 * MIB, image: "/flash" };
+    const flash: BoardMemory = {
+      ...ROM_DEFAULTS,
+      name: "flash",
+      kind: "rom",
+      at: 0x2000_0000,
+      size: 4 * MIB,
+      image: "/flash",
+    };
     const sources = [
       makeLinux(),
       new Uint8Array(gzipSync(makeLinux())),
