@@ -9,6 +9,7 @@ import { describeMachine, findQemu } from "./surroundings.ts";
 import { comparisons } from "./table.ts";
 
 const HELP = `bun run bench [NAMES...] [--quick] [--json FILE] [--list]
+bun run bench engine --help        how fast guest code runs, kernel by kernel
 
 Compares vmrun with qemu-system-riscv64, and hot paths with something that everyone knows. Every figure is a ratio of
 times (below 1: vmrun, or the path, takes less), from runs that take turns; absolute times are medians of the same runs.
@@ -27,6 +28,7 @@ interface Result {
 }
 
 async function main(args: string[]): Promise<number> {
+  if (args[0] === "engine") return (await import("./engine/main.ts")).engine(args.slice(1));
   const options = readOptions(args);
   if (options === undefined) return 2;
   const { values, positionals } = options;

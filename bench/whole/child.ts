@@ -22,6 +22,8 @@ export interface Run {
   readonly user: number;
   readonly system: number;
   readonly output: string;
+  /** What it wrote to standard error. */
+  readonly notes: string;
 }
 
 /** Standard input is empty, as in a script. */
@@ -29,7 +31,7 @@ export async function watch(command: readonly string[], options: WatchOptions = 
   const { marks = [], endAtLastMark = false } = options;
   const start = Bun.nanoseconds();
   const child = Bun.spawn([...command], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
-  const complaints = new Response(child.stderr).text();
+  const written = new Response(child.stderr).text();
   const limit = setTimeout(() => child.kill("SIGKILL"), TIME_LIMIT_MS);
   const decoder = new TextDecoder();
   const reached: number[] = [];
@@ -53,11 +55,13 @@ export async function watch(command: readonly string[], options: WatchOptions = 
     clearTimeout(limit);
   }
   const wall = (Bun.nanoseconds() - start) / NS;
+  const notes = await written;
   const wanted = marks[reached.length];
   if (wanted !== undefined || (!endAtLastMark && child.exitCode !== 0)) {
     const how = wanted === undefined ? `ended with ${child.exitCode ?? child.signalCode}` : `never printed "${wanted}"`;
-    throw new Error(`${command.join(" ")}\n${how}\n${output.slice(-1000)}\n${(await complaints).slice(-1000)}`);
+    throw new Error(`${command.join(" ")}\n${how}\n${output.slice(-1000)}\n${notes.slice(-1000)}`);
   }
   const cpu = child.resourceUsage()?.cpuTime;
-  return { marks: reached, wall, user: Number(cpu?.user ?? 0) / 1e6, system: Number(cpu?.system ?? 0) / 1e6, output };
+  const seconds = (time: bigint | undefined) => Number(time ?? 0) / 1e6;
+  return { marks: reached, wall, user: seconds(cpu?.user), system: seconds(cpu?.system), output, notes };
 }

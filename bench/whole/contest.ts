@@ -5,7 +5,7 @@ import type { Context, Qemu, Report } from "../benchmark.ts";
 import { NO_QEMU } from "../surroundings.ts";
 import { type Run, type WatchOptions, watch } from "./child.ts";
 
-const ROOT = resolve(import.meta.dir, "../..");
+export const ROOT = resolve(import.meta.dir, "../..");
 
 /** RAM of both machines: what the shipped board has. */
 const MEMORY_MIB = 256;
@@ -61,8 +61,8 @@ export async function takeTurns<T>(
 }
 
 /** A command line of vmrun from source, as people run it. */
-export function vmrunCommand(profile: string): string[] {
-  return [process.execPath, join(ROOT, "src/cli.ts"), "run", "--quiet", profile];
+export function vmrunCommand(profile: string, options: readonly string[] = ["--quiet"]): string[] {
+  return [process.execPath, join(ROOT, "src/cli.ts"), "run", ...options, profile];
 }
 
 export function vmrunFdtCommand(profile: string, output: string): string[] {
@@ -89,7 +89,7 @@ export function writeProfile(context: Context, guest: Guest): string {
   return path;
 }
 
-function qemuCommand(qemu: Qemu, { boot, cmdline }: Guest): string[] {
+export function qemuCommand(qemu: Qemu, { boot, cmdline }: Guest): string[] {
   const bare = "firmware" in boot;
   return [
     ...[qemu.path, "-M", "virt", "-m", `${MEMORY_MIB}M`, "-display", "none", "-serial", "stdio", "-monitor", "none"],

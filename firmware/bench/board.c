@@ -77,14 +77,3 @@ ulong boot_option(const uint8_t *fdt, const char *name, ulong otherwise) {
   }
   return otherwise;
 }
-
-__attribute__((used)) void *memset(void *to, int byte, ulong count) {
-  for (uint8_t *at = to; count--;) *at++ = (uint8_t)byte;
-  return to;
-}
-
-__attribute__((used)) void *memcpy(void *to, const void *from, ulong count) {
-  uint8_t *at = to;
-  for (const uint8_t *source = from; count--;) *at++ = *source++;
-  return to;
-}

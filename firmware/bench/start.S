@@ -13,6 +13,9 @@ _start:
   addi    t0, t0, 8
   bltu    t0, t1, 3b
   lla     sp, stack_top
+  li      t0, 0x6000                  # mstatus.FS: floating point may be used
+  csrs    mstatus, t0
+  csrw    fcsr, zero
   mv      a0, a1
   call    bench
   li      t0, 0x100000

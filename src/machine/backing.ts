@@ -1,4 +1,5 @@
 /** Regions of vdevs with memory behind them: blocks of guest memory whose accesses pass or trap, as the vdev says. */
+import { HUGE_PAGE } from "../host/huge-pages.ts";
 import { type Block, type BlockSpec, type DmaMemory, type GuestMemory, Pass } from "../memory/guest-memory.ts";
 import type { Board } from "../profile/board.ts";
 import type { HostRegion } from "../vdev/host.ts";
@@ -11,7 +12,11 @@ export function blocksOf({ memory, vdevs }: Board): BlockSpec[] {
       access === undefined ? [] : [{ name: `${placement.name}.${name}`, at, size, passes: passesOf(access) }],
     ),
   );
-  return [...memory.map(({ name, at, size, kind }) => ({ name, at, size, readOnly: kind === "rom" })), ...backed];
+  const plain = memory.map(({ name, at, size, kind, backing }) => {
+    const align = backing.kind === "huge" ? HUGE_PAGE : undefined;
+    return { name, at, size, readOnly: kind === "rom", align };
+  });
+  return [...plain, ...backed];
 }
 
 function passesOf({ read, write, execute }: RegionAccess): number {

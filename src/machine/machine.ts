@@ -7,6 +7,7 @@
 import type { Engine, EnginePort } from "../engine/engine.ts";
 import { RunReason } from "../engine/engine.ts";
 import { Interpreter } from "../engine/interpreter/interpreter.ts";
+import { addressOf } from "../host/mapping.ts";
 import { resetCsrs } from "../isa/riscv/csr.ts";
 import { ENGINE_RESERVED, type Hart, HartField, RESIDENT } from "../isa/riscv/hart.ts";
 import { createSbi, enterSupervisor, firmwareCall, type Sbi } from "../isa/riscv/sbi.ts";
@@ -32,6 +33,7 @@ import type { BootPlan } from "./boot/plan.ts";
 import { Bus, type BusAccess } from "./bus.ts";
 import { MachineClock, MachineTimebase } from "./clock.ts";
 import { FirmwareHooks } from "./firmware-hooks.ts";
+import { LaidMemory } from "./laid-memory.ts";
 import type { Observer } from "./observer.ts";
 import { SeededRandom } from "./random.ts";
 import { type StreamHost, Streams } from "./streams.ts";
@@ -104,6 +106,8 @@ export class Machine implements EnginePort {
   readonly timebase: MachineTimebase;
   readonly streams: Streams;
   readonly bus: Bus;
+  /** What the host has behind blocks of memory. */
+  readonly laidMemory: LaidMemory;
   /** What waits to be told to vdevs, and the host's work for them. */
   readonly events = new EventQueue();
   readonly #board: Board;
@@ -139,7 +143,7 @@ export class Machine implements EnginePort {
     this.#plan = plan;
     this.#rate = NANOSECONDS / board.time.clock;
     this.#random = new SeededRandom(board.seed);
-    this.memory = new GuestMemory(blocksOf(board), { reserved: ENGINE_RESERVED, pool: DECODED_POOL });
+    this.memory = new GuestMemory(blocksOf(board), { reserved: ENGINE_RESERVED, pool: DECODED_POOL, addressOf });
     const epoch = board.time.epoch === "host" ? host.wallClock() : board.time.epoch;
     this.clock = new MachineClock({ now: () => this.#now() }, BigInt(Math.floor(epoch)) * 1_000_000_000n);
     this.timebase = new MachineTimebase({ now: () => this.#now() }, board.time.timebase);
@@ -171,6 +175,12 @@ export class Machine implements EnginePort {
       nanoseconds: () => host.nanoseconds(),
     });
     this.#sbi = builtin ? this.#createSbi() : undefined;
+    try {
+      this.laidMemory = new LaidMemory(board.memory, this.memory, (...message) => host.log(...message));
+    } catch (error) {
+      this.#tenants.terminate();
+      throw error;
+    }
     this.#powerOn();
   }
 
@@ -180,9 +190,15 @@ export class Machine implements EnginePort {
     this.#powerOn();
   }
 
-  /** Memory is all zeroes: fresh pages of the host stay untouched, which is what makes starting quick. */
+  /**
+   * Memory is all zeroes: fresh pages of the host stay untouched, which is what makes starting quick. But for what lies in
+   * files and is shared: there, what a program expects to be zero is made so.
+   */
   #powerOn(): void {
     this.#ending = undefined;
+    for (const { at, size } of this.#plan.clears) {
+      if (this.memory.blockAt(at)?.startOver) this.memory.load(at, new Uint8Array(size));
+    }
     for (const { at, bytes } of this.#plan.loads) this.memory.load(at, bytes);
     this.#tenants.powerOn();
     this.#engine.reset();
@@ -283,6 +299,7 @@ export class Machine implements EnginePort {
   terminate(): void {
     this.streams.flush();
     this.#tenants.terminate();
+    this.laidMemory.release();
   }
 
   // ---- the port of the engine ----
@@ -378,6 +395,7 @@ export class Machine implements EnginePort {
       const ended = this.#host.nanoseconds();
       observer?.leave(i, ended, executed, reason === RunReason.wfi);
       this.#running = -1;
+      if (this.laidMemory.disturbed && this.laidMemory.contain()) this.#engine.flushTranslations();
       const expected = executed * SLOWEST_INSTRUCTION + (this.bus.exits - exits) * SLOWEST_EXIT;
       this.#suspect(ended - begun - expected);
       this.#base += executed * this.#rate;

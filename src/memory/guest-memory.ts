@@ -20,6 +20,8 @@ export interface BlockSpec {
   readonly readOnly?: boolean;
   /** The memory behind a vdev's region: which of the guest's accesses go to it. All do where this is omitted. */
   readonly passes?: number;
+  /** What the host address is to be a multiple of, beyond a page: huge pages need it. */
+  readonly align?: number;
 }
 
 /** Bits: which of the guest's accesses reach the memory. The others are the vdev's to answer; a fetch faults. */
@@ -34,6 +36,10 @@ export interface Block extends BlockSpec {
   readonly readOnly: boolean;
   /** May change while the guest runs; translations are to be forgotten then. */
   passes: number;
+  /** Puts power-on's contents back, where the host has laid something else than plain memory here. */
+  startOver?: () => void;
+  /** By page, 1 where the host has lost what was there: it is no memory any more. Set by {@link GuestMemory.lose}. */
+  lost?: Uint8Array;
 }
 
 export interface GuestMemoryOptions {
@@ -41,6 +47,8 @@ export interface GuestMemoryOptions {
   readonly reserved: number;
   /** Bytes at the top of the linear memory for the engine's pool. */
   readonly pool: number;
+  /** The host address of a buffer's first byte, for blocks that ask for an alignment of it. */
+  readonly addressOf?: (buffer: ArrayBufferLike) => number;
 }
 
 /** Access by vdevs and loaders: every address is checked, because a fault in a typed array would end the process. */
@@ -72,16 +80,11 @@ export class GuestMemory implements DmaMemory {
   onCodeWrite: (page: number) => void = () => {};
 
   constructor(specs: readonly BlockSpec[], options: GuestMemoryOptions) {
-    let offset = roundUp(options.reserved, WASM_PAGE);
-    const blocks: Block[] = [];
-    for (const spec of [...specs].sort((a, b) => a.at - b.at)) {
-      blocks.push({ ...spec, offset, readOnly: spec.readOnly ?? false, passes: spec.passes ?? PASSES_ALL });
-      offset += roundUp(spec.size, WASM_PAGE);
-    }
-    this.blocks = blocks;
-    this.poolOffset = offset;
+    const sorted = [...specs].sort((a, b) => a.at - b.at);
+    const room = sorted.reduce((sum, { size, align = 0 }) => sum + roundUp(size + align, WASM_PAGE), 0);
     this.poolSize = roundUp(options.pool, WASM_PAGE);
-    const total = offset + this.poolSize;
+    const total = roundUp(options.reserved, WASM_PAGE) + room + this.poolSize;
+    this.poolOffset = total - this.poolSize;
     if (total > MEMORY_LIMIT) {
       fail(
         "memory/too-large",
@@ -100,6 +103,15 @@ export class GuestMemory implements DmaMemory {
     this.i32 = new Int32Array(buffer);
     this.data = new DataView(buffer);
     this.codePages = new Uint8Array(total / PAGE_SIZE);
+    // Where the memory lies is known now, and so is what is aligned in it.
+    const base = sorted.some(({ align }) => align !== undefined) ? (options.addressOf?.(buffer) ?? 0) : 0;
+    let offset = roundUp(options.reserved, WASM_PAGE);
+    this.blocks = sorted.map((spec): Block => {
+      const { size, align, readOnly = false, passes = PASSES_ALL } = spec;
+      const at = align === undefined ? offset : roundUp(base + offset, align) - base;
+      offset += roundUp(size + (align ?? 0), WASM_PAGE);
+      return { ...spec, offset: at, readOnly, passes };
+    });
   }
 
   /** Linear-memory offset of `[at, at + length)`, or -1 where that is not wholly inside one block. */
@@ -182,18 +194,27 @@ export class GuestMemory implements DmaMemory {
     return true;
   }
 
-  /** Zeroes every block, as power-on does. */
+  /** Gives every block its contents of power-on: zeroes, unless the host has laid something else here. */
   clear(): void {
     for (const block of this.blocks) {
       this.#announce(block.offset, block.size);
-      this.u8.fill(0, block.offset, block.offset + block.size);
+      if (block.startOver) block.startOver();
+      else this.u8.fill(0, block.offset, block.offset + block.size);
     }
+  }
+
+  /** `size` bytes from `from` on of a block are gone: whoever touches their pages finds no memory. Translations are to be forgotten. */
+  lose(block: Block, from: number, size: number): void {
+    block.lost ??= new Uint8Array(Math.ceil(block.size / PAGE_SIZE));
+    block.lost.fill(1, Math.floor(from / PAGE_SIZE), Math.ceil((from + size) / PAGE_SIZE));
+    this.#announce(block.offset + from, size);
   }
 
   #within(block: Block | undefined, at: number, length: number): number {
     if (block === undefined) return -1;
     const inside = at - block.at;
-    return length >= 0 && inside + length <= block.size ? block.offset + inside : -1;
+    if (!(length >= 0 && inside + length <= block.size)) return -1;
+    return block.lost !== undefined && touches(block.lost, inside, length) ? -1 : block.offset + inside;
   }
 
   /** A window that will be written: decoded code is forgotten. */
@@ -207,6 +228,13 @@ export class GuestMemory implements DmaMemory {
     const last = (offset + length - 1) >>> 12;
     for (let page = offset >>> 12; page <= last; page++) if (this.codePages[page] !== 0) this.onCodeWrite(page);
   }
+}
+
+/** Whether one of the pages that `[from, from + length)` lies in is marked. */
+function touches(pages: Uint8Array, from: number, length: number): boolean {
+  const end = Math.ceil((from + length) / PAGE_SIZE);
+  for (let page = Math.floor(from / PAGE_SIZE); page < end; page++) if (pages[page] !== 0) return true;
+  return false;
 }
 
 function roundUp(value: number, grain: number): number {

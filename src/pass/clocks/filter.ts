@@ -9,7 +9,7 @@ import { allBits, bitsOf, type ClockController, type ClockField, type ClockRegis
 
 /** The host's side of a controller. */
 export interface SharedRegisters {
-  readonly window: Pick<HostWindow, "load" | "store">;
+  readonly window: HostWindow;
   /** Runs `act` while no other process that asks for the same does so. */
   exclusively<T>(act: () => T): T;
 }

@@ -43,6 +43,7 @@ export function controller(given: Partial<ClockController> = {}): ClockControlle
     unlisted: "deny",
     shared: false,
     compatible: [],
+    inputs: [],
     registers: [],
     blocks: [],
     outputs: [],
