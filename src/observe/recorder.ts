@@ -11,20 +11,15 @@ import type { VdevRegistry } from "../vdev/registry.ts";
 import { EXIT_KINDS, type ExitKey, type ExitKind, type ExitRecord, Exits } from "./exits.ts";
 import { Histogram } from "./histogram.ts";
 import { callName, interruptName, RegisterMaps, regionAt } from "./names.ts";
-import { CAPACITY, SlotTable } from "./slots.ts";
+import { CAPACITY, FIELD, HART_SHIFT, KIND_SHIFT, kindWord, quickCounter, SlotTable } from "./slots.ts";
 
 /** `counts`: how many there were. `costs`: and how long they took. */
 export type Detail = "counts" | "costs";
 
-/** The kind word of a slot's key: bits 0-1 log2 of the width, 2-5 kind, 6-9 hart, 10-30 the upper bits of what. */
-const KIND = Object.fromEntries(EXIT_KINDS.map((kind, i) => [kind, i << 2])) as Readonly<Record<ExitKind, number>>;
-const HART_SHIFT = 6;
-const UPPER_SHIFT = 10;
-const UPPER_MOST = 2 ** 21 - 1;
+const KIND = Object.fromEntries(EXIT_KINDS.map((kind, i) => [kind, i])) as Readonly<Record<ExitKind, number>>;
+const READ = kindWord(KIND.read, 0, 0);
+const WRITE = kindWord(KIND.write, 0, 0);
 const TWO_32 = 2 ** 32;
-const LOG2 = [0, 0, 1, 0, 2];
-/** 8 bytes in one access. */
-const WHOLE = 3;
 
 /** In place of the lower half of a pc, which is even: exits that share a slot. */
 const NO_PC = 1;
@@ -32,7 +27,10 @@ const NO_PC = 1;
 const NO_ADDRESS = 3;
 /** ... or by anything but their kind. */
 const KIND_ALONE = 5;
-
+/** With so many slots in use pcs are not told apart any more. */
+const CROWDED = CAPACITY - (CAPACITY >> 2);
+/** And with so many, nothing is but the kind. */
+const FULL = CAPACITY - (CAPACITY >> 4);
 /** Slots beyond the table's, for registers that share an offset. */
 const EXTRA = 1024;
 
@@ -49,24 +47,24 @@ export class Recorder implements Observer {
   readonly detail: Detail;
   readonly #maps: RegisterMaps;
   readonly #table = new SlotTable();
-  /** By slot. */
-  readonly #counts = new Float64Array(CAPACITY + EXTRA);
+  /** By slot beyond the table's: how many. */
+  readonly #extraCounts = new Float64Array(EXTRA);
+  #extra = CAPACITY;
+  /** By slot: how many exits were timed or stood for by one that was, and how long those took. */
   readonly #weights: Float64Array;
   readonly #ns: Float64Array;
   readonly #histograms: (Histogram | undefined)[] = [];
   readonly #histogramOf = new Map<string, Histogram>();
-  /** Slots that need a second look: registers behind windows. */
-  readonly #special = new Uint8Array(CAPACITY);
   readonly #keys = new Map<number, ExitKey>();
-  /** By slot and window. */
-  readonly #windows = new Map<number, Map<string | undefined, number>>();
-  #extra = CAPACITY;
+  /** The slots of what a window shows, by the slot of what lies under it. */
+  readonly #windows = new Map<number, Map<string, number>>();
   /** An address that stands for all of a register, or of an array of them. */
   readonly #firstOf = new Map<string, number>();
+  /** Where exits are counted that are not told apart by pc, by address and kind. */
+  readonly #folded = new Map<number, number>();
   readonly #owners: string[] = [];
   #machine!: Observed;
-  #pc!: Int32Array;
-  #hartBits = 0;
+  #hart = 0;
   #skip = 0;
   #random = 1;
   /** What a look at the clock costs. */
@@ -75,6 +73,10 @@ export class Recorder implements Observer {
   #entered: number | undefined;
   #running = 0;
   #instructions = 0;
+  /** Counts an exit of the running hart; answers its slot. */
+  #count!: (what: number, kind: number) => number;
+  /** Tells the port's functions which hart runs. */
+  #select: (hart: number) => void = () => {};
 
   constructor(board: Board, registry: VdevRegistry, detail: Detail = "counts") {
     this.detail = detail;
@@ -86,70 +88,92 @@ export class Recorder implements Observer {
 
   attach(port: EnginePort, machine: Observed): EnginePort {
     this.#machine = machine;
-    this.#pc = machine.pc;
-    const watched: EnginePort = {
+    this.#count = quickCounter(this.#table, machine.pc, (low, high, what, kind) =>
+      this.#countAt(low, high, what, kind),
+    );
+    const accesses = this.detail === "counts" ? this.#counted(port) : this.#timed(port);
+    const { sbi, load64, store64 } = port;
+    return {
       ...port,
-      interrupted: (hart) => this.#event(KIND.interrupt, machine.interruptCause(hart), 0),
-      sbi: port.sbi && ((hart) => this.#call(hart, port.sbi!)),
+      ...accesses,
+      load64: load64 && ((address) => this.#whole(address, KIND.read, () => load64(address))),
+      store64: store64 && ((address, value) => this.#whole(address, KIND.write, () => store64(address, value))),
+      interrupted: (hart) => this.#event(KIND.interrupt, machine.interruptCause(hart)),
+      sbi: sbi && ((hart) => this.#call(hart, sbi)),
       unsupported: (hart, kind, detail) => {
-        this.#count(detail, KIND.unsupported | (kind === "instruction" ? 0 : 1));
+        this.#count(detail, kindWord(KIND.unsupported, kind === "instruction" ? 0 : 1, hart));
         return port.unsupported?.(hart, kind, detail) ?? "fault";
       },
-      load64: port.load64 && ((address) => this.#whole(address, KIND.read | WHOLE, () => port.load64!(address))),
-      store64:
-        port.store64 &&
-        ((address, value) => this.#whole(address, KIND.write | WHOLE, () => port.store64!(address, value))),
     };
-    if (this.detail === "counts") {
-      watched.load = (address, width) => {
-        this.#count(address, KIND.read | LOG2[width]);
-        return port.load(address, width);
-      };
-      watched.store = (address, width, value) => {
-        this.#count(address, KIND.write | LOG2[width]);
-        return port.store(address, width, value);
-      };
-      return watched;
-    }
+  }
+
+  #counted({ load, store }: EnginePort): Pick<EnginePort, "load" | "store"> {
+    const count = this.#count;
+    let hart = 0;
+    this.#select = (index) => {
+      hart = index << HART_SHIFT;
+    };
+    return {
+      load: (address, width) => {
+        count(address, READ | width | hart);
+        return load(address, width);
+      },
+      store: (address, width, value) => {
+        count(address, WRITE | width | hart);
+        return store(address, width, value);
+      },
+    };
+  }
+
+  #timed({ load, store }: EnginePort): Pick<EnginePort, "load" | "store"> {
+    const machine = this.#machine;
+    const count = this.#count;
+    let hart = 0;
+    this.#select = (index) => {
+      hart = index << HART_SHIFT;
+    };
     this.#clockCost = clockCost(machine);
-    watched.load = (address, width) => {
-      const slot = this.#count(address, KIND.read | LOG2[width]);
-      const weight = this.#weigh(slot);
-      if (weight === 0) return port.load(address, width);
-      const begun = machine.nanoseconds();
-      const value = port.load(address, width);
-      this.#took(slot, machine.nanoseconds() - begun, weight);
-      return value;
+    return {
+      load: (address, width) => {
+        const slot = count(address, READ | width | hart);
+        const weight = this.#weigh(slot);
+        if (weight === 0) return load(address, width);
+        const begun = machine.nanoseconds();
+        const value = load(address, width);
+        this.#took(slot, machine.nanoseconds() - begun, weight);
+        return value;
+      },
+      store: (address, width, value) => {
+        const slot = count(address, WRITE | width | hart);
+        const weight = this.#weigh(slot);
+        if (weight === 0) return store(address, width, value);
+        const begun = machine.nanoseconds();
+        const stored = store(address, width, value);
+        this.#took(slot, machine.nanoseconds() - begun, weight);
+        return stored;
+      },
     };
-    watched.store = (address, width, value) => {
-      const slot = this.#count(address, KIND.write | LOG2[width]);
-      const weight = this.#weigh(slot);
-      if (weight === 0) return port.store(address, width, value);
-      const begun = machine.nanoseconds();
-      const stored = port.store(address, width, value);
-      this.#took(slot, machine.nanoseconds() - begun, weight);
-      return stored;
-    };
-    return watched;
   }
 
   enter(hart: number, ns: number): void {
-    this.#hartBits = hart << HART_SHIFT;
+    this.#hart = hart;
+    this.#select(hart);
     this.#began ??= ns;
     this.#entered = ns;
   }
 
-  leave(_hart: number, ns: number, instructions: number, waits: boolean): void {
+  leave(hart: number, ns: number, instructions: number, waits: boolean): void {
     this.#running += ns - this.#entered!;
     this.#entered = undefined;
     this.#instructions += instructions;
-    if (waits) this.#count(0, KIND.wfi);
+    if (waits) this.#count(0, kindWord(KIND.wfi, 0, hart));
   }
 
   timer(owner: string): void {
     let index = this.#owners.indexOf(owner);
     if (index < 0) index = this.#owners.push(owner) - 1;
-    this.#counts[this.#slot(NO_PC, 0, index, KIND.timer)]++;
+    this.#hart = 0;
+    this.#event(KIND.timer, index);
   }
 
   powerOn(): void {}
@@ -159,10 +183,9 @@ export class Recorder implements Observer {
     const now = this.#machine.nanoseconds();
     const records: ExitRecord[] = [];
     let exits = 0;
-    for (let slot = 0; slot < this.#extra; slot++) {
-      const count = this.#counts[slot];
+    for (const [slot, key] of this.#keys) {
+      const count = this.#countOf(slot);
       if (count === 0) continue;
-      const key = this.#keys.get(slot)!;
       if (this.detail === "counts") records.push({ ...key, count });
       else {
         const weight = this.#weights[slot];
@@ -181,54 +204,48 @@ export class Recorder implements Observer {
     return new Exits(records, time);
   }
 
-  /** Counts an exit at the pc of the running hart; answers its slot. Hot. */
-  #count(what: number, kind: number): number {
-    const pc = this.#pc;
-    const upper = (what / TWO_32) | 0;
-    let slot = this.#slot(pc[0], pc[1], what | 0, kind | this.#hartBits | (upper << UPPER_SHIFT));
-    if (this.#special[slot] !== 0) slot = this.#shown(slot);
-    this.#counts[slot]++;
-    return slot;
-  }
-
   /** Counts what no instruction causes. */
-  #event(kind: number, what: number, upper: number): number {
-    const slot = this.#slot(NO_PC, 0, what | 0, kind | this.#hartBits | (upper << UPPER_SHIFT));
-    this.#counts[slot]++;
-    return slot;
+  #event(kind: number, what: number): void {
+    this.#table.increment(this.#slot(NO_PC, 0, what, 0, kindWord(kind, 0, this.#hart)));
   }
 
   #call(hart: number, serve: (hart: number) => boolean): boolean {
     const call = this.#machine.firmwareCall(hart);
-    const pc = this.#pc;
-    const [low, high] = [pc[0], pc[1]];
-    const begun = this.detail === "costs" ? this.#machine.nanoseconds() : 0;
-    const served = serve(hart);
+    const [low, high] = this.#machine.pc;
+    const begun = this.#clock();
     // Left to firmware in M-mode: an instruction of the guest like any other.
-    if (!served) return false;
-    const number = Math.min(UPPER_MOST, Number(call.function));
-    const kind = KIND.sbi | this.#hartBits | (number << UPPER_SHIFT);
-    const slot = this.#slot(low, high, Number(BigInt.asIntN(32, call.extension)), kind);
-    this.#counts[slot]++;
-    if (this.detail === "costs") this.#took(slot, this.#machine.nanoseconds() - begun, 1);
+    if (!serve(hart)) return false;
+    const extension = Number(BigInt.asIntN(32, call.extension));
+    const number = Number(BigInt.asIntN(32, call.function));
+    const slot = this.#slot(low, high, extension, number, kindWord(KIND.sbi, 0, hart));
+    this.#table.increment(slot);
+    if (this.detail === "costs") this.#took(slot, this.#clock() - begun, 1);
     return true;
   }
 
   /** An access of 8 bytes: where nothing takes it whole it comes again, as two. */
   #whole<T>(address: number, kind: number, access: () => T | undefined): T | undefined {
-    const begun = this.detail === "costs" ? this.#machine.nanoseconds() : 0;
+    const begun = this.#clock();
     const result = access();
     if (result === undefined) return undefined;
-    const slot = this.#count(address, kind);
-    if (this.detail === "costs") this.#took(slot, this.#machine.nanoseconds() - begun, 1);
+    const slot = this.#count(address, kindWord(kind, 8, this.#hart));
+    if (this.detail === "costs") this.#took(slot, this.#clock() - begun, 1);
     return result;
+  }
+
+  #countOf(slot: number): number {
+    return slot < CAPACITY ? this.#table.count(slot) : this.#extraCounts[slot - CAPACITY];
   }
 
   // ---- costs ----
 
+  #clock(): number {
+    return this.detail === "costs" ? this.#machine.nanoseconds() : 0;
+  }
+
   /** For how many exits the next one is to stand; 0: it is not timed. Hot. */
   #weigh(slot: number): number {
-    if (this.#counts[slot] <= WARM) return 1;
+    if (this.#weights[slot] < WARM) return 1;
     if (--this.#skip > 0) return 0;
     // At irregular intervals, or a guest that does the same over and over would show one half of it alone.
     this.#random = (Math.imul(this.#random, 0x19660d) + 0x3c6e_f35f) | 0;
@@ -246,109 +263,117 @@ export class Recorder implements Observer {
 
   // ---- slots ----
 
-  #slot(low: number, high: number, what: number, kind: number): number {
-    const slot = this.#table.find(low, high, what, kind);
-    return this.#table.keys[(slot << 2) + 3] === kind ? slot : this.#claim(slot, low, high, what, kind);
+  /** Counts what the quick counter did not find. */
+  #countAt(low: number, high: number, what: number, kind: number): number {
+    const slot = this.#slot(low, high, what | 0, Math.floor(what / TWO_32), kind);
+    const shown = slot < CAPACITY && this.#table.isSpecial(slot) ? this.#shown(slot) : slot;
+    if (shown < CAPACITY) this.#table.increment(shown);
+    else this.#extraCounts[shown - CAPACITY]++;
+    return shown;
+  }
+
+  #slot(low: number, high: number, what: number, upper: number, kind: number): number {
+    const slot = this.#table.find(low, high, what, upper, kind);
+    return this.#table.isEmpty(slot) ? this.#claim(slot, low, high, what, upper, kind) : slot;
   }
 
   /** A kind of exit that was not seen before. */
-  #claim(slot: number, low: number, high: number, what: number, kind: number): number {
-    const table = this.#table;
-    if (low === NO_PC || low === NO_ADDRESS || low === KIND_ALONE) {
-      if (table.full && low !== KIND_ALONE) return this.#slot(KIND_ALONE, 0, 0, kind & (KIND_MASK << 2));
-    } else if (table.crowded) return this.#crowded(what, kind);
-    table.claim(slot, low, high, what, kind);
-    const key = this.#keyOf(low, high, what, kind);
+  #claim(slot: number, low: number, high: number, what: number, upper: number, kind: number): number {
+    const { used } = this.#table;
+    if (low !== KIND_ALONE) {
+      if (used >= FULL) return this.#slot(KIND_ALONE, 0, 0, 0, kind & (FIELD << KIND_SHIFT));
+      if (used >= CROWDED && low !== NO_PC && low !== NO_ADDRESS) return this.#crowded(what, upper, kind);
+    }
+    const key = this.#keyOf(low, high, what, upper, kind);
+    const special = this.#hasWindows(key);
+    this.#table.claim(slot, { low, high, what, upper, kind }, special);
     this.#keys.set(slot, key);
     this.#histograms[slot] = this.#histogram(key);
-    const windows = this.#windowsOf(key);
-    if (windows !== undefined) {
-      this.#special[slot] = 1;
-      this.#windows.set(slot, new Map());
-    }
+    if (special) this.#windows.set(slot, new Map());
     return slot;
   }
 
-  /** There were too many different exits: this one is told apart by its register alone. */
-  #crowded(what: number, kind: number): number {
-    const address = addressOf(what, kind);
-    const key = this.#keyOf(NO_PC, 0, what, kind);
-    const region = key.kind === "read" || key.kind === "write" ? this.#regionAt(address) : undefined;
-    if (key.register === undefined || region === undefined)
-      return this.#slot(KIND_ALONE, 0, 0, kind & (KIND_MASK << 2));
-    if (key.register.startsWith("+")) {
-      const upper = Math.floor(region.at / TWO_32) << UPPER_SHIFT;
-      return this.#slot(NO_ADDRESS, 0, region.at | 0, (kind & ((1 << UPPER_SHIFT) - 1)) | upper);
-    }
+  /** There are too many different exits: this one is told apart by its register alone. */
+  #crowded(what: number, upper: number, kind: number): number {
+    const address = addressOf(what, upper);
+    const id = address * (1 << 12) + kind;
+    const known = this.#folded.get(id);
+    if (known !== undefined) return known;
+    const slot = this.#fold(address, what, upper, kind);
+    if (id <= Number.MAX_SAFE_INTEGER && this.#folded.size < CAPACITY) this.#folded.set(id, slot);
+    return slot;
+  }
+
+  #fold(address: number, what: number, upper: number, kind: number): number {
+    const key = this.#keyOf(NO_PC, 0, what, upper, kind);
+    const region = key.register === undefined ? undefined : this.#regionAt(address);
+    if (region === undefined) return this.#slot(KIND_ALONE, 0, 0, 0, kind & (FIELD << KIND_SHIFT));
+    const named = !key.register!.startsWith("+");
     const id = `${region.owner}.${region.name}.${key.register}`;
-    const first = this.#firstOf.get(id) ?? address;
-    this.#firstOf.set(id, first);
-    const upper = Math.floor(first / TWO_32) << UPPER_SHIFT;
-    return this.#slot(NO_PC, 0, first | 0, (kind & ((1 << UPPER_SHIFT) - 1)) | upper);
+    const first = named ? (this.#firstOf.get(id) ?? address) : region.at;
+    if (named) this.#firstOf.set(id, first);
+    return this.#slot(named ? NO_PC : NO_ADDRESS, 0, first | 0, Math.floor(first / TWO_32), kind);
   }
 
   #regionAt(address: number): BusRegion | undefined {
     return regionAt(this.#machine.regions, address);
   }
 
-  #keyOf(low: number, high: number, what: number, kind: number): ExitKey {
-    const name = EXIT_KINDS[(kind >>> 2) & KIND_MASK];
-    if (low === KIND_ALONE) return { kind: name };
-    const shared = low === NO_PC || low === NO_ADDRESS;
-    const pc = shared ? undefined : (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-    const hart = (kind >>> HART_SHIFT) & 15;
-    const upper = kind >>> UPPER_SHIFT;
-    switch (name) {
+  #keyOf(low: number, high: number, what: number, upper: number, word: number): ExitKey {
+    const kind = EXIT_KINDS[(word >>> KIND_SHIFT) & FIELD];
+    if (low === KIND_ALONE) return { kind };
+    const pc = low & 1 ? undefined : (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+    const hart = word >>> HART_SHIFT;
+    switch (kind) {
       case "read":
-      case "write": {
-        const address = addressOf(what, kind);
-        const region = this.#regionAt(address);
-        const width = 1 << (kind & 3);
-        if (region === undefined) return { kind: name, width, hart, pc, address: shared ? undefined : address };
-        const { owner: vdev, name: regionName } = region;
-        if (low === NO_ADDRESS) return { kind: name, vdev, region: regionName, width, hart };
-        const offset = address - region.at;
-        const register = this.#maps.register(region, offset, name) ?? `+0x${offset.toString(16)}`;
-        return {
-          kind: name,
-          vdev,
-          region: regionName,
-          register,
-          width,
-          hart,
-          pc,
-          address: shared ? undefined : address,
-        };
-      }
+      case "write":
+        return this.#accessKey(kind, low, pc, addressOf(what, upper), word & FIELD, hart);
       case "interrupt":
-        return { kind: name, event: interruptName(what), hart };
+        return { kind, event: interruptName(what), hart };
       case "timer":
-        return { kind: name, vdev: this.#owners[what], event: "fires" };
+        return { kind, vdev: this.#owners[what], event: "fires" };
       case "wfi":
-        return { kind: name, event: "waits", hart, pc };
+        return { kind, event: "waits", hart, pc };
       case "sbi":
-        return { kind: name, event: callName(what >>> 0, upper), hart, pc };
+        return { kind, event: callName(what >>> 0, upper >>> 0), hart, pc };
       case "unsupported": {
-        const what16 = `0x${(what >>> 0).toString(16)}`;
-        return { kind: name, event: (kind & 3) === 0 ? `instruction ${what16}` : `CSR ${what16}`, hart, pc };
+        const bits = `0x${(what >>> 0).toString(16)}`;
+        return { kind, event: (word & FIELD) === 0 ? `instruction ${bits}` : `CSR ${bits}`, hart, pc };
       }
     }
   }
 
-  // ---- windows ----
-
-  /** The windows whose registers the key may mean, where they have different names. */
-  #windowsOf({ kind, address }: ExitKey): readonly string[] | undefined {
-    if ((kind !== "read" && kind !== "write") || address === undefined) return undefined;
-    const region = this.#regionAt(address);
-    const names = region?.handler.names;
-    if (region === undefined || names === undefined) return undefined;
-    const offset = address - region.at;
-    const plain = names.label(offset, kind);
-    return names.windows.some((window) => names.label(offset, kind, window) !== plain) ? names.windows : undefined;
+  #accessKey(
+    kind: "read" | "write",
+    low: number,
+    pc: bigint | undefined,
+    at: number,
+    width: number,
+    hart: number,
+  ): ExitKey {
+    const region = this.#regionAt(at);
+    const address = pc === undefined ? undefined : at;
+    if (region === undefined) return { kind, width, hart, pc, address };
+    const where = { kind, vdev: region.owner, region: region.name, width, hart };
+    if (low === NO_ADDRESS) return where;
+    const register = this.#maps.register(region, at - region.at, kind) ?? `+0x${(at - region.at).toString(16)}`;
+    return { ...where, register, pc, address };
   }
 
-  /** The slot of the register that a window shows at this moment. */
+  // ---- windows ----
+
+  /** Whether a window may show another register at that place. */
+  #hasWindows({ kind, address }: ExitKey): boolean {
+    if ((kind !== "read" && kind !== "write") || address === undefined) return false;
+    const region = this.#regionAt(address);
+    const names = region?.handler.names;
+    if (region === undefined || names === undefined) return false;
+    const offset = address - region.at;
+    const plain = names.label(offset, kind);
+    return names.windows.some((window) => names.label(offset, kind, window) !== plain);
+  }
+
+  /** The slot of the register that shows at this moment. */
   #shown(slot: number): number {
     const key = this.#keys.get(slot)!;
     const region = this.#regionAt(key.address!)!;
@@ -358,16 +383,13 @@ export class Recorder implements Observer {
     const known = slots.get(window);
     if (known !== undefined) return known;
     const register = this.#maps.register(region, key.address! - region.at, key.kind as "read" | "write", window);
-    if (register === key.register || this.#extra >= CAPACITY + EXTRA) {
-      slots.set(window, slot);
-      return slot;
+    const shown = register === key.register || this.#extra >= CAPACITY + EXTRA ? slot : this.#extra++;
+    slots.set(window, shown);
+    if (shown !== slot) {
+      this.#keys.set(shown, { ...key, register });
+      this.#histograms[shown] = this.#histogram({ ...key, register });
     }
-    const extra = this.#extra++;
-    const shown = { ...key, register };
-    this.#keys.set(extra, shown);
-    this.#histograms[extra] = this.#histogram(shown);
-    slots.set(window, extra);
-    return extra;
+    return shown;
   }
 
   /** One for all exits that differ in pc and address alone. */
@@ -383,10 +405,8 @@ export class Recorder implements Observer {
   }
 }
 
-const KIND_MASK = 15;
-
-function addressOf(what: number, kind: number): number {
-  return (kind >>> UPPER_SHIFT) * TWO_32 + (what >>> 0);
+function addressOf(what: number, upper: number): number {
+  return upper * TWO_32 + (what >>> 0);
 }
 
 /** The least that two looks at the clock are apart, ns. */

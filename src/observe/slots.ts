@@ -1,50 +1,124 @@
 /**
- * Where exits are counted: a hash table of fixed size in typed arrays, so that counting allocates nothing and takes a few
- * nanoseconds. A guest can make as many different exits as it likes; what does not fit is told apart less and less.
+ * Where exits are counted: a hash table of fixed size in one typed array, so that counting allocates nothing and takes a
+ * few nanoseconds. A guest can make as many different exits as it likes: what does not fit its recorder folds.
  */
 
 const BITS = 15;
 export const CAPACITY = 1 << BITS;
-/** Beyond this, pcs are not told apart any more, and beyond that, neither are registers without a name. */
-const FULL = CAPACITY - (CAPACITY >> 2);
+/** Words of a slot, and what they are. */
+export const SLOT_BITS = 3;
+export const Word = { low: 0, high: 1, what: 2, upper: 3, kind: 4, count: 5 } as const;
 const EMPTY = -1;
+/** Of {@link Word.kind}: the slot needs a second look, and so the quick path is not to find it. */
+const SPECIAL = 1 << 31;
+const CARRY = 2 ** 31;
+
+/** What makes an exit different from others. */
+export interface SlotKey {
+  /** The two halves of a pc. */
+  readonly low: number;
+  readonly high: number;
+  /** The two halves of an address, or of what else it was. */
+  readonly what: number;
+  readonly upper: number;
+  /** Kind, width and hart, see {@link kindWord}. */
+  readonly kind: number;
+}
+
+export const KIND_SHIFT = 4;
+export const HART_SHIFT = 8;
+export const FIELD = 15;
+/** Not negative. `width` and `hart` are below 16. */
+export function kindWord(kind: number, width: number, hart: number): number {
+  return width | (kind << KIND_SHIFT) | (hart << HART_SHIFT);
+}
 
 export class SlotTable {
-  /** By slot: pc low, pc high, what, kind. The kind of an empty slot is negative, and no other's. */
-  readonly keys = new Int32Array(4 * CAPACITY).fill(EMPTY);
+  readonly words = new Int32Array(CAPACITY << SLOT_BITS).fill(EMPTY);
+  /** Counts beyond 31 bits. */
+  readonly #carried = new Map<number, number>();
   used = 0;
 
-  /** No new exits should be told apart by their pc. */
-  get crowded(): boolean {
-    return this.used >= FULL;
-  }
-  /** Only what must have a slot of its own should get one. */
-  get full(): boolean {
-    return this.used >= CAPACITY - (CAPACITY >> 4);
-  }
-
-  /** Where that key is or belongs: a slot that has it, or an empty one. Hot. */
-  find(low: number, high: number, what: number, kind: number): number {
-    const { keys } = this;
-    let slot = hash(low, what, kind);
+  /** The slot with that key, or the empty one where it belongs. */
+  find(low: number, high: number, what: number, upper: number, kind: number): number {
+    const { words } = this;
+    let slot = firstPlace(low, what, kind);
     for (;;) {
-      const at = slot << 2;
-      if (keys[at] === low && keys[at + 2] === what && keys[at + 3] === kind && keys[at + 1] === high) return slot;
-      if (keys[at + 3] === EMPTY) return slot;
+      const at = slot << SLOT_BITS;
+      const found = words[at + Word.kind];
+      if (found === EMPTY) return slot;
+      const same =
+        words[at] === low &&
+        words[at + Word.high] === high &&
+        words[at + Word.what] === what &&
+        words[at + Word.upper] === upper;
+      if (same && (found & ~SPECIAL) === kind) return slot;
       slot = (slot + 1) & (CAPACITY - 1);
     }
   }
 
   isEmpty(slot: number): boolean {
-    return this.keys[(slot << 2) + 3] === EMPTY;
+    return this.words[(slot << SLOT_BITS) + Word.kind] === EMPTY;
   }
 
-  claim(slot: number, low: number, high: number, what: number, kind: number): void {
-    this.keys.set([low, high, what, kind], slot << 2);
+  isSpecial(slot: number): boolean {
+    return this.words[(slot << SLOT_BITS) + Word.kind] < 0;
+  }
+
+  claim(slot: number, { low, high, what, upper, kind }: SlotKey, special: boolean): void {
+    this.words.set([low, high, what, upper, special ? kind | SPECIAL : kind, 0], slot << SLOT_BITS);
     this.used++;
+  }
+
+  increment(slot: number): void {
+    const at = (slot << SLOT_BITS) + Word.count;
+    if (++this.words[at] < 0) this.carry(slot);
+  }
+
+  /** The count has run over. */
+  carry(slot: number): void {
+    this.words[(slot << SLOT_BITS) + Word.count] = 0;
+    this.#carried.set(slot, (this.#carried.get(slot) ?? 0) + CARRY);
+  }
+
+  count(slot: number): number {
+    if (this.isEmpty(slot)) return 0;
+    return this.words[(slot << SLOT_BITS) + Word.count] + (this.#carried.get(slot) ?? 0);
   }
 }
 
-function hash(low: number, what: number, kind: number): number {
-  return Math.imul((low >>> 1) ^ Math.imul(what, 0x2c1b_3c6d) ^ (kind << 7), 0x9e37_79b1 | 0) >>> (32 - BITS);
+/** Where a key is looked for first. Cheap before all: two exits that meet here are told apart a few nanoseconds later. */
+export function firstPlace(low: number, what: number, kind: number): number {
+  return ((low >>> 1) ^ (what << 3) ^ (what >>> 12) ^ (kind << 4)) & (CAPACITY - 1);
+}
+
+/**
+ * Counts accesses at the pc of the running hart; answers a function that answers the slot. `slow` counts what is not found
+ * at once. The function is on the way of every exit: it keeps to constants, one array, and nothing that allocates.
+ */
+export function quickCounter(
+  table: SlotTable,
+  pc: Int32Array,
+  slow: (low: number, high: number, address: number, kind: number) => number,
+): (address: number, kind: number) => number {
+  const { words } = table;
+  return (address, kind) => {
+    const low = pc[0];
+    const slot = firstPlace(low, address, kind);
+    const at = slot << SLOT_BITS;
+    if (
+      words[at] === low &&
+      words[at + Word.what] === (address | 0) &&
+      words[at + Word.kind] === kind &&
+      words[at + Word.high] === pc[1] &&
+      address >>> 0 === address &&
+      words[at + Word.upper] === 0
+    ) {
+      const count = (words[at + Word.count] + 1) | 0;
+      words[at + Word.count] = count;
+      if (count < 0) table.carry(slot);
+      return slot;
+    }
+    return slow(low, pc[1], address, kind);
+  };
 }
