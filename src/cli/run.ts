@@ -15,6 +15,8 @@ import { type MessageLevel, reasonOf } from "../machine/tenant.ts";
 import { duration, occurrences, refuseUnknown, unescaped } from "./arguments.ts";
 import { ConsoleEscape } from "./console.ts";
 import { ExitCode } from "./exit-codes.ts";
+import { asksForExits, observeArguments } from "./observe/arguments.ts";
+import type { Observation } from "./observe/observation.ts";
 import { loadFromArguments, profileArguments } from "./profile-argument.ts";
 import { ModuleWatch, type Watched } from "./watch.ts";
 
@@ -47,6 +49,7 @@ const args = {
     type: "boolean",
     description: "let the guest run the host commands of vdevs that the profile allows, such as power-off",
   },
+  ...observeArguments,
   watch: {
     type: "boolean",
     description: "when a module that the profile uses changes, its vdevs go on with the new code and their old state",
@@ -75,7 +78,11 @@ export const run = defineCommand({
         hint: 'use = ["./my-vdev.ts"] in the profile',
       });
     }
+    const observation = asksForExits(rawArgs)
+      ? (await import("./observe/observation.ts")).observationFrom(given, rawArgs, board, registry)
+      : undefined;
     const session = new Session(steps, {
+      observation,
       quiet: given.quiet === true,
       verbose: given.verbose === true,
       hostCommands: given["allow-host-power"] === true,
@@ -93,6 +100,7 @@ function engineKind(text: string | undefined): EngineKind {
 }
 
 interface SessionOptions {
+  readonly observation: Observation | undefined;
   readonly quiet: boolean;
   readonly verbose: boolean;
   /** Vdevs may run commands of the host. */
@@ -123,6 +131,7 @@ class Session {
       nanoseconds: () => Bun.nanoseconds(),
       wallClock: () => Date.now() / 1000,
       command: options.hostCommands ? runCommand : undefined,
+      observer: options.observation?.observer,
     };
   }
 
@@ -147,7 +156,9 @@ class Session {
     process.on("SIGINT", interrupt(ExitCode.interrupted));
     process.on("SIGTERM", interrupt(ExitCode.terminated));
     process.on("SIGHUP", interrupt(ExitCode.terminated));
-    this.#input = await this.#listen(runner, () => this.#status(machine, begun));
+    const status = () => this.#status(machine, begun);
+    process.on("SIGUSR1", status);
+    this.#input = await this.#listen(runner, status);
     const stray = (error: unknown) =>
       this.#log("error", "vdev", `something that nobody waited for failed: ${reasonOf(error)}`);
     process.on("unhandledRejection", stray);
@@ -162,12 +173,14 @@ class Session {
       end = await runner.run();
     } finally {
       process.off("unhandledRejection", stray);
+      process.off("SIGUSR1", status);
       watch?.close();
       this.#input.close();
       machine.terminate();
     }
     const [code, how] = this.#verdict(end);
     if (!this.#options.quiet) this.#say(`${how}: ${this.#summary(machine, begun)}`);
+    this.#options.observation?.finish((text) => this.#lines(text));
     return code;
   }
 
@@ -229,7 +242,7 @@ class Session {
     }
   }
 
-  /** For Ctrl-A s: the run, and what each vdev has to say. */
+  /** For Ctrl-A s and SIGUSR1: the run, what each vdev has to say, and the exits where they are counted. */
   #status(machine: Machine, begun: number): void {
     this.#say(this.#summary(machine, begun));
     for (const { name, type, status, faults, messages } of machine.status()) {
@@ -238,6 +251,15 @@ class Session {
       if (messages > 0) said.push(`${messages} messages`);
       if (said.length > 0) this.#say(`${name} (${type}): ${said.join(", ")}`);
     }
+    const { observation } = this.#options;
+    if (observation) this.#lines(observation.table());
+  }
+
+  /** Text of several lines, on lines of its own. */
+  #lines(text: string): void {
+    const begin = this.#atLineStart ? "" : "\n";
+    process.stderr.write((begin + text).replaceAll("\n", this.#newline()));
+    this.#atLineStart = true;
   }
 
   #summary(machine: Machine, begun: number): string {

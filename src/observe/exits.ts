@@ -26,6 +26,15 @@ export interface ExitKey {
   readonly address?: number;
   /** Of the instruction that exits, as a number of 64 bits. Absent where no instruction does, or too many to keep apart. */
   readonly pc?: bigint;
+  /** Function that the pc is in, where symbols are known ({@link Exits.resolved}). */
+  readonly symbol?: string;
+  /** Line that the instruction comes from, `uart.c:31`, where debug information tells. */
+  readonly line?: string;
+}
+
+/** Tells where in the guest's source a pc is. */
+export interface Symbolizer {
+  resolve(pc: bigint): { readonly symbol: string; readonly line?: string } | undefined;
 }
 
 export interface Exit extends ExitKey {
@@ -48,7 +57,7 @@ export interface Cost {
 export interface ExitRow extends Partial<ExitKey> {
   readonly count: number;
   readonly ns?: number;
-  /** Absent where only counted, and in rows that tell pcs or addresses apart. */
+  /** Absent where only counted, and in rows that tell pcs, addresses or places in the source apart. */
   readonly cost?: Cost;
 }
 
@@ -76,6 +85,8 @@ export const EXIT_COLUMNS = [
   "hart",
   "address",
   "pc",
+  "symbol",
+  "line",
 ] as const satisfies readonly ExitColumn[];
 /** Rows of a register each. */
 export const BY_REGISTER = ["kind", "vdev", "region", "register", "event", "width"] as const;
@@ -109,6 +120,15 @@ export class Exits {
     return new Exits(records, this.time);
   }
 
+  /** The same, with the guest's functions and lines by name. */
+  resolved(symbols: Symbolizer): Exits {
+    const records = this.records.map((record) => {
+      const place = record.pc === undefined ? undefined : symbols.resolve(record.pc);
+      return place === undefined ? record : { ...record, ...place };
+    });
+    return new Exits(records, this.time);
+  }
+
   /** Rows that tell exits apart by these columns alone: most time first, where there are times, then most exits. */
   by(...columns: readonly ExitColumn[]): ExitRow[] {
     const groups = new Map<string, { key: Partial<ExitKey>; records: ExitRecord[] }>();
@@ -121,7 +141,7 @@ export class Exits {
       if (group) group.records.push(record);
       else groups.set(id, { key, records: [record] });
     }
-    const shared = columns.includes("pc") || columns.includes("address");
+    const shared = (["pc", "address", "symbol", "line"] as const).some((column) => columns.includes(column));
     const rows = [...groups].map(([id, { key, records }]) => ({ id, row: rowOf(key, records, shared) }));
     return rows.sort((a, b) => compare(a.row, b.row) || (a.id < b.id ? -1 : 1)).map(({ row }) => row);
   }

@@ -48,18 +48,21 @@ describe("usage", () => {
 
       OPTIONS
 
-           --set=<PATH=VALUE>    override a value of the profile, e.g. cpu.harts=4 or vdev.uart0.host=null; may be repeated        
-             --timeout=<TIME>    give up after this much guest time, e.g. 30s                                                      
-        --host-timeout=<TIME>    give up after this much time of the host                                                          
-              --expect=<TEXT>    wait for TEXT on the console; ends with success after the last one. Repeats, in order with --input
-               --input=<TEXT>    type TEXT (with \\n, \\r, \\t, \\e, \\xHH) when it is its turn. Repeats, in order with --expect        
-              --engine=<KIND>    how guest code runs: interpreter (default), or translator (on trial); the results are the same    
-                     --reboot    start again when the guest reboots (Default: true)                                                
-                  --no-reboot    end at a reboot of the guest, with success                                                        
-           --allow-host-power    let the guest run the host commands of vdevs that the profile allows, such as power-off           
-                      --watch    when a module that the profile uses changes, its vdevs go on with the new code and their old state
-                  -q, --quiet    print nothing but the guest's output and errors                                                   
-                    --verbose    tell what guests do that they should not                                                          
+           --set=<PATH=VALUE>    override a value of the profile, e.g. cpu.harts=4 or vdev.uart0.host=null; may be repeated          
+             --timeout=<TIME>    give up after this much guest time, e.g. 30s                                                        
+        --host-timeout=<TIME>    give up after this much time of the host                                                            
+              --expect=<TEXT>    wait for TEXT on the console; ends with success after the last one. Repeats, in order with --input  
+               --input=<TEXT>    type TEXT (with \\n, \\r, \\t, \\e, \\xHH) when it is its turn. Repeats, in order with --expect          
+              --engine=<KIND>    how guest code runs: interpreter (default), or translator (on trial); the results are the same      
+                     --reboot    start again when the guest reboots (Default: true)                                                  
+                  --no-reboot    end at a reboot of the guest, with success                                                          
+           --allow-host-power    let the guest run the host commands of vdevs that the profile allows, such as power-off             
+                      --exits    at the end, tell what the guest left its own code for and what that cost; also --exits=csv and =json
+          --exits-file=<FILE>    where that goes, instead of standard error                                                          
+         --exits-by=<COLUMNS>    what CSV and JSON tell apart, such as vdev,register,pc                                              
+                      --watch    when a module that the profile uses changes, its vdevs go on with the new code and their old state  
+                  -q, --quiet    print nothing but the guest's output and errors                                                     
+                    --verbose    tell what guests do that they should not                                                            
 
       "
     `);

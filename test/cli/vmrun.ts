@@ -11,8 +11,11 @@ export interface Result {
   readonly bytes: Uint8Array;
 }
 
+/** The command line of a vmrun with these arguments. */
+export const command = (args: readonly string[]): string[] => [process.execPath, resolve(ROOT, "src/cli.ts"), ...args];
+
 export async function vmrun(args: readonly string[], stdin = ""): Promise<Result> {
-  const child = Bun.spawn([process.execPath, resolve(ROOT, "src/cli.ts"), ...args], {
+  const child = Bun.spawn(command(args), {
     cwd: ROOT,
     stdin: new Blob([stdin]),
     stdout: "pipe",

@@ -1,0 +1,24 @@
+/** The options of `vmrun run` about exits. What they ask for is in observation.ts, which a run without them does not load. */
+
+export const observeArguments = {
+  exits: {
+    type: "boolean",
+    description: "at the end, tell what the guest left its own code for and what that cost; also --exits=csv and =json",
+  },
+  "exits-file": { type: "string", valueHint: "FILE", description: "where that goes, instead of standard error" },
+  "exits-by": {
+    type: "string",
+    valueHint: "COLUMNS",
+    description: "what CSV and JSON tell apart, such as vdev,register,pc",
+  },
+} as const;
+
+export interface ObserveGiven {
+  readonly "exits-file"?: string;
+  readonly "exits-by"?: string;
+}
+
+/** Whether any of the options is there. */
+export function asksForExits(rawArgs: readonly string[]): boolean {
+  return rawArgs.some((argument) => Object.keys(observeArguments).includes(/^--([a-z-]+)/.exec(argument)?.[1] ?? ""));
+}

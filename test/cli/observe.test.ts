@@ -1,0 +1,82 @@
+// What a run tells about exits, and where it goes.
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { command, ROOT, VIRT, vmrun } from "./vmrun.ts";
+
+const POWEROFF = "poweroff\n";
+
+describe("--exits", () => {
+  test("is a table on standard error; the guest's output stays alone", async () => {
+    const plain = await vmrun([VIRT], POWEROFF);
+    const { code, out, err } = await vmrun([VIRT, "--exits"], POWEROFF);
+    expect(code).toBe(0);
+    expect(out).toBe(plain.out);
+    const lines = err.split("\n");
+    expect(lines[0]).toBe(plain.err.split("\n")[0].replace(/\d+ MIPS/, /\d+ MIPS/.exec(lines[0])![0]));
+    expect(lines[1]).toMatch(/^[\d,]+ exits in .* in guest code, .* in exits, .* outside/);
+    expect(lines[3]).toMatch(/^ *EXITS +TIME +OF RUN +MIN +MEDIAN +P99 +MAX +BYTES +WHAT$/);
+    expect(err).toMatch(/^ *1 .* write +4 {2}power\.FINISHER$/m);
+    expect(err).toMatch(/GUEST CODE\n.* 0x80[0-9a-f]{6}\n/);
+  });
+
+  test("is CSV of the columns that one asks for, with counts that are the same in every run", async () => {
+    const run = async () =>
+      (await vmrun([VIRT, "-q", "--exits=csv", "--exits-by", "vdev,register,kind"], POWEROFF)).err;
+    const [header, ...rows] = (await run()).trimEnd().split("\r\n");
+    expect(header).toBe("vdev,register,kind,count,ns,min,median,p99,max,timed");
+    const counts = (lines: readonly string[]) => lines.map((line) => line.split(",").slice(0, 4).join()).sort();
+    expect(counts(rows)).toContain("power,FINISHER,write,1");
+    expect(counts(rows)).toEqual(counts((await run()).trimEnd().split("\r\n").slice(1)));
+  });
+
+  test("is JSON in a file", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "vmrun-exits-"));
+    const file = join(folder, "exits.json");
+    const { code, err } = await vmrun(
+      [VIRT, "-q", "--exits=json", "--exits-file", file, "--exits-by=vdev,pc"],
+      POWEROFF,
+    );
+    expect([code, err]).toEqual([0, ""]);
+    const { total, time, exits } = JSON.parse(readFileSync(file, "utf8"));
+    expect(exits.reduce((sum: number, { count }: { count: number }) => sum + count, 0)).toBe(total);
+    expect(exits[0].pc).toMatch(/^0x8000/);
+    expect(time.exits).toBeLessThan(time.running);
+    rmSync(folder, { recursive: true });
+  });
+
+  test("refuses formats and columns that there are not", async () => {
+    const format = await vmrun([VIRT, "--exits=xml"]);
+    expect([format.code, format.err]).toEqual([
+      2,
+      'error[cli/exits]: exits cannot be told as "xml"\n  hint: table, csv, json\n',
+    ]);
+    const column = await vmrun([VIRT, "--exits-by=vdev,regsiter"]);
+    expect([column.code, column.err]).toEqual([
+      2,
+      'error[cli/exits]: exits have no column "regsiter"\n  hint: did you mean "register"?\n',
+    ]);
+  });
+});
+
+test("SIGUSR1 tells how the machine is, with its exits so far", async () => {
+  const child = Bun.spawn(command([VIRT, "--exits"]), {
+    cwd: ROOT,
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const output = child.stdout.getReader();
+  let seen = "";
+  while (!seen.includes("> ")) seen += new TextDecoder().decode((await output.read()).value);
+  child.kill("SIGUSR1");
+  const errors = child.stderr.getReader();
+  let said = "";
+  while (!said.includes("GUEST CODE")) said += new TextDecoder().decode((await errors.read()).value);
+  expect(said).toContain("s of guest time");
+  expect(said).toMatch(/write +1 {2}uart0\.THR/);
+  child.stdin.write(POWEROFF);
+  child.stdin.end();
+  expect(await child.exited).toBe(0);
+});
