@@ -65,7 +65,7 @@ async function one(type: string, registry: VdevRegistry, sources: Sources, json:
 }
 
 function page(document: VdevDocument, source: string): string {
-  const { type, summary, options, regions, interrupts, registers, dts, example } = document;
+  const { type, summary, options, streams = {}, regions, interrupts, registers, dts, example } = document;
   const sections = [`${type} (${source})\n${summary}`];
   const add = (title: string, text: string) => {
     if (text !== "") sections.push(`${title}\n${indented(text)}`);
@@ -79,6 +79,7 @@ function page(document: VdevDocument, source: string): string {
       }),
     ),
   );
+  add("STREAMS", columns(Object.entries(streams)));
   add("REGIONS", columns(regions.map(({ name, size, access }) => [name, `${hex(size)} bytes`, access])));
   add("INTERRUPTS", columns(interrupts.map(({ name, trigger }) => [name, trigger])));
   for (const [region, list] of Object.entries(registers)) {

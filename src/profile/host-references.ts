@@ -3,13 +3,14 @@ import { resolve } from "node:path";
 import type * as v from "valibot";
 import type { Place } from "../diagnostics/diagnostic.ts";
 import type { HostReference } from "../vdev/options.ts";
+import { exclusiveUse, parseStream, printStream, withPaths } from "../vdev/stream-spec.ts";
 import { type ProfileFiles, shownPath } from "./files.ts";
 import type { Findings } from "./findings.ts";
 import { type Located, lookup, type Plain, pathOf, plain, type TableNode } from "./located.ts";
 import { missingFile } from "./missing.ts";
 import { isArray, isObject, unwrapped } from "./validate.ts";
 
-const FILE_STREAM = "file:";
+const FILE_OBJECT = "file:";
 
 type Visitor = (reference: HostReference, text: string, at: Located | undefined, path: readonly string[]) => string;
 
@@ -63,7 +64,8 @@ export class HostNames {
   absolute(node: TableNode, schema: v.GenericSchema, path: readonly string[]): Record<string, Plain> {
     const values = visitReferences(schema, plain(node), node, path, (reference, text, at, where) => {
       if (!at) return text;
-      return reference === "input-file" ? this.inputFile(at, text, pathOf(...where)) : absoluteFile(at, text);
+      if (reference === "input-file") return this.inputFile(at, text, pathOf(...where));
+      return reference === "stream" ? absoluteStream(at, text) : absoluteObject(at, text);
     });
     return values as Record<string, Plain>;
   }
@@ -88,23 +90,30 @@ export class HostNames {
   }
 
   /** Two vdevs on one terminal or one file would mix their bytes. */
-  #claimStream(spec: string, owner: string, place: Place): void {
-    if (spec !== "stdio" && !spec.startsWith(FILE_STREAM)) return;
-    const other = this.#streams.get(spec);
+  #claimStream(text: string, owner: string, place: Place): void {
+    const spec = parseStream(text);
+    const what = "fault" in spec ? undefined : exclusiveUse(spec);
+    if (what === undefined) return;
+    const other = this.#streams.get(what);
     if (!other) {
-      this.#streams.set(spec, { owner, place });
+      this.#streams.set(what, { owner, place });
       return;
     }
-    const what = spec === "stdio" ? "stdio" : "the same file";
     this.findings.error("profile/stream-taken", place, `${owner} and ${other.owner} both use ${what}`, {
       related: [{ place: other.place, message: `${other.owner} has it` }],
-      hint: 'give one of them "null" or a file of its own, "file:NAME"',
+      hint: 'give one of them "null", or something of its own such as "file:NAME"',
     });
   }
 }
 
-/** Of a stream or a host object: what follows `file:`. */
-function absoluteFile(at: Located, text: string): string {
-  if (!text.startsWith(FILE_STREAM) || text === FILE_STREAM) return text;
-  return FILE_STREAM + resolve(at.origin.folder, text.slice(FILE_STREAM.length));
+/** Its files, sockets and links belong to the folder of the file that names them. */
+function absoluteStream(at: Located, text: string): string {
+  const spec = parseStream(text);
+  return "fault" in spec ? text : printStream(withPaths(spec, (path) => resolve(at.origin.folder, path)));
+}
+
+/** Of a host object: what follows `file:`. */
+function absoluteObject(at: Located, text: string): string {
+  if (!text.startsWith(FILE_OBJECT) || text === FILE_OBJECT) return text;
+  return FILE_OBJECT + resolve(at.origin.folder, text.slice(FILE_OBJECT.length));
 }

@@ -7,6 +7,7 @@ import { interruptsOf } from "./descriptor.ts";
 import { contribution, fakePlacement } from "./fake-host.ts";
 import { bitRange, type FieldSpec, type FifoSpec, type RegisterMap, type RegisterSpec } from "./registers.ts";
 import type { AnyVdev } from "./registry.ts";
+import { STREAM_FORMS } from "./stream-spec.ts";
 
 export interface OptionDocument {
   readonly name: string;
@@ -51,6 +52,8 @@ export interface VdevDocument {
   readonly type: string;
   readonly summary: string;
   readonly options: readonly OptionDocument[];
+  /** What an option that is a stream may be, where there is one: forms, and what each is. */
+  readonly streams?: Readonly<Record<string, string>>;
   /** With the options of the example. */
   readonly regions: readonly RegionDocument[];
   readonly interrupts: readonly { readonly name: string; readonly trigger: string }[];
@@ -85,6 +88,9 @@ export function documentVdev(descriptor: AnyVdev, module?: string): VdevDocument
         description: schema.description ?? "",
       };
     }),
+    streams: Object.values(descriptor.options.entries).some((schema) => markOf(schema, 0) === "stream")
+      ? STREAM_FORMS
+      : undefined,
     regions: regions.map(({ name, size, access }) => {
       const backed = Object.entries(access ?? {}).flatMap(([what, how]) => (how === "memory" ? [what] : []));
       return { name, size, access: backed.length === 0 ? "registers" : `${backed.join(", ")} from memory` };

@@ -3,6 +3,7 @@
  * A vdev's options and the profile's own keys share them. Convert them to JSON Schema with `typeMode: "input"`.
  */
 import * as v from "valibot";
+import { parseStream, STREAM_FORMS_IN_SHORT, STREAM_PATTERN } from "./stream-spec.ts";
 
 const LIMIT = Number.MAX_SAFE_INTEGER;
 
@@ -11,7 +12,6 @@ const HERTZ: Readonly<Record<string, number>> = { Hz: 1, kHz: 1e3, MHz: 1e6, GHz
 
 const SIZE_PATTERN = /^[0-9][0-9_]*(\.[0-9]+)? ?(B|KiB|MiB|GiB|TiB)$/;
 const FREQUENCY_PATTERN = /^[0-9][0-9_]*(\.[0-9]+)? ?(Hz|kHz|MHz|GHz)$/;
-const STREAM_PATTERN = /^(stdio|null|file:.+)$/;
 
 /** Bytes from `"256MiB"`; `undefined` where the text is no size or not a whole number of bytes below 2^53. */
 export function parseSize(text: string): number | undefined {
@@ -101,16 +101,25 @@ export function inputFile() {
   );
 }
 
-/** Where a byte stream goes: `"stdio"`, `"null"` or `"file:PATH"` (output only). */
+/** The host side of a byte stream, in one of the forms of `stream-spec.ts`. */
 export function stream() {
-  const expected = '"stdio", "null" or "file:PATH"';
+  const check = ({ input }: { readonly input: string }) => {
+    const parsed = parseStream(input);
+    return "fault" in parsed ? parsed.fault : `${shown(input)} is no stream`;
+  };
   return v.pipe(
-    v.string(expect(expected)),
-    v.regex(STREAM_PATTERN, expect(expected)),
+    v.string(expect(`a stream: ${STREAM_FORMS_IN_SHORT}`)),
+    v.regex(STREAM_PATTERN, check),
     v.title("stream"),
-    v.description('Host side of a byte stream: "stdio" (the terminal), "null" (nothing) or "file:PATH" (output only).'),
-    v.examples(["stdio", "null", "file:uart1.log"]),
+    v.description(`Host side of a byte stream: ${STREAM_FORMS_IN_SHORT}; \`vmrun vdevs TYPE\` tells of each.`),
+    v.examples(["stdio", "null", "file:uart1.log", "unix:uart1.sock", "tcp:127.0.0.1:4000", "pty"]),
     v.metadata({ vmrun: "stream" satisfies HostReference }),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      const parsed = parseStream(dataset.value);
+      if (!("fault" in parsed)) return dataset.value;
+      addIssue({ message: parsed.fault });
+      return NEVER;
+    }),
   );
 }
 

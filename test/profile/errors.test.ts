@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { BASE, codes, refusal, refused } from "./support.ts";
+import { BASE, codes, load, refusal, refused } from "./support.ts";
 
 const UART = '[[vdev]]\ntype = "test-uart"\n';
 
@@ -167,7 +167,7 @@ cmdline = ["console=ttyS0"]
 
   test("a vdev's own", () => {
     expect(refused(`${BASE}${UART}host = "tty"\nspeed = 0\nat = "0x1000"\nirq = 10\n`)).toMatchInlineSnapshot(`
-      "board.toml:11:8: error[profile/value]: vdev.uart0.host: expected "stdio", "null" or "file:PATH"; got "tty"
+      "board.toml:11:8: error[profile/value]: vdev.uart0.host: expected "tty:PATH" or "tty:PATH,BAUD", e.g. "tty:/dev/ttyUSB0,115200"; got "tty"
          11 | host = "tty"
             |        ^^^^^
       board.toml:12:9: error[profile/range]: vdev.uart0.speed: the speed is at least 1, not 0
@@ -398,9 +398,30 @@ describe("the host", () => {
       board.toml:11:8: note: vdev uart0 has it
          11 | host = "stdio"
             |        ^^^^^^^
-        hint: give one of them "null" or a file of its own, "file:NAME""
+        hint: give one of them "null", or something of its own such as "file:NAME""
     `);
-    expect(codes(`${BASE}${UART}host = "file:log"\n${UART}host = "file:./log"\n`)).toEqual(["profile/stream-taken"]);
+    const both = (one: string, other: string) => codes(`${BASE}${UART}host = "${one}"\n${UART}host = "${other}"\n`);
+    const taken = ["profile/stream-taken"];
+    expect(both("file:log", "file:./log")).toEqual(taken);
+    expect(both("file:log<a", "file:x/../log<b")).toEqual(taken);
+    expect(both("unix:a.sock", "unix:./a.sock")).toEqual(taken);
+    expect(both("tcp:127.0.0.1:4000", "tcp:127.0.0.1:4000")).toEqual(taken);
+    expect(both("pty:link", "pty:./link")).toEqual(taken);
+    expect(both("tty:/dev/ttyS0,9600", "tty:/dev/ttyS0")).toEqual(taken);
+  });
+
+  test("what two vdevs may both use", () => {
+    const both = (one: string, other: string) =>
+      load(`${BASE}${UART}host = "${one}"\n${UART}host = "${other}"\n`).board.vdevs.map(({ options }) => options.host);
+    for (const spec of ["null", "pty", "unix-connect:/a.sock", "tcp:127.0.0.1:0", "process:cat"]) {
+      expect(both(spec, spec)).toEqual([undefined, spec, spec]);
+    }
+    const here = process.cwd();
+    expect(both("unix:a.sock", "unix-connect:./a.sock")).toEqual([
+      undefined,
+      `unix:${here}/a.sock`,
+      `unix-connect:${here}/a.sock`,
+    ]);
   });
 });
 

@@ -40,7 +40,7 @@ describe("--set", () => {
         hint: write a profile that includes both
       --set cpu.hart=4: error[profile/unknown-key]: cpu has no key hart
         hint: did you mean "harts"?
-      --set vdev.uart0.host=tty: error[profile/value]: vdev.uart0.host: expected "stdio", "null" or "file:PATH"; got "tty""
+      --set vdev.uart0.host=tty: error[profile/value]: vdev.uart0.host: expected "tty:PATH" or "tty:PATH,BAUD", e.g. "tty:/dev/ttyUSB0,115200"; got "tty""
     `);
   });
 

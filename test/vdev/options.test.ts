@@ -70,7 +70,12 @@ test("address is an integer below 2^53", () => {
 test("streams and files", () => {
   expect(outcome(stream(), "stdio")).toBe("stdio");
   expect(outcome(stream(), "file:a/b.log")).toBe("file:a/b.log");
-  expect(outcome(stream(), "file:")).toBe('expected "stdio", "null" or "file:PATH"; got "file:"');
+  expect(outcome(stream(), "file:")).toBe(
+    'expected "file:OUT", "file:OUT<IN" or "file:<IN", paths of files; got "file:"',
+  );
+  expect(outcome(stream(), "tcp:localhost:99999")).toContain("with a port from 0 to 65535");
+  expect(outcome(stream(), "serial")).toStartWith('expected a stream: "stdio", "null", "file:PATH", ');
+  expect(outcome(stream(), 4)).toEndWith('"tty:PATH" or "process:COMMAND"; got 4');
   expect(outcome(inputFile(), "")).toBe("expected the path of a file, not empty text");
   expect(v.getMetadata(inputFile())).toEqual({ vmrun: "input-file" });
   expect(v.getMetadata(stream())).toEqual({ vmrun: "stream" });
