@@ -1,8 +1,8 @@
 /** The shipped virt board as a machine in this process, for paths that need one. */
 import { resolve } from "node:path";
 import { assemble } from "../../src/machine/assemble.ts";
+import { BufferedStream } from "../../src/machine/buffered-stream.ts";
 import type { Machine } from "../../src/machine/machine.ts";
-import { BufferedStream } from "../../src/machine/streams.ts";
 import type { Board } from "../../src/profile/board.ts";
 import { loadProfile } from "../../src/profile/load.ts";
 import { createRegistry } from "../../src/vdev/registry.ts";
@@ -23,7 +23,7 @@ export function createMachine(): Machine {
   };
   return assemble(loadBoard(), registry, {
     stdio: new BufferedStream(() => {}),
-    createFile: unavailable("files"),
+    openChannel: unavailable("streams"),
     openDisk: unavailable("disks"),
     hostRandom: unavailable("chance from the host"),
     log: () => {},

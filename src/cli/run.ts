@@ -3,14 +3,14 @@ import { defineCommand } from "citty";
 import { fail } from "../diagnostics/diagnostic.ts";
 import { runCommand } from "../host/command.ts";
 import { openDisk } from "../host/disk.ts";
-import { createFile } from "../host/files.ts";
 import { hostRandom } from "../host/random.ts";
 import { type HostInput, openStdin, writeStdout } from "../host/terminal.ts";
 import { assemble } from "../machine/assemble.ts";
+import { BufferedStream } from "../machine/buffered-stream.ts";
+import { hostChannels } from "../machine/channels.ts";
 import type { EngineKind, Machine, MachineHost } from "../machine/machine.ts";
 import { type RunEnd, Runner } from "../machine/runner.ts";
 import { Script, type ScriptStep } from "../machine/script.ts";
-import { BufferedStream } from "../machine/streams.ts";
 import { type MessageLevel, reasonOf } from "../machine/tenant.ts";
 import { duration, occurrences, refuseUnknown, unescaped } from "./arguments.ts";
 import { ConsoleEscape } from "./console.ts";
@@ -99,6 +99,9 @@ function engineKind(text: string | undefined): EngineKind {
   return fail("cli/engine", `there is no engine "${text}"`, { hint: "interpreter or translator" });
 }
 
+/** How long the other ends of streams may take to read the last output, ms. */
+const LAST_WORDS = 500;
+
 interface SessionOptions {
   readonly observation: Observation | undefined;
   readonly quiet: boolean;
@@ -123,7 +126,7 @@ class Session {
     this.#script = new Script(steps, (bytes) => this.#stdio.push(bytes));
     this.host = {
       stdio: this.#stdio,
-      createFile,
+      openChannel: hostChannels({ commands: options.hostCommands }),
       openDisk,
       hostRandom,
       log: (level, source, message) => this.#log(level, source, message),
@@ -171,6 +174,7 @@ class Session {
     let end: RunEnd;
     try {
       end = await runner.run();
+      await machine.streams.finish(LAST_WORDS);
     } finally {
       process.off("unhandledRejection", stray);
       process.off("SIGUSR1", status);

@@ -1,13 +1,14 @@
 /** A machine for programs and tests: its console is text in memory, and it runs when it is told to, for as long as it is told. */
+import { runCommand } from "../host/command.ts";
 import { openDisk } from "../host/disk.ts";
-import { createFile } from "../host/files.ts";
 import { hostRandom } from "../host/random.ts";
 import type { Board } from "../profile/board.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import { assemble } from "./assemble.ts";
+import { BufferedStream } from "./buffered-stream.ts";
+import { hostChannels } from "./channels.ts";
 import type { Ending, EngineKind, Machine, MachineHost } from "./machine.ts";
 import type { Observer } from "./observer.ts";
-import { BufferedStream } from "./streams.ts";
 import type { MessageLevel } from "./tenant.ts";
 
 /** Instructions between two looks at the console. */
@@ -44,6 +45,8 @@ export interface GuestOptions {
   readonly reboot?: boolean;
   /** Seconds since 1970 at power-on, for boards whose clock starts at the host's; the host's clock when omitted. */
   readonly wallClock?: number;
+  /** Programs of the host may be run: by vdevs that the profile allows it, and as streams; `false` when omitted. */
+  readonly hostCommands?: boolean;
   /** How guest code runs; the results are the same. */
   readonly engine?: EngineKind;
   /** Watches the machine. */
@@ -135,11 +138,12 @@ export class Guest {
     return true;
   }
 
-  #host({ wallClock, observer }: GuestOptions): MachineHost {
+  #host({ wallClock, hostCommands = false, observer }: GuestOptions): MachineHost {
     return {
       observer,
       stdio: this.#stdio,
-      createFile,
+      openChannel: hostChannels({ commands: hostCommands }),
+      command: hostCommands ? runCommand : undefined,
       openDisk,
       hostRandom,
       log: (level, source, message) => void this.log.push({ level, source, message }),

@@ -163,25 +163,32 @@ export class Machine implements EnginePort {
     this.clock.onArm = (deadline) => this.#shortenTo(deadline);
     const { observer } = host;
     if (observer) this.clock.onFire = (owner) => observer.timer(owner);
-    this.#tenants = this.#createTenants(registry);
-    this.#hooks = new FirmwareHooks(this.#tenants.all);
-    this.bus = new Bus(this.#tenants.busRegions(), {
-      unclaimed: (address, width, store) => this.#unclaimed(address, width, store),
-      failed: (access, error) => this.#failed(access, error),
-      promised: (access, promise) => this.#ownerOf(access)?.watch(this.#tenants.describe(access), promise),
-      took: (access, ns) => {
-        if (ns > LONGEST_CALL) this.#ownerOf(access)?.took(this.#tenants.describe(access), ns);
-      },
-      nanoseconds: () => host.nanoseconds(),
-    });
-    this.#sbi = builtin ? this.#createSbi() : undefined;
     try {
-      this.laidMemory = new LaidMemory(board.memory, this.memory, (...message) => host.log(...message));
+      this.#tenants = this.#createTenants(registry);
+      this.#hooks = new FirmwareHooks(this.#tenants.all);
+      this.bus = new Bus(this.#tenants.busRegions(), {
+        unclaimed: (address, width, store) => this.#unclaimed(address, width, store),
+        failed: (access, error) => this.#failed(access, error),
+        promised: (access, promise) => this.#ownerOf(access)?.watch(this.#tenants.describe(access), promise),
+        took: (access, ns) => {
+          if (ns > LONGEST_CALL) this.#ownerOf(access)?.took(this.#tenants.describe(access), ns);
+        },
+        nanoseconds: () => host.nanoseconds(),
+      });
+      this.#sbi = builtin ? this.#createSbi() : undefined;
     } catch (error) {
-      this.#tenants.terminate();
+      // No machine comes of it that could be terminated.
+      this.streams.close();
       throw error;
     }
-    this.#powerOn();
+    try {
+      this.laidMemory = new LaidMemory(board.memory, this.memory, (...message) => host.log(...message));
+      this.#powerOn();
+    } catch (error) {
+      this.#tenants.terminate();
+      this.streams.close();
+      throw error;
+    }
   }
 
   /** RAM is cleared, images are loaded, vdevs and harts start over. Guest time goes on. */
@@ -299,6 +306,7 @@ export class Machine implements EnginePort {
   terminate(): void {
     this.streams.flush();
     this.#tenants.terminate();
+    this.streams.close();
     this.laidMemory.release();
   }
 

@@ -6,6 +6,8 @@ const SLICE = 1_000_000;
 /** Host time between two turns of the event loop while the guest is busy, ns. */
 const SERVICE_INTERVAL = 4e6;
 const NS_PER_MS = 1e6;
+/** How long a peer that is slow to take output may hold up the guest, ns of the host's time. */
+const PEER_PATIENCE = 1e9;
 /** A timer of the host is not started for less. */
 const SHORTEST_SLEEP = 1e6;
 
@@ -50,6 +52,7 @@ export class Runner {
     const start = Bun.nanoseconds();
     let served = start;
     machine.events.onEvent = () => this.wake();
+    machine.streams.onActivity = () => this.wake();
     for (;;) {
       const progress = machine.run(SLICE);
       machine.streams.flush();
@@ -63,6 +66,11 @@ export class Runner {
       const now = Bun.nanoseconds();
       if (now - start >= hostLimit) return { kind: "host-limit" };
       if (machine.clock.now() >= guestLimit) return { kind: "guest-limit" };
+      if (machine.streams.congested) {
+        await this.#relieve(hostLimit - (now - start));
+        served = Bun.nanoseconds();
+        continue;
+      }
       // Output just flushed may have brought the answer of a script: then nobody waits any more.
       if (progress === "idle" && machine.run(0) === "idle") {
         const end = await this.#idle(guestLimit, hostLimit - (now - start));
@@ -80,7 +88,8 @@ export class Runner {
     const { machine, options } = this;
     const deadline = Math.min(machine.deadline, guestLimit);
     // What the host still works on for a vdev may wake the guest as input does.
-    if (!options.listening() && machine.events.pending === 0) {
+    const heard = options.listening() || machine.streams.listening;
+    if (!heard && machine.events.pending === 0) {
       if (machine.deadline === Number.POSITIVE_INFINITY) return { kind: "stuck" };
       machine.skipTo(deadline);
       return undefined;
@@ -93,6 +102,18 @@ export class Runner {
     const passed = wait < SHORTEST_SLEEP ? wait : Bun.nanoseconds() - begun;
     machine.skipTo(Math.min(deadline, from + Math.max(0, passed)));
     return undefined;
+  }
+
+  /** More output waits for a peer than it has read: it gets time to, and the guest none. */
+  async #relieve(hostLeft: number): Promise<void> {
+    const { streams } = this.machine;
+    const until = Bun.nanoseconds() + Math.min(PEER_PATIENCE, hostLeft);
+    while (streams.congested && !this.options.between()) {
+      const left = until - Bun.nanoseconds();
+      if (left <= 0) return streams.leaveBehind();
+      await this.#sleep(Math.max(left, SHORTEST_SLEEP));
+      streams.flush();
+    }
   }
 
   #sleep(ns: number): Promise<void> {

@@ -49,6 +49,8 @@ export type Completions = Map<string, () => void>;
 export interface Services extends RawServices {
   /** Regions go back to their declared access. */
   powerOn(): void;
+  /** How its streams are, by what the profile calls them. */
+  streams(): Record<string, string>;
 }
 
 export function servicesFor(tenant: Tenant, machine: Facilities): Services {
@@ -61,10 +63,12 @@ export function servicesFor(tenant: Tenant, machine: Facilities): Services {
       new MachineRegion(region, machine.memory, () => machine.accessChanged()),
     ]),
   );
+  /** Of the streams that it has opened. */
+  const keys: { readonly text: string; readonly key: string }[] = [];
   return {
     name: placement.name,
     placement,
-    delayed: vdev.delayed,
+    delayed: vdev.delayed !== false,
     clock: machine.clock,
     timebase: machine.timebase,
     memory: machine.memory,
@@ -99,7 +103,17 @@ export function servicesFor(tenant: Tenant, machine: Facilities): Services {
     message: (address, data) => machine.message(address, data),
     // Only names of its own come here.
     region: (name) => regions.get(name)!,
-    stream: (spec) => machine.streams.open(spec),
+    stream(spec) {
+      const nth = keys.filter(({ text }) => text === spec).length;
+      const key = `${placement.name} ${nth} ${spec}`;
+      const opened = machine.streams.open(spec, {
+        key,
+        patience: typeof vdev.delayed === "number" ? vdev.delayed : undefined,
+        tell: (level, message) => log[level](message),
+      });
+      keys.push({ text: spec, key });
+      return opened;
+    },
     disk: (path, options) => machine.openDisk(path, options),
     hostObject(spec: string, request: HostObjectRequest) {
       if (machine.openHostObject === undefined) {
@@ -127,6 +141,10 @@ export function servicesFor(tenant: Tenant, machine: Facilities): Services {
         }
         return machine.command(command);
       }, done);
+    },
+    streams() {
+      const states = keys.map(({ text, key }) => [text, machine.streams.status(key)] as const);
+      return Object.fromEntries(states.filter((state): state is [string, string] => state[1] !== undefined));
     },
     powerOn() {
       for (const region of regions.values()) region.reset();

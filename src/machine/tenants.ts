@@ -162,6 +162,7 @@ export class Tenants {
       tenant.call("status", () => {
         status = tenant.instance.status?.() ?? {};
       });
+      status = { ...status, ...this.#services.get(tenant)?.streams() };
       const { name, descriptor, faults, log } = tenant;
       return { name, type: descriptor.type, status, faults, messages: log.count };
     });

@@ -91,8 +91,11 @@ export interface BoardVdev {
   readonly onFault: FaultPolicy;
   /** The least severe messages that are shown; the run's own choice where the profile makes none. */
   readonly log?: LogLevel;
-  /** Host resources are opened at first use. */
-  readonly delayed: boolean;
+  /**
+   * Host resources are opened at first use. A number: streams that are not there then are tried again for so many
+   * seconds of the host's time.
+   */
+  readonly delayed: boolean | number;
   /** Of its own node: the name before the unit address, and properties over those of its binding. */
   readonly node?: string;
   readonly fdt?: Readonly<Record<string, BoardProperty>>;

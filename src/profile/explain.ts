@@ -102,6 +102,11 @@ function addBacking(page: Page, backing: BoardBacking, path: string): void {
   }
 }
 
+function delayInWords(delayed: boolean | number): string {
+  if (typeof delayed === "boolean") return String(delayed);
+  return quote(delayed === Number.POSITIVE_INFINITY ? "forever" : `${delayed}s`);
+}
+
 function addVdev(page: Page, vdev: BoardVdev, registry: VdevRegistry): void {
   const { table, placement, options, onFault, log, delayed, node, fdt } = vdev;
   const descriptor = descriptorOf(table, placement.type, registry);
@@ -113,7 +118,7 @@ function addVdev(page: Page, vdev: BoardVdev, registry: VdevRegistry): void {
   page.add("irq", interrupts(placement, descriptor), path);
   page.add("on_fault", quote(onFault), path);
   page.add("log", log && quote(log), path);
-  page.add("delayed", String(delayed), path);
+  page.add("delayed", delayInWords(delayed), path);
   page.add("node", node && quote(node), path);
   page.add("fdt", toml(fdt), path);
   for (const [key, value] of Object.entries(options)) page.add(key, toml(value), path);

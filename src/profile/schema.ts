@@ -36,6 +36,19 @@ const epoch = v.pipe(
   }),
 );
 
+/** How long a stream is tried: seconds, where it is no flag. */
+const delay = v.pipe(
+  v.union(
+    [v.boolean(), v.literal("forever"), v.pipe(v.string(), v.regex(/^[0-9]{1,6} ?(s|min)$/))],
+    ({ input }) => `expected true, false, a time such as "30s" or "5min", or "forever"; got ${shown(input)}`,
+  ),
+  v.transform((value): boolean | number => {
+    if (typeof value === "boolean") return value;
+    if (value === "forever") return Number.POSITIVE_INFINITY;
+    return Number.parseInt(value) * (value.endsWith("min") ? 60 : 1);
+  }),
+);
+
 export const topSchema = v.object({
   schema: v.pipe(
     v.literal(1, ({ input }) => `this vmrun reads profiles of schema 1, not ${shown(input)}`),
@@ -166,7 +179,12 @@ export const vdevSchema = v.object({
     v.record(v.string(), property),
     'Properties of its node, over those of its binding: a cell, text, a list of them, true (empty) or false (taken out). "&name" refers to a vdev.',
   ),
-  delayed: defaulted(flag(), false, "Host resources are opened at their first use instead of at start."),
+  delayed: defaulted(
+    delay,
+    false,
+    'Host resources are opened at the guest\'s first use of them instead of at start. A time such as "30s" or "5min", or ' +
+      '"forever": streams that are not there then are tried again for so long.',
+  ),
   remove: remove(),
 });
 

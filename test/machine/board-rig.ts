@@ -1,7 +1,7 @@
 /** A board with vdevs of a test's own, run by a guest of a few instructions. */
 
+import { BufferedStream } from "../../src/machine/buffered-stream.ts";
 import { Machine, type MachineHost } from "../../src/machine/machine.ts";
-import { BufferedStream } from "../../src/machine/streams.ts";
 import { loadProfile } from "../../src/profile/load.ts";
 import type { VdevDescriptor } from "../../src/vdev/descriptor.ts";
 import { type AnyVdev, createRegistry } from "../../src/vdev/registry.ts";
@@ -9,6 +9,7 @@ import { FakeDisk } from "../../src/vdev/testing.ts";
 import { builtins } from "../../src/vdevs/index.ts";
 import { assemble, type Program } from "../engine/program.ts";
 import { memoryFiles } from "../profile/support.ts";
+import { FakeChannel } from "./channel.ts";
 
 export const RAM = 0x8000_0000;
 export const TEST = 0x2000_0000;
@@ -59,7 +60,7 @@ export function boardRig(text: string, options: BoardRigOptions = {}): BoardRig 
   const stdio = new BufferedStream(() => {});
   const host: MachineHost = {
     stdio,
-    createFile: () => () => {},
+    openChannel: () => new FakeChannel(),
     openDisk: () => new FakeDisk(new Uint8Array(0x1_0000)),
     hostRandom: (into) => into.fill(7),
     log: (level, source, message) => void log.push(`${level} ${source}: ${message}`),

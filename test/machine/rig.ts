@@ -1,8 +1,8 @@
 /** Boards from a few lines of profile, with a guest of a few instructions, on a host that only remembers. */
 import * as v from "valibot";
+import { BufferedStream } from "../../src/machine/buffered-stream.ts";
 import { type EngineKind, Machine, type MachineHost } from "../../src/machine/machine.ts";
 import type { Observer } from "../../src/machine/observer.ts";
-import { BufferedStream } from "../../src/machine/streams.ts";
 import type { Board } from "../../src/profile/board.ts";
 import { loadProfile } from "../../src/profile/load.ts";
 import { defineVdev } from "../../src/vdev/descriptor.ts";
@@ -12,6 +12,7 @@ import { FakeDisk } from "../../src/vdev/testing.ts";
 import { builtins } from "../../src/vdevs/index.ts";
 import { assemble, type Program } from "../engine/program.ts";
 import { memoryFiles } from "../profile/support.ts";
+import { FakeChannel } from "./channel.ts";
 
 export const RAM = 0x8000_0000;
 export const POWER = 0x10_0000;
@@ -111,7 +112,7 @@ export function rig(text: string, options: RigOptions = {}): Rig {
   });
   const host: MachineHost = {
     stdio,
-    createFile: () => () => {},
+    openChannel: () => new FakeChannel(),
     openDisk: () => options.disk ?? new FakeDisk(new Uint8Array(0x1_0000)),
     hostRandom: (into) => into.fill(7),
     log: (level, source, message) => void seen.log.push(`${level} ${source}: ${message}`),
