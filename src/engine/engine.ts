@@ -40,6 +40,22 @@ export interface EnginePort extends HartPort {
   interrupted?(hart: number): void;
 }
 
+/** Figures about translated code, for people. */
+export interface EngineStatistics {
+  /** Regions translated so far, and those in use now. */
+  regions: number;
+  live: number;
+  /** Modules compiled, and the bytes in them. */
+  modules: number;
+  bytes: number;
+  /** Guest instructions translated: one that is in several regions counts in each. */
+  instructions: number;
+  /** Host time that finding regions, writing code, and making it callable took on the machine's own thread, ms. */
+  forming: number;
+  writing: number;
+  installing: number;
+}
+
 export interface Engine {
   /**
    * Runs one hart for at most `budget` instructions. State is precise when it comes back. `executed` then tells how many
@@ -58,6 +74,8 @@ export interface Engine {
   wakes(hart: number): boolean;
   /** Forgets cached translations of every hart: what some memory lets through has changed. May be called during `run`. */
   flushTranslations(): void;
+  /** What translating came to; `undefined` where nothing is translated. */
+  readonly statistics: EngineStatistics | undefined;
   /** Forgets decoded code and cached translations of every hart. */
   reset(): void;
 }

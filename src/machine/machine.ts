@@ -4,7 +4,7 @@
  * Everything here happens in guest time and is the same in every run; when the host's world may be heard is up to the
  * caller, who runs the machine in slices (see runner.ts).
  */
-import type { Engine, EnginePort } from "../engine/engine.ts";
+import type { Engine, EnginePort, EngineStatistics } from "../engine/engine.ts";
 import { RunReason } from "../engine/engine.ts";
 import { Interpreter } from "../engine/interpreter/interpreter.ts";
 import { addressOf } from "../host/mapping.ts";
@@ -267,6 +267,10 @@ export class Machine implements EnginePort {
   }
   get reboots(): number {
     return this.#reboots;
+  }
+  /** What the engine translated; `undefined` where it does not translate. */
+  get translation(): EngineStatistics | undefined {
+    return this.#engine.statistics;
   }
   /** Instructions executed by all harts. */
   get instructions(): number {

@@ -59,7 +59,6 @@ const keys = v.object({
   ),
   override: defaulted(flag(), false, "Take it although another machine has it. Never possible with DMA."),
   group: optional(text("a group"), "The [[group]] that it belongs to."),
-  clocks: defaulted(v.array(text("a clock")), [], 'Clocks that it needs, such as "ccu.mmc0".'),
   compatible: optional(v.union([text("a binding"), v.array(text("a binding"))]), "Of its node in the device tree."),
   tree: optional(
     v.pipe(

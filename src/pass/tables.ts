@@ -1,9 +1,13 @@
 /** The tables of a profile that are devices with a keyword of their own, instead of `[[vdev]]` with a `type`. */
 import type { AnyVdev, VdevRegistry } from "../vdev/registry.ts";
+import { clock } from "./clocks/clock.ts";
 import { pass } from "./pass.ts";
 
 /** By table: what its elements are. */
-export const DEVICE_TABLES: ReadonlyMap<string, AnyVdev> = new Map([["pass", pass as AnyVdev]]);
+export const DEVICE_TABLES: ReadonlyMap<string, AnyVdev> = new Map([
+  ["pass", pass as AnyVdev],
+  ["clock", clock as AnyVdev],
+]);
 
 /** The descriptor of a board's device: of its type, or of the table that it stands in. */
 export function descriptorOf(table: string, type: string, registry: VdevRegistry): AnyVdev | undefined {

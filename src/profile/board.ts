@@ -16,8 +16,8 @@ export interface Board {
   readonly memory: readonly BoardMemory[];
   /** In the order of the profile, those of tables of their own last. */
   readonly vdevs: readonly BoardVdev[];
-  /** Address ranges that automatic placement leaves alone. */
-  readonly reserve: readonly BoardRange[];
+  /** Address ranges that automatic placement leaves alone; those in RAM, the guest too. */
+  readonly reserve: readonly BoardReserve[];
   readonly boot: BoardBoot;
   /** Changes to the tree that the rest of the board comes to. */
   readonly fdt: BoardFdt;
@@ -39,6 +39,28 @@ export interface BoardCpu {
   readonly pmp: number;
   /** Phandle of each hart's interrupt controller node, by hart. */
   readonly intcPhandles: readonly number[];
+  /** What the device tree tells of; nothing depends on it. */
+  readonly caches: BoardCaches;
+}
+
+/** Level 1 is each hart's own. */
+export interface BoardCaches {
+  readonly l1i?: BoardCache;
+  readonly l1d?: BoardCache;
+  readonly l2?: SharedCache;
+  readonly l3?: SharedCache;
+}
+
+export interface BoardCache {
+  /** Bytes, of all lines and of one. */
+  readonly size: number;
+  readonly line: number;
+  readonly sets?: number;
+}
+
+export interface SharedCache extends BoardCache {
+  /** How many harts share one: the first so many, the next, and so on. */
+  readonly harts: number;
 }
 
 export interface BoardTime {
@@ -96,9 +118,19 @@ export interface BoardVdev {
    * seconds of the host's time.
    */
   readonly delayed: boolean | number;
+  /** What its node names as its clocks, where the profile says it. */
+  readonly clocks?: readonly BoardClock[];
   /** Of its own node: the name before the unit address, and properties over those of its binding. */
   readonly node?: string;
   readonly fdt?: Readonly<Record<string, BoardProperty>>;
+}
+
+/** A clock of a device. */
+export interface BoardClock {
+  /** For `clock-names`. */
+  readonly name?: string;
+  /** `ccu.mmc0`: controller and output, of the `[[clock]]` tables. */
+  readonly clock: string;
 }
 
 /** `false` takes a property out, `true` leaves it empty; `"&name"` is the phandle of that vdev's node. */
@@ -117,6 +149,19 @@ export interface BoardRange {
   readonly name: string;
   readonly at: number;
   readonly size: number;
+}
+
+export interface BoardReserve extends BoardRange {
+  /** How the guest hears of it, where it is in RAM. */
+  readonly guest?: {
+    /** In `reserved-memory`, or in the blob's memory reservation block. */
+    readonly as: "node" | "entry";
+    readonly phandle: number;
+    readonly compatible?: readonly string[];
+    readonly noMap: boolean;
+    readonly reusable: boolean;
+    readonly fdt?: Readonly<Record<string, BoardProperty>>;
+  };
 }
 
 export interface BoardBoot {

@@ -1,44 +1,43 @@
 /** A board's device tree: what its guest is told. Made from the board alone, byte for byte the same every time. */
 import { fail } from "../diagnostics/diagnostic.ts";
 import { cells64, type Fdt, type FdtNode, node, type PropertyInput, setProperty } from "../fdt/tree.ts";
+import type { ClockStates } from "../pass/clocks/rates.ts";
 import { descriptorOf } from "../pass/tables.ts";
 import type { FdtContext, FdtContribution } from "../vdev/descriptor.ts";
 import type { VdevPlacement } from "../vdev/placement.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
-import {
-  type Board,
-  type BoardCpu,
-  type BoardMemory,
-  type BoardVdev,
-  type MemoryDescription,
-  outlastsReset,
-} from "./board.ts";
-import { auxiliaryPhandle, cpuPhandle } from "./phandle.ts";
+import { type Board, type BoardMemory, type BoardVdev, type MemoryDescription, outlastsReset } from "./board.ts";
+import { ClockNodes } from "./clock-nodes.ts";
+import { auxiliaryPhandle } from "./phandle.ts";
 import { applyProperties, referencesOf } from "./properties.ts";
 import { changeTree, type Labels } from "./tree-changes.ts";
+import { cpusNode } from "./tree-cpus.ts";
 
 export interface BoardTreeOptions {
   /** Where the initial RAM disk was loaded: first byte and the byte behind the last. */
   readonly initrd?: { readonly start: number; readonly end: number };
+  /** What the clocks run at; by registers as at reset where omitted. A rate that is not known is left out. */
+  readonly clocks?: ClockStates;
 }
 
-/** Bytes of a cache block: Zicbom and Zicboz. */
-const CACHE_BLOCK = 64;
 const SOC = "soc";
 const RESERVED = "reserved-memory";
 
 export function boardTree(board: Board, registry: VdevRegistry, options: BoardTreeOptions = {}): Fdt {
-  const parts = board.vdevs.map((vdev) => contribute(board, vdev, registry));
+  const clocks = new ClockNodes(board, options.clocks);
+  const parts = board.vdevs.map((vdev) => contribute(board, vdev, registry, clocks));
   const bus = parts.flatMap(({ bus: nodes = [] }) => nodes).sort((a, b) => unitAddress(a) - unitAddress(b));
   const root = node("", { "#address-cells": 2, "#size-cells": 2, compatible: board.compatible, model: board.model }, [
     chosen(board, parts, options),
     ...aliases(parts),
     ...memory(board),
-    cpus(board),
+    ...reservedMemory(board),
+    cpusNode(board),
+    ...clocks.fixed(),
     ...parts.flatMap(({ root: nodes = [] }) => nodes),
     node(SOC, { "#address-cells": 2, "#size-cells": 2, compatible: "simple-bus", ranges: true }, bus),
   ]);
-  const fdt = { root, reservations: [], bootCpu: 0 };
+  const fdt = { root, reservations: reservations(board), bootCpu: 0 };
   return changesTree(board) ? changeTree(fdt, board.fdt, labels(board, parts)) : fdt;
 }
 
@@ -47,7 +46,7 @@ export function changesTree({ fdt: { symbols, overlays, dts } }: Board): boolean
 }
 
 /** How source text and overlays may call nodes: vdevs by their names, with _ for what a label cannot have. */
-function labels({ cpu, vdevs }: Board, parts: readonly FdtContribution[]): Labels {
+function labels({ cpu, vdevs, reserve }: Board, parts: readonly FdtContribution[]): Labels {
   const found = new Map<string, string>();
   for (const [hart] of cpu.intcPhandles.entries()) {
     const path = `/cpus/cpu@${hart.toString(16)}`;
@@ -58,11 +57,15 @@ function labels({ cpu, vdevs }: Board, parts: readonly FdtContribution[]): Label
     const own = parts[i]!.bus?.[0];
     if (own) found.set(placement.name.replaceAll("-", "_"), pathOnBus(own));
   }
+  for (const { name, at, guest } of reserve) {
+    if (guest?.as !== "node") continue;
+    found.set(name.replaceAll("-", "_"), `/${RESERVED}/${name}@${at.toString(16)}`);
+  }
   return found;
 }
 
 /** A vdev's own nodes, by its binding. Its first node on the bus is what others refer to. */
-function contribute(board: Board, vdev: BoardVdev, registry: VdevRegistry): FdtContribution {
+function contribute(board: Board, vdev: BoardVdev, registry: VdevRegistry, clocks: ClockNodes): FdtContribution {
   const { placement, options, node: name, fdt = {} } = vdev;
   const descriptor = descriptorOf(vdev.table, placement.type, registry);
   const labels = descriptor?.auxiliaryPhandles ?? [];
@@ -82,15 +85,19 @@ function contribute(board: Board, vdev: BoardVdev, registry: VdevRegistry): FdtC
   };
   const contribution = descriptor?.fdt?.(context) ?? {};
   const own = contribution.bus?.[0];
-  if (own && isReferredTo(board, placement)) setProperty(own, "phandle", placement.phandle);
+  const referred = isReferredTo(board, placement.name) || clocks.refersTo(placement.name);
+  if (own && referred) setProperty(own, "phandle", placement.phandle);
+  if (own && vdev.clocks) clocks.name(own, vdev.clocks);
   if (own && name !== undefined) own.name = own.name.replace(/^[^@]*/, name);
-  if (own) applyProperties(own, fdt, (target) => vdevPhandleOf(board, target));
+  if (own) applyProperties(own, fdt, (target) => phandleOf(board, target));
   return contribution;
 }
 
 /** By interrupts, by a property of the profile, or by whatever overlays may come. */
-function isReferredTo({ vdevs, fdt }: Board, { name }: VdevPlacement): boolean {
+function isReferredTo({ vdevs, reserve, fdt }: Board, name: string): boolean {
   if (fdt.symbols) return true;
+  const others = reserve.flatMap(({ guest }) => Object.values(guest?.fdt ?? {}));
+  if (others.some((value) => referencesOf(value).includes(name))) return true;
   return vdevs.some(
     ({ placement, fdt: properties = {} }) =>
       placement.interrupts.some(({ controller }) => controller === name) ||
@@ -98,14 +105,16 @@ function isReferredTo({ vdevs, fdt }: Board, { name }: VdevPlacement): boolean {
   );
 }
 
-function vdevPhandleOf({ vdevs }: Board, name: string): number {
-  return vdevs.find(({ placement }) => placement.name === name)!.placement.phandle;
+/** Of a vdev, or of reserved memory. */
+function phandleOf({ vdevs, reserve }: Board, name: string): number {
+  const vdev = vdevs.find(({ placement }) => placement.name === name);
+  return vdev?.placement.phandle ?? reserve.find((range) => range.name === name)!.guest!.phandle;
 }
 
 /** DTSpec v0.4 §2.4.1. One parent needs no `interrupts-extended`. */
 function interruptProperties(board: Board, { interrupts }: VdevPlacement): Record<string, PropertyInput> {
   if (interrupts.length === 0) return {};
-  const phandles = interrupts.map((route) => vdevPhandleOf(board, route.controller));
+  const phandles = interrupts.map((route) => phandleOf(board, route.controller));
   const lines = interrupts.map(({ line }) => line);
   if (new Set(phandles).size === 1) return { "interrupt-parent": phandles[0]!, interrupts: lines };
   return { "interrupts-extended": phandles.flatMap((phandle, i) => [phandle, lines[i]!]) };
@@ -140,68 +149,48 @@ function aliases(parts: readonly FdtContribution[]): FdtNode[] {
   return next.size > 0 ? [node("aliases", properties)] : [];
 }
 
-/** RAM first, then what is kept from the kernel, then persistent memory: DTSpec v0.4 §3.4, §3.5, Linux pmem/pmem-region.txt. */
+/** RAM (DTSpec v0.4 §3.4), then persistent memory (Linux binding pmem/pmem-region.txt). */
 function memory({ memory: blocks }: Board): FdtNode[] {
-  const shownAs = (how: MemoryDescription) => blocks.filter(({ describe }) => describe === how);
-  const reserved = shownAs("reserved").map((block) =>
-    node(unitName(block.name, block), { reg: cells64(block.at, block.size), "no-map": true }),
-  );
-  const properties = { "#address-cells": 2, "#size-cells": 2, ranges: true } as const;
+  const shown = (how: MemoryDescription, make: (block: BoardMemory, reg: readonly number[]) => FdtNode) =>
+    blocks.filter(({ describe }) => describe === how).map((block) => make(block, cells64(block.at, block.size)));
   return [
-    ...shownAs("memory").map((block) =>
-      node(unitName("memory", block), { device_type: "memory", reg: cells64(block.at, block.size) }),
-    ),
-    ...(reserved.length > 0 ? [node(RESERVED, properties, reserved)] : []),
-    ...shownAs("pmem").map((block) =>
-      node(unitName("pmem", block), {
-        compatible: "pmem-region",
-        reg: cells64(block.at, block.size),
-        volatile: outlastsReset(block) ? undefined : true,
-      }),
-    ),
+    ...shown("memory", (block, reg) => node(unitName("memory", block), { device_type: "memory", reg })),
+    ...shown("pmem", (block, reg) => {
+      const volatile = outlastsReset(block) ? undefined : true;
+      return node(unitName("pmem", block), { compatible: "pmem-region", reg, volatile });
+    }),
   ];
 }
 
 /** DTSpec v0.4 §2.2.1: at most 31 characters before the @. */
-function unitName(name: string, { at }: BoardMemory): string {
+function unitName(name: string, { at }: { readonly at: number }): string {
   return `${name.slice(0, 31)}@${at.toString(16)}`;
 }
 
-function cpus({ cpu, time }: Board): FdtNode {
-  const harts = cpu.intcPhandles.map((intcPhandle, hart) => cpuNode(cpu, hart, intcPhandle));
-  const cores = harts.map((_, hart) => node(`core${hart}`, { cpu: cpuPhandle(hart) }));
-  const properties = { "#address-cells": 1, "#size-cells": 0, "timebase-frequency": timebaseCells(time.timebase) };
-  return node("cpus", properties, [...harts, node("cpu-map", {}, [node("cluster0", {}, cores)])]);
-}
-
-/** One cell, or two where a frequency needs them (DTSpec v0.4 §3.8.1). */
-function timebaseCells(frequency: number): readonly number[] {
-  return frequency < 2 ** 32 ? [frequency] : cells64(frequency);
-}
-
-/** Linux bindings riscv/cpus.yaml and riscv/extensions.yaml. `riscv,isa` is for guests from before the list. */
-function cpuNode({ isa, extensions, mmu }: BoardCpu, hart: number, intcPhandle: number): FdtNode {
-  const intc = node("interrupt-controller", {
-    "#address-cells": 0,
-    "#interrupt-cells": 1,
-    "interrupt-controller": true,
-    compatible: "riscv,cpu-intc",
-    phandle: intcPhandle,
+/** Linux binding reserved-memory.yaml. */
+function reservedMemory(board: Board): FdtNode[] {
+  const children = board.reserve.flatMap(({ name, at, size, guest }) => {
+    if (guest?.as !== "node") return [];
+    const { compatible, noMap, reusable, fdt = {} } = guest;
+    const reg = cells64(at, size);
+    const properties = { compatible, reg, "no-map": noMap || undefined, reusable: reusable || undefined };
+    const made = node(`${name}@${at.toString(16)}`, properties);
+    if (isReferredTo(board, name)) setProperty(made, "phandle", guest.phandle);
+    applyProperties(made, fdt, (target) => phandleOf(board, target));
+    return made;
   });
-  const properties = {
-    device_type: "cpu",
-    reg: hart,
-    status: "okay",
-    compatible: "riscv",
-    "riscv,isa": isa,
-    "riscv,isa-base": "rv64i",
-    "riscv,isa-extensions": extensions,
-    "riscv,cbom-block-size": extensions.includes("zicbom") ? CACHE_BLOCK : undefined,
-    "riscv,cboz-block-size": extensions.includes("zicboz") ? CACHE_BLOCK : undefined,
-    "mmu-type": `riscv,${mmu}`,
-    phandle: cpuPhandle(hart),
-  };
-  return node(`cpu@${hart.toString(16)}`, properties, [intc]);
+  const blocks = board.memory.filter(({ describe }) => describe === "reserved");
+  for (const block of blocks) {
+    children.push(node(unitName(block.name, block), { reg: cells64(block.at, block.size), "no-map": true }));
+  }
+  if (children.length === 0) return [];
+  return [node(RESERVED, { "#address-cells": 2, "#size-cells": 2, ranges: true }, children)];
+}
+
+/** The memory reservation block (DTSpec v0.4 §5.3). */
+function reservations({ reserve }: Board): Fdt["reservations"] {
+  const entries = reserve.filter(({ guest }) => guest?.as === "entry");
+  return entries.map(({ at, size }) => ({ address: BigInt(at), size: BigInt(size) }));
 }
 
 function pathOnBus({ name }: FdtNode): string {

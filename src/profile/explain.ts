@@ -3,7 +3,7 @@
 import { descriptorOf } from "../pass/tables.ts";
 import type { VdevPlacement } from "../vdev/placement.ts";
 import type { AnyVdev, VdevRegistry } from "../vdev/registry.ts";
-import type { Board, BoardBacking, BoardVdev } from "./board.ts";
+import type { Board, BoardBacking, BoardCache, BoardClock, BoardVdev, SharedCache } from "./board.ts";
 import { shownKey } from "./located.ts";
 import { hex } from "./place.ts";
 import { type Provenance, shownSource } from "./provenance.ts";
@@ -32,6 +32,7 @@ export function explainBoard(
   page.add("harts", String(cpu.harts), "cpu");
   page.add("mmu", quote(cpu.mmu), "cpu");
   page.add("pmp", String(cpu.pmp), "cpu");
+  for (const [name, cache] of Object.entries(cpu.caches)) if (cache) addCache(page, `cpu.cache.${name}`, cache);
 
   page.open("[time]");
   page.add("mode", quote(time.mode), "time");
@@ -50,12 +51,18 @@ export function explainBoard(
     addBacking(page, backing, path);
     page.add("describe", quote(describe), path);
   }
-  for (const { name, at, size } of board.reserve) {
+  for (const { name, at, size, guest } of board.reserve) {
     const path = `reserve.${name}`;
     page.open("[[reserve]]");
     page.add("name", quote(name), path);
     page.add("at", hex(at), path);
     page.add("size", bytes(size), path);
+    if (!guest) continue;
+    page.add("compatible", guest.compatible && toml(guest.compatible), path);
+    page.add("no_map", String(guest.noMap), path);
+    page.add("reusable", String(guest.reusable), path);
+    page.add("memreserve", String(guest.as === "entry"), path);
+    page.add("fdt", toml(guest.fdt), path);
   }
   for (const vdev of board.vdevs) addVdev(page, vdev, registry);
 
@@ -84,6 +91,14 @@ export function explainBoard(
   return page.text();
 }
 
+function addCache(page: Page, path: string, cache: BoardCache & Partial<SharedCache>): void {
+  page.open(`[${path}]`);
+  page.add("size", bytes(cache.size), path);
+  page.add("line", String(cache.line), path);
+  page.add("sets", toml(cache.sets), path);
+  page.add("harts", toml(cache.harts), path);
+}
+
 function addBacking(page: Page, backing: BoardBacking, path: string): void {
   page.add("backing", quote(backing.kind), path);
   switch (backing.kind) {
@@ -108,7 +123,7 @@ function delayInWords(delayed: boolean | number): string {
 }
 
 function addVdev(page: Page, vdev: BoardVdev, registry: VdevRegistry): void {
-  const { table, placement, options, onFault, log, delayed, node, fdt } = vdev;
+  const { table, placement, options, onFault, log, delayed, node, fdt, clocks } = vdev;
   const descriptor = descriptorOf(table, placement.type, registry);
   const path = `${table}.${placement.name}`;
   page.open(`[[${table}]]`);
@@ -116,13 +131,19 @@ function addVdev(page: Page, vdev: BoardVdev, registry: VdevRegistry): void {
   page.add("name", quote(placement.name), path);
   page.add("at", addresses(placement), path);
   page.add("irq", interrupts(placement, descriptor), path);
+  page.add("clocks", clocks && shownClocks(clocks), path);
   page.add("on_fault", quote(onFault), path);
   page.add("log", log && quote(log), path);
   page.add("delayed", delayInWords(delayed), path);
   page.add("node", node && quote(node), path);
   page.add("fdt", toml(fdt), path);
   for (const [key, value] of Object.entries(options)) page.add(key, toml(value), path);
-  page.remark(descriptor?.explain?.(options));
+  page.remark(descriptor?.explain?.(options, placement));
+}
+
+function shownClocks(clocks: readonly BoardClock[]): string {
+  const named = clocks.flatMap(({ name, clock }) => (name === undefined ? [] : [[name, quote(clock)] as const]));
+  return named.length > 0 ? inline(named) : `[${clocks.map(({ clock }) => quote(clock)).join(", ")}]`;
 }
 
 function addresses({ regions }: VdevPlacement): string | undefined {

@@ -17,7 +17,7 @@ import {
   type Span,
   shownSpan,
 } from "./place.ts";
-import type { ProfileMemory } from "./schema.ts";
+import type { ProfileMemory, ProfileReserve } from "./schema.ts";
 import type { DraftVdev } from "./vdevs.ts";
 
 const PAGE = 4096;
@@ -36,6 +36,7 @@ export interface DraftMemory {
 
 export interface DraftReserve extends BoardRange {
   readonly node: TableNode;
+  readonly profile: ProfileReserve;
 }
 
 export interface Layout {

@@ -5,8 +5,9 @@ import { DEVICE_TABLES } from "../pass/tables.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import { nearestName } from "../vdev/registry.ts";
 import { resolveBacking } from "./backing.ts";
-import type { Board, BoardFdt, BoardVdev } from "./board.ts";
+import type { Board, BoardCaches, BoardFdt, BoardVdev } from "./board.ts";
 import { resolveBoot } from "./boot.ts";
+import { resolveClocks } from "./clocks.ts";
 import type { ProfileFiles } from "./files.ts";
 import type { Findings } from "./findings.ts";
 import { HostNames } from "./host-references.ts";
@@ -18,6 +19,7 @@ import { type Located, lookup, plain, type TableNode, table, textOf } from "./lo
 import { intcPhandle, tablePhandle, vdevPhandle } from "./phandle.ts";
 import { referencesOf } from "./properties.ts";
 import { type Provenance, provenanceOf } from "./provenance.ts";
+import { resolveReserve } from "./reserve.ts";
 import {
   bootSchema,
   cpuSchema,
@@ -51,6 +53,7 @@ export interface Profile extends ProfileTop {
   /** Common keys; a type's own are in the board. */
   readonly vdev: readonly ProfileVdev[];
   readonly pass: readonly ProfileVdev[];
+  readonly clock: readonly ProfileVdev[];
   readonly reserve: readonly ProfileReserve[];
   readonly boot: ProfileBoot;
   readonly fdt: ProfileFdt;
@@ -100,6 +103,7 @@ class Resolver {
     const top = typed(topSchema, tree, plain(tree), [], findings);
     const cpu = this.#section("cpu", cpuSchema);
     const isa = this.#isa();
+    const caches = cpu && this.#caches(cpu);
     const time = this.#section("time", timeSchema);
     const unsupported = this.#section("unsupported", unsupportedSchema);
     const boot = this.#section("boot", bootSchema);
@@ -107,27 +111,36 @@ class Resolver {
 
     const memoryElements = this.#elements("memory");
     const memory = memoryElements.flatMap((element) => this.#memory(element));
-    const reserve = this.#elements("reserve").flatMap((element) => this.#reserve(element));
+    const reserveElements = this.#elements("reserve");
+    const reserve = reserveElements.flatMap((element) => this.#reserve(element));
     const vdevElements = ["vdev", ...DEVICE_TABLES.keys()].flatMap((list) => this.#elements(list));
-    this.#distinct(vdevElements);
+    this.#distinct([...vdevElements, ...reserveElements]);
     const facts = { harts: cpu?.harts ?? 1 };
     const vdevs = vdevElements.flatMap(({ list, node, name }) => {
       return draftVdev(list, node, name, this.registry, facts, this.names, findings) ?? [];
     });
 
-    for (const vdev of vdevs) this.#references(vdev, vdevElements);
     const changes = fdt && this.#changes(fdt);
 
     const layout = layOut(memory, vdevs, reserve, findings);
     const routes = this.#routes(vdevElements, vdevs);
+    const drafted = new Set(vdevs.map((draft) => draft.name));
+    const broken = new Set(vdevElements.flatMap(({ name }) => (drafted.has(name) ? [] : [name])));
+    const clocks = resolveClocks(vdevs, layout.regions, broken, findings);
     this.#requireRam(memoryElements, memory);
     const bootNode = lookup(tree, "boot");
     const empty = table(tree.place, tree.origin);
     const known = memory.length === memoryElements.length ? layout.memory : undefined;
+    const reserved = resolveReserve(reserve, known, findings);
+    this.#allReferences(vdevs, reserve, [
+      ...vdevElements.map((element) => element.name),
+      ...reserved.flatMap((range) => (range.guest?.as === "node" || !known ? range.name : [])),
+    ]);
     const bootNodeTable = bootNode?.kind === "table" ? bootNode : empty;
     const resolvedBoot = resolveBoot(boot, bootNodeTable, known, this.names, findings);
 
-    if (findings.any || !top || !cpu || !isa || !time || !unsupported || !boot || !resolvedBoot) return undefined;
+    if (findings.any || !top || !cpu || !caches || !isa || !time || !unsupported || !boot || !resolvedBoot)
+      return undefined;
     if (!fdt || !changes) return undefined;
     const name = top.name ?? nameOfFile(this.path);
     const intcPhandles = Array.from({ length: cpu.harts }, (_, hart) => intcPhandle(hart));
@@ -135,7 +148,7 @@ class Resolver {
       name,
       model: top.model ?? `vmrun,${name}`,
       compatible: top.compatible ?? [`vmrun,${name}`],
-      cpu: { ...isa, harts: cpu.harts, mmu: cpu.mmu, pmp: cpu.pmp, intcPhandles },
+      cpu: { ...isa, harts: cpu.harts, mmu: cpu.mmu, pmp: cpu.pmp, intcPhandles, caches },
       time,
       memory: layout.memory,
       vdevs: vdevs.map((draft): BoardVdev => {
@@ -149,11 +162,12 @@ class Resolver {
           onFault: profile.on_fault,
           log: profile.log,
           delayed: profile.delayed,
+          clocks: clocks.get(vdev),
           node: profile.node,
           fdt: profile.fdt,
         };
       }),
-      reserve: reserve.map(({ name: label, at, size }) => ({ name: label, at, size })),
+      reserve: reserved,
       boot: resolvedBoot,
       fdt: changes,
       seed: top.seed,
@@ -166,7 +180,8 @@ class Resolver {
       memory: memory.map((draft) => draft.profile),
       vdev: vdevs.flatMap((draft) => (draft.table === "vdev" ? draft.profile : [])),
       pass: vdevs.flatMap((draft) => (draft.table === "pass" ? draft.profile : [])),
-      reserve: reserve.map(({ name: label, at, size }) => ({ name: label, at, size, remove: false })),
+      clock: vdevs.flatMap((draft) => (draft.table === "clock" ? draft.profile : [])),
+      reserve: reserve.map((draft) => draft.profile),
       boot,
       fdt,
       unsupported,
@@ -263,7 +278,9 @@ class Resolver {
   #reserve({ node, name }: Element): DraftReserve[] {
     const range = validate(reserveSchema, node, ["reserve", name], this.findings);
     if (!range) return [];
-    if (range.size > 0 && range.at + range.size <= Number.MAX_SAFE_INTEGER) return [{ ...range, name, node }];
+    if (range.size > 0 && range.at + range.size <= Number.MAX_SAFE_INTEGER) {
+      return [{ name, at: range.at, size: range.size, node, profile: range }];
+    }
     const place = lookup(node, "size")?.place ?? node.place;
     this.findings.error("profile/range", place, `reserve ${name} must have 1 byte or more and end below 2^53`);
     return [];
@@ -288,18 +305,36 @@ class Resolver {
     return routeInterrupts(wired, controllers, [...drafts.keys()], this.findings);
   }
 
-  /** A property may refer to any vdev, but it has to be there. */
-  #references({ table: list, name, node, profile }: DraftVdev, elements: readonly Element[]): void {
-    const known = elements.map((element) => element.name);
-    for (const [property, value] of Object.entries(profile.fdt ?? {})) {
+  #allReferences(vdevs: readonly DraftVdev[], reserve: readonly DraftReserve[], known: readonly string[]): void {
+    for (const { table: list, name, node, profile } of vdevs) this.#references(`${list}.${name}`, node, profile, known);
+    for (const { name, node, profile } of reserve) this.#references(`reserve.${name}`, node, profile, known);
+  }
+
+  /** A property may refer to any vdev and any reserved memory, but it has to be there. */
+  #references(path: string, node: TableNode, { fdt }: Pick<ProfileVdev, "fdt">, known: readonly string[]): void {
+    for (const [property, value] of Object.entries(fdt ?? {})) {
       for (const target of referencesOf(value)) {
         if (known.includes(target)) continue;
         const near = nearestName(target, known);
         const place = lookup(node, "fdt", property)?.place ?? node.place;
-        const message = `${list}.${name}.fdt.${property}: there is no vdev ${JSON.stringify(target.slice(0, 48))}`;
+        const message = `${path}.fdt.${property}: there is no vdev ${JSON.stringify(target.slice(0, 48))}`;
         this.findings.error("profile/unknown-vdev", place, message, { hint: near && `did you mean "&${near}"?` });
       }
     }
+  }
+
+  #caches({ cache: { l1i, l1d, l2, l3 } = {}, harts }: ProfileCpu): BoardCaches {
+    const caches = {
+      l1i,
+      l1d,
+      l2: l2 && { ...l2, harts: l2.harts ?? harts },
+      l3: l3 && { ...l3, harts: l3.harts ?? harts },
+    };
+    if (caches.l2 && caches.l3 && caches.l3.harts < harts && caches.l3.harts % caches.l2.harts !== 0) {
+      const message = `cpu.cache: ${caches.l3.harts} harts share an l3, but ${caches.l2.harts} an l2 before it`;
+      this.findings.error("profile/value", lookup(this.tree, "cpu", "cache", "l3")?.place, message);
+    }
+    return caches;
   }
 
   #changes(fdt: ProfileFdt): BoardFdt {

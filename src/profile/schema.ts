@@ -71,6 +71,40 @@ export const topSchema = v.object({
   seed: defaulted(integer("a seed"), 0, "Seeds every source of chance in the machine: same seed, same run."),
 });
 
+const powerOfTwo = (value: number) => value > 0 && Number.isInteger(Math.log2(value));
+
+const cacheEntries = {
+  size: v.pipe(size(), v.description('Bytes, e.g. "32KiB".')),
+  line: defaulted(v.pipe(size(), v.check(powerOfTwo, "expected a power of two")), 64, "Bytes of a cache line."),
+  sets: optional(integer("the number of sets", 1, 2 ** 24), "Number of sets: size / (line * ways)."),
+};
+
+const wholeWays = ({ size: bytes, line: lineBytes, sets = 1 }: { size: number; line: number; sets?: number }) =>
+  bytes > 0 && bytes < 2 ** 32 && bytes % (lineBytes * sets) === 0;
+const WHOLE_WAYS = "expected a size of line * sets * ways";
+
+/** Of each hart (DTSpec v0.4 §3.8.1). */
+const ownCache = v.pipe(v.object(cacheEntries), v.check(wholeWays, WHOLE_WAYS));
+
+/** Of several harts (DTSpec §3.9). */
+const sharedCache = v.pipe(
+  v.object({
+    ...cacheEntries,
+    harts: optional(integer("a number of harts", 1, MAX_HARTS), "Harts that share one. Default: all."),
+  }),
+  v.check((cache) => wholeWays(cache), WHOLE_WAYS),
+);
+
+const cachesSchema = v.pipe(
+  v.object({
+    l1i: optional(ownCache, "Level 1, instructions."),
+    l1d: optional(ownCache, "Level 1, data."),
+    l2: optional(sharedCache, "Level 2, unified."),
+    l3: optional(sharedCache, "Level 3, unified."),
+  }),
+  v.check(({ l2, l3 }) => l3 === undefined || l2 !== undefined, "expected l2 beside l3"),
+);
+
 export const cpuSchema = v.object({
   isa: defaulted(text("an ISA string"), DEFAULT_ISA, "RISC-V ISA string; `g` and `b` may stand for their parts."),
   harts: defaulted(integer("the number of harts", 1, MAX_HARTS), 1, "Number of harts."),
@@ -80,6 +114,7 @@ export const cpuSchema = v.object({
     16,
     "Number of PMP entries: 0, 16 or 64.",
   ),
+  cache: optional(cachesSchema, "Caches that the device tree tells of. They change no timing."),
 });
 
 export const timeSchema = v.object({
@@ -177,7 +212,15 @@ export const vdevSchema = v.object({
   node: optional(nodeName, "Name of its node in the device tree, before the @. Default: its binding's."),
   fdt: optional(
     v.record(v.string(), property),
-    'Properties of its node, over those of its binding: a cell, text, a list of them, true (empty) or false (taken out). "&name" refers to a vdev.',
+    'Properties of its node, over those of its binding: a cell, text, a list of them, true (empty) or false (taken out). "&name" refers to a vdev, or to reserved memory.',
+  ),
+  clocks: optional(
+    v.union(
+      [text("a clock"), v.array(text("a clock")), v.record(v.string(), text("a clock"))],
+      ({ input }) =>
+        `expected a clock such as "ccu.mmc0", a list of them, or a table of name = clock; got ${shown(input)}`,
+    ),
+    'Clocks of [[clock]] tables that it needs: "ccu.mmc0", a list, or a table of name = clock with the names of its binding.',
   ),
   delayed: defaulted(
     delay,
@@ -192,6 +235,22 @@ export const reserveSchema = v.object({
   name: v.pipe(name(), v.description("What the space is for.")),
   at: v.pipe(address(), v.description("First address.")),
   size: v.pipe(size(), v.description("Size.")),
+  compatible: optional(compatible, 'In RAM: what it is for, e.g. "shared-dma-pool".'),
+  no_map: defaulted(flag(), false, "In RAM: the guest does not map it, not even for speculative access."),
+  reusable: defaulted(
+    flag(),
+    false,
+    "In RAM: the guest may use it for what it can move away; with a shared-dma-pool: CMA.",
+  ),
+  memreserve: defaulted(
+    flag(),
+    false,
+    "In RAM: an entry of the blob's memory reservation block, instead of a node in reserved-memory.",
+  ),
+  fdt: optional(
+    v.record(v.string(), property),
+    'In RAM: further properties of its node, as of a vdev: { "linux,cma-default" = true }.',
+  ),
   remove: remove(),
 });
 
@@ -250,7 +309,8 @@ export const profileSchema = v.object({
   memory: optional(v.array(memorySchema), "Blocks of RAM and ROM."),
   vdev: optional(v.array(vdevSchema), "The devices."),
   pass: optional(v.array(vdevSchema), "Hardware of the host that is passed through."),
-  reserve: optional(v.array(reserveSchema), "Addresses that automatic placement leaves alone."),
+  clock: optional(v.array(vdevSchema), "Clock controllers of the host, passed by register and bit, and fixed clocks."),
+  reserve: optional(v.array(reserveSchema), "Addresses that automatic placement leaves alone; in RAM, also the guest."),
   boot: optional(bootSchema, "What is loaded and started."),
   fdt: optional(fdtSchema, "Changes to the device tree."),
   unsupported: optional(unsupportedSchema, "What becomes of accesses that nothing answers."),

@@ -171,8 +171,8 @@ export interface VdevDescriptor<Schema extends OptionsSchema = OptionsSchema> {
   /** Chooses place and interrupts by its options, as far as the profile does not say. */
   assign?(options: v.InferOutput<Schema>, board: BoardFacts): Assignment;
   controller?(options: v.InferOutput<Schema>): ControllerSpec;
-  /** A line about what its options come to, for the resolved board. */
-  explain?(options: v.InferOutput<Schema>): string;
+  /** A line about what its options come to at its place, for the resolved board. */
+  explain?(options: v.InferOutput<Schema>, placement: VdevPlacement): string;
   /** The vdev's nodes by its published binding; none when the guest cannot discover it. */
   fdt?(context: FdtContext<v.InferOutput<Schema>>): FdtContribution;
   create(host: VdevHost, options: v.InferOutput<Schema>): VdevInstance;

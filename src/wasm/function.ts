@@ -68,9 +68,11 @@ export class FunctionWriter implements Callable {
     this.#code.signed32(value);
     return this;
   }
-  i64(value: bigint): this {
+  /** A number has to be a whole one that fits; it is the quicker way. */
+  i64(value: bigint | number): this {
     this.#code.byte(0x42);
-    this.#code.signed64(value);
+    if (typeof value === "number" && (value | 0) === value) this.#code.signed32(value);
+    else this.#code.signed64(BigInt(value));
     return this;
   }
   f32(value: number): this {
@@ -140,6 +142,14 @@ export class FunctionWriter implements Callable {
   /** Calls the function at the table index on top of the stack, by its signature's index. */
   callIndirect(signature: number): this {
     this.#code.byte(0x11);
+    this.#code.unsigned(signature);
+    this.#code.unsigned(0);
+    return this;
+  }
+
+  /** As {@link callIndirect}, in place of this function. */
+  returnCallIndirect(signature: number): this {
+    this.#code.byte(0x13);
     this.#code.unsigned(signature);
     this.#code.unsigned(0);
     return this;

@@ -44,3 +44,19 @@ testWith([KERNEL, BUSYBOX, "debian/fw_dynamic.bin"])(
   `);
   },
 );
+
+testWith([KERNEL, BUSYBOX])("Linux sees the caches that the board tells of, and who shares them", async () => {
+  const files = "level type size coherency_line_size number_of_sets ways_of_associativity shared_cpu_list";
+  const show = `for i in /sys/devices/system/cpu/cpu2/cache/index*; do (cd $i; echo $(cat ${files})); done`;
+  const caches = ["l1i.size=32KiB", "l1i.sets=64", "l1d.size=48KiB", "l1d.sets=64"];
+  caches.push("l2.size=512KiB", "l2.sets=1024", "l2.harts=2", "l3.size=4MiB", "l3.line=128", "l3.sets=2048");
+  const set = ["cpu.harts=4", ...caches.map((each) => `cpu.cache.${each}`)].flatMap((each) => ["--set", each]);
+  const run = await linux(LINUX, [...linuxImages(KERNEL), ...set], [show, "poweroff -f"]);
+  endedWith(run, 0);
+  expect(answer(run, show)).toMatchInlineSnapshot(`
+    "1 Instruction 32K 64 64 8 2
+    1 Data 48K 64 64 12 2
+    2 Unified 512K 64 1024 8 2-3
+    3 Unified 4096K 128 2048 16 0-3"
+  `);
+});

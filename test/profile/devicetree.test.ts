@@ -47,6 +47,50 @@ describe("the tree", () => {
     expect(find(tree(BASE), "/soc/plic")!.properties.has("phandle")).toBe(false);
   });
 
+  test("caches: a hart's own in its node, shared ones beside, each behind the one before", () => {
+    const caches = `[cpu]
+harts = 4
+[cpu.cache]
+l1d = { size = "48KiB", sets = 64 }
+l2 = { size = "512KiB", line = 128, harts = 2 }
+l3 = { size = "4MiB" }
+`;
+    const cpus = find(tree(`${BASE}${caches}`), "/cpus")!;
+    const names = ["cpu@0", "cpu@1", "cpu@2", "cpu@3", "l2-cache0", "l2-cache1", "l3-cache0", "cpu-map"];
+    expect(cpus.children.map(({ name }) => name)).toEqual(names);
+    const child = (name: string) => find(cpus, `/${name}`)!;
+    expect(u32(child("cpu@3"), "d-cache-size")).toBe(48 << 10);
+    expect(u32(child("cpu@3"), "d-cache-sets")).toBe(64);
+    expect(child("cpu@3").properties.has("i-cache-size")).toBe(false);
+    const behind = (name: string) => u32(child(name), "next-level-cache");
+    const phandle = (name: string) => u32(child(name), "phandle")!;
+    expect([behind("cpu@0"), behind("cpu@1")]).toEqual([phandle("l2-cache0"), phandle("l2-cache0")]);
+    expect([behind("cpu@2"), behind("l2-cache1")]).toEqual([phandle("l2-cache1"), phandle("l3-cache0")]);
+    expect(u32(child("l2-cache1"), "cache-block-size")).toBe(128);
+    expect(behind("l3-cache0")).toBeUndefined();
+  });
+
+  test("reserved memory: a node for what lies in RAM, an entry of the blob on request, nothing elsewhere", () => {
+    const reserve = (name: string, at: string, more = "") =>
+      `[[reserve]]\nname = "${name}"\nat = ${at}\nsize = "64KiB"\n${more}\n`;
+    const text = [
+      BASE,
+      reserve("hole", "0x3000_0000"),
+      reserve("dma-pool", "0x8010_0000", 'compatible = "shared-dma-pool"\nno_map = true'),
+      reserve("spin", "0x8020_0000", "memreserve = true"),
+      UART,
+      'fdt = { memory-region = "&dma-pool" }\n',
+    ].join("");
+    const fdt = boardTree(load(text).board, registry);
+    const [pool, ...others] = find(fdt.root, "/reserved-memory")!.children;
+    expect(others).toEqual([]);
+    expect(pool!.name).toBe("dma-pool@80100000");
+    expect([...pool!.properties.keys()]).toEqual(["compatible", "reg", "no-map", "phandle"]);
+    expect(u32(find(fdt.root, "/soc/serial")!, "memory-region")).toBe(u32(pool!, "phandle")!);
+    expect(fdt.reservations).toEqual([{ address: 0x8020_0000n, size: 0x1_0000n }]);
+    expect(find(tree(BASE + reserve("hole", "0x3000_0000")), "/reserved-memory")).toBeUndefined();
+  });
+
   test("cpus: one node for each hart, the ISA in both spellings, cache blocks only where there are any", () => {
     const root = tree(`${BASE}[cpu]\nharts = 16\nisa = "rv64imac_zicboz"\nmmu = "none"\n`);
     const cpu = find(root, "/cpus/cpu@f")!;

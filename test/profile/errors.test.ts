@@ -15,7 +15,7 @@ describe("names and keys", () => {
       board.toml:10:1: error[profile/unknown-key]: vdev.plic has no key speed
          10 | speed = 3
             | ^^^^^
-        hint: known keys: sources, type, name, at, irq, on_fault, log, node, fdt, delayed
+        hint: known keys: sources, type, name, at, irq, on_fault, log, node, fdt, clocks, delayed
       board.toml:13:1: error[profile/unknown-key]: vdev.uart0 has no key sped
          13 | sped = 3
             | ^^^^
@@ -36,7 +36,7 @@ describe("names and keys", () => {
       "board.toml:1:1: error[profile/unknown-key]: a profile has no key "\\x1b[31m"
           1 | "\\u001b[31m" = 1
             | ^^^^^^^^^^^^
-        hint: known keys: schema, name, model, compatible, include, use, seed, cpu, time, memory, vdev, pass, reserve, boot, fdt, unsupported"
+        hint: known keys: schema, name, model, compatible, include, use, seed, cpu, time, memory, vdev, pass, clock, reserve, boot, fdt, unsupported"
     `);
   });
 
@@ -437,4 +437,35 @@ test("thousands of mistakes are cut short", () => {
   const { diagnostics } = refusal(`${BASE}[cpu]\n${Array.from({ length: 5000 }, (_, i) => `k${i} = 1`).join("\n")}`);
   expect(diagnostics).toHaveLength(101);
   expect(diagnostics.at(-1)?.message).toBe("4900 further errors are not shown");
+});
+
+describe("caches and reserved memory", () => {
+  test.each<[string, string]>([
+    ["[cpu.cache]\nl2 = { size = 1000 }\n", "profile/value"],
+    ["[cpu.cache]\nl2 = { size = 960, line = 48 }\n", "profile/value"],
+    ["[cpu.cache]\nl3 = { size = 1024 }\n", "profile/value"],
+    ["[cpu.cache]\nl1i = { size = 1024, harts = 1 }\n", "profile/unknown-key"],
+    [
+      "[cpu]\nharts = 8\n[cpu.cache]\nl2 = { size = 1024, harts = 2 }\nl3 = { size = 1024, harts = 3 }\n",
+      "profile/value",
+    ],
+  ])("%j", (text, code) => {
+    expect(codes(BASE + text)).toEqual([code]);
+  });
+
+  const reserve = (more: string, at = "0x8000_0000", name = "r") =>
+    `[[reserve]]\nname = "${name}"\nat = ${at}\nsize = "64KiB"\n${more}\n`;
+
+  test.each<[string, string]>([
+    [reserve("no_map = true", "0x3000_0000"), "profile/reserve"],
+    [reserve("", "0x7fff_f000"), "profile/reserve"],
+    [reserve("no_map = true\nreusable = true"), "profile/reserve"],
+    [reserve("no_map = true\nmemreserve = true"), "profile/reserve"],
+    [reserve("", "0x8000_0000", "a") + reserve("", "0x8000_8000", "b"), "profile/overlap"],
+    [reserve("", "0x8000_0000", "plic"), "profile/duplicate-name"],
+    [reserve('fdt = { x = "&nothing" }'), "profile/unknown-vdev"],
+    [`${reserve("", "0x3000_0000", "hole")}${UART}fdt = { x = "&hole" }\n`, "profile/unknown-vdev"],
+  ])("%j", (text, code) => {
+    expect(codes(BASE + text)).toEqual([code]);
+  });
 });

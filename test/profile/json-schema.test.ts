@@ -23,7 +23,21 @@ describe("the JSON Schema", () => {
     const branches = at(schema, "properties", "vdev", "items", "anyOf") as Json[];
     const uart = branches.find((branch) => at(branch, "properties", "type", "const") === "test-uart")!;
     expect(Object.keys(at(uart, "properties") as object).sort()).toEqual([
-      ...["at", "delayed", "fdt", "host", "irq", "log", "name", "node", "on_fault", "remove", "speed", "type"],
+      ...[
+        "at",
+        "clocks",
+        "delayed",
+        "fdt",
+        "host",
+        "irq",
+        "log",
+        "name",
+        "node",
+        "on_fault",
+        "remove",
+        "speed",
+        "type",
+      ],
     ]);
     expect(at(uart, "additionalProperties")).toBe(false);
     expect(at(uart, "required")).toEqual(["type"]);

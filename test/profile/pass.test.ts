@@ -30,7 +30,7 @@ describe("a pass", () => {
     });
     expect(emmc.options).toEqual({
       ...{ host: "uio:emmc", size: 4096, offset: 0, access: "rw", memory: "device", dma: false, trigger: "level" },
-      ...{ unmask: "handled", override: false, clocks: [] },
+      ...{ unmask: "handled", override: false },
     });
   });
 

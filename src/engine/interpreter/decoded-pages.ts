@@ -11,6 +11,8 @@ import {
   OPS_PER_PAGE,
   OpField,
   type Reach,
+  SITES_SIZE,
+  Site,
   Special,
 } from "./layout.ts";
 
@@ -43,15 +45,20 @@ export class DecodedPages {
   onChange: (page: number) => void = () => {};
   /** Offset of an op's counter: `counters + (op >> 3)`. */
   readonly counters: number;
+  /** Offset of the table of {@link Site}s. */
+  readonly sites: number;
 
   constructor(
     readonly memory: GuestMemory,
     readonly decoder: Decoder,
+    translating = false,
   ) {
+    const sitesSize = translating ? SITES_SIZE : 0;
     this.scratch = memory.poolOffset;
     this.#first = memory.poolOffset + DECODED_PAGE_SIZE;
     // Each decoded page has its counters in the pool, too.
-    this.#capacity = Math.floor((memory.poolSize * 8) / 9 / DECODED_PAGE_SIZE) - 1;
+    this.#capacity = Math.floor(((memory.poolSize - sitesSize) * 8) / 9 / DECODED_PAGE_SIZE) - 1;
+    this.sites = memory.poolOffset + memory.poolSize - sitesSize;
     const counters = this.#first + this.#capacity * DECODED_PAGE_SIZE;
     this.counters = counters - (memory.poolOffset >>> COUNTER_SHIFT);
     const pages = memory.u8.length / PAGE_SIZE;
@@ -142,6 +149,16 @@ export class DecodedPages {
     const first = Math.max(0, (within & ~1) - 2);
     const last = Math.min(PAGE_SIZE - 1, within + width - 1);
     for (let at = first; at <= last; at += 2) this.memory.u16[(ops + (at << 3)) >>> 1] = Special.undecoded;
+  }
+
+  /** Where the computed jump at an op went lately, the last goal first. */
+  targetsOf(op: number): bigint[] {
+    const { data, i32 } = this.memory;
+    const site = this.sites + ((op >>> Site.shift) & (Site.count - 1)) * Site.size;
+    if (op < 0 || i32[(site + Site.op) >>> 2] >>> 0 !== op) return [];
+    const last = data.getBigUint64(site + Site.last, true);
+    const before = data.getBigUint64(site + Site.before, true);
+    return before === 0n ? [last] : [last, before];
   }
 
   /** The decoded page that holds an op, and the page of linear memory that it was decoded from. */

@@ -21,6 +21,7 @@ import {
   OP_SIZE,
   OPS_PER_PAGE,
   OpField,
+  Site,
   Special,
 } from "./layout.ts";
 
@@ -74,6 +75,8 @@ export interface InterpreterPlan {
   readonly scratch: number;
   /** Offset of an op's counter less its own, shifted. */
   readonly counters: number;
+  /** Offset of the table of computed jumps' goals. */
+  readonly sites: number;
   /** Arrivals that make an op hot; 0 where nothing is translated. */
   readonly threshold: number;
 }
@@ -413,12 +416,46 @@ class InterpreterWriter extends CodeWriter {
     const { f } = this;
     this.expr(target);
     f.set(this.#pc);
+    this.#noteTarget();
     this.setX(() => this.#followingPc(handler));
     // On the same page there is nothing to look up.
     f.get(this.#pc).i64(PAGE_MASK).op("i64.and").get(this.#pagePc).op("i64.ne").brIf(this.#lookup);
     this.#opOfPc();
     this.#count();
     f.br(this.#next);
+  }
+
+  /** Remembers where the computed jump goes, for the translator to guess from. */
+  #noteTarget(): void {
+    const { f, plan } = this;
+    if (plan.threshold === 0) return;
+    const site = this.offset;
+    const load = (field: number) => f.get(site).memory("i64.load", plan.sites + field);
+    const store = (field: number, value: () => void) => {
+      f.get(site);
+      value();
+      f.memory("i64.store", plan.sites + field);
+    };
+    f.get(this.#op)
+      .i32(Site.shift)
+      .op("i32.shr_u")
+      .i32(Site.count - 1)
+      .op("i32.and");
+    f.i32(Math.log2(Site.size))
+      .op("i32.shl")
+      .tee(site)
+      .memory("i32.load", plan.sites + Site.op);
+    f.get(this.#op).op("i32.ne").if();
+    f.get(site)
+      .get(this.#op)
+      .memory("i32.store", plan.sites + Site.op);
+    store(Site.last, () => f.get(this.#pc));
+    store(Site.before, () => f.i64(0));
+    f.end();
+    load(Site.last).get(this.#pc).op("i64.ne").if();
+    store(Site.before, () => load(Site.last));
+    store(Site.last, () => f.get(this.#pc));
+    f.end();
   }
 
   // ---- leaving generated code ----

@@ -7,8 +7,9 @@ import { Hart, type HartConfig, HartField, Privilege, RESIDENT } from "../../isa
 import { CacheOperation, mayFence, mayManageCache, translate, walk } from "../../isa/riscv/mmu.ts";
 import { Cause, mayWait, mret, raise, sret, takeInterrupt, wakes } from "../../isa/riscv/trap.ts";
 import { type GuestMemory, PAGE_SIZE, Pass } from "../../memory/guest-memory.ts";
-import type { Engine, EnginePort } from "../engine.ts";
+import type { Engine, EnginePort, EngineStatistics } from "../engine.ts";
 import { RunReason } from "../engine.ts";
+import { Leaving } from "../translator/emit.ts";
 import { Regions } from "../translator/regions.ts";
 import { DecodedPages } from "./decoded-pages.ts";
 import { FLOAT_PLACES, generateInterpreter, type InterpreterImports, Status, services } from "./generate.ts";
@@ -19,9 +20,12 @@ const BUDGET = word(HartField.budget);
 const ATTENTION = word(HartField.attention);
 const PC = word(HartField.pc);
 const MAIL = word(HartField.mail0);
+const LEAVING = word(HartField.mail3);
 const IN_PAGE = PAGE_SIZE - 1;
 const SYSTEM_LENGTH = 4;
 const SATP = 0x180;
+/** Instructions after which it is asked where they were spent. */
+const SAMPLE = 200_000;
 /** Regions compiled together: a module costs more than a function. */
 const BATCH = 16;
 
@@ -65,7 +69,7 @@ export class Interpreter implements Engine {
     });
     const { threshold = 0 } = options;
     const decoder = createDecoder(withBase(config.extensions));
-    this.#pages = new DecodedPages(memory, decoder);
+    this.#pages = new DecodedPages(memory, decoder, threshold > 0);
     this.#pages.onProtect = () => {
       for (const hart of this.harts) hart.flushTlbWrites();
     };
@@ -74,10 +78,10 @@ export class Interpreter implements Engine {
       this.regions?.clear();
     };
     this.#access = new MemoryAccess(memory, port, this.#pages);
-    const { scratch, counters } = this.#pages;
+    const { scratch, counters, sites } = this.#pages;
     const memoryPages = memory.memory.buffer.byteLength / 65536;
     const table = new WebAssembly.Table({ element: "anyfunc", initial: threshold > 0 ? 1024 : 0 });
-    const module = new WebAssembly.Module(generateInterpreter({ memoryPages, scratch, counters, threshold }));
+    const module = new WebAssembly.Module(generateInterpreter({ memoryPages, scratch, counters, sites, threshold }));
     const { exports } = new WebAssembly.Instance(module, {
       env: { memory: memory.memory, regions: table, ...this.#imports() },
     });
@@ -113,9 +117,11 @@ export class Interpreter implements Engine {
         }
         if (takeInterrupt(hart)) this.#port.interrupted?.(index);
       }
-      this.#entered = this.#limit - this.#spent;
+      this.#entered = Math.min(this.#limit - this.#spent, SAMPLE);
       i32[BUDGET] = this.#entered;
+      i32[LEAVING] = Leaving.moved;
       this.#enter();
+      if (i32[LEAVING] > Leaving.interpret) this.regions?.sample(Leaving.slotOf(i32[LEAVING]));
       this.#spent += this.#entered - i32[BUDGET];
       this.#entered = 0;
       i32[BUDGET] = 0;
@@ -129,6 +135,10 @@ export class Interpreter implements Engine {
 
   get executed(): number {
     return this.#spent + this.#entered - this.#memory.i32[BUDGET] * (this.#running ? 1 : 0);
+  }
+
+  get statistics(): EngineStatistics | undefined {
+    return this.regions?.statistics;
   }
 
   shorten(budget: number): void {

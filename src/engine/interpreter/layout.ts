@@ -45,6 +45,13 @@ const SPECIALS = 5;
 /** Beside every op, 2 bytes elsewhere: how often control arrived there, or the slot of the region that begins there. */
 export const COUNTER_SHIFT = 3;
 
+/**
+ * A table of where computed jumps went lately, by a hash of their op: what the translator can guess from. `before` is the
+ * goal before the last one that differs, or 0.
+ */
+export const Site = { count: 4096, size: 32, shift: 4, op: 0, last: 8, before: 16 } as const;
+export const SITES_SIZE = Site.count * Site.size;
+
 /** Instructions that have a 16-bit form: their handlers exist for both lengths, so that none has to load its length. */
 const SHORT_FORMS = new Set(
   "addi addiw lui andi srli srai slli sub xor or and subw addw add jal jalr beq bne lw ld sw sd fld fsd".split(" "),

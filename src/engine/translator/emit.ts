@@ -1,26 +1,25 @@
 /**
  * Writes a region as a WebAssembly function. Guest registers live in locals; control flow is structured; every load and
  * store goes by the TLB, whose last page per base register is kept in locals. What the fast way cannot do is not done
- * here: the function leaves at that instruction, and the interpreter carries it out.
+ * here: the function leaves at that instruction, and the interpreter carries it out. Where control leaves the region, the
+ * next region is called in its place, if there is one.
+ *
+ * Regions know no addresses but those relative to their own page, so that code mapped at several places is translated once.
  */
 import { HartField, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../isa/riscv/hart.ts";
-import {
-  type FloatField,
-  type FloatOperation,
-  type Semantics,
-  type Width,
-  writesF,
-  writesX,
-} from "../../isa/riscv/semantics.ts";
+import type { FloatField, FloatOperation, Semantics } from "../../isa/riscv/semantics.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import type { Callable, FunctionWriter, Label, Local } from "../../wasm/function.ts";
 import { CodeWriter } from "../code-writer.ts";
+import { COUNTER_SHIFT, OpField, Special } from "../interpreter/layout.ts";
 import { at, LOADS, MSTATUS, MSTATUS_FS, NAN_BOX, PAGE_MASK, STORES } from "../places.ts";
-import { analyse, type Flow } from "./flow.ts";
+import { analyse, type Flow, type Registers } from "./flow.ts";
+import { type AccessGroup, groupAccesses } from "./groups.ts";
+import { operandsOf } from "./operands.ts";
 import { type Block, type Edge, isBlock, type Operation, pageOf, type Region } from "./region.ts";
 
 /** No tag is this: tags have zeroes in their low bits. */
-const NO_PAGE = -1n;
+const NO_PAGE = -1;
 
 /** How a region was left, in `HartField.mail3`. */
 export const Leaving = {
@@ -28,25 +27,34 @@ export const Leaving = {
   moved: 0,
   /** The interpreter executes the instruction at `pc` itself, whatever is translated there. */
   interpret: 1,
+  /** The same, because this slot's region had no instructions left to go on: that is where time is spent. */
+  spent: (slot: number) => slot + 2,
+  slotOf: (how: number) => how - 2,
 } as const;
 
-/** Signature of regions: instructions left and the page executed, to instructions left. */
+/** Signature of regions: instructions left and the address of the page executed, to instructions left. */
 export const REGION_SIGNATURE = { params: ["i32", "i64"], results: ["i32"] } as const;
 
+/** What a region's code relies on around it. */
 export interface RegionPlace {
-  /** Address of the entry's page, as an i64. */
-  readonly base: bigint;
   /** Decoded page of each further page that the region relies on, by number relative to the entry's. */
   readonly decodedPages: ReadonlyMap<number, number>;
+  /** Offset of an op's counter less its own, shifted. */
+  readonly counters: number;
+  /** Its own slot in the table. */
+  readonly slot: number;
+  /** How thoroughly it is translated. */
+  readonly level: Level;
+  /** The signature of regions in the module. */
+  readonly signature: number;
+  readonly floatHelper: (operation: FloatOperation) => Callable;
 }
 
-export function writeRegion(
-  f: FunctionWriter,
-  region: Region,
-  place: RegionPlace,
-  floatHelper: (operation: FloatOperation) => Callable,
-): void {
-  new RegionWriter(f, region, place, floatHelper).write();
+/** `quick`: small code, soon there. `thorough`: for where the time goes. */
+export type Level = "quick" | "thorough";
+
+export function writeRegion(f: FunctionWriter, region: Region, place: RegionPlace): void {
+  new RegionWriter(f, region, place).write();
 }
 
 type FloatSemantics = Extract<Semantics, { does: "float" }>;
@@ -71,18 +79,26 @@ class RegionWriter extends CodeWriter {
   /** Where execution goes on, relative to the entry's page, and instructions to give back. */
   readonly #to: Local;
   readonly #refund: Local;
-  /** Where it goes on when that is not known before. */
+  /** One of {@link Leaving}. */
+  readonly #how: Local;
+  /** Where execution goes on outside. */
   readonly #target: Local;
-  readonly #x = new Map<number, Local>();
-  readonly #f = new Map<number, Local>();
-  readonly #writtenX = new Set<number>();
-  readonly #writtenF = new Set<number>();
-  readonly #readPages = new Map<number, CachedPage>();
-  readonly #writePages = new Map<number, CachedPage>();
+  readonly #x: (Local | undefined)[] = new Array(32);
+  readonly #f: (Local | undefined)[] = new Array(32);
+  /** Written anywhere in the region. */
+  readonly #written: Registers = { x: 0, f: 0 };
+  /** Whether the floating-point unit is on and dirty; that cannot change inside. */
+  #floatOn: Local | undefined;
+  readonly #groups = new Map<Operation, AccessGroup>();
+  /** Where the memory of a group's base register lies, by the group's lowest byte. */
+  readonly #groupOffsets = new Map<AccessGroup, Local>();
+  readonly #readPages: (CachedPage | undefined)[] = new Array(32);
+  readonly #writePages: (CachedPage | undefined)[] = new Array(32);
   readonly #scopes: Scope[] = [];
   #interpret!: Label;
-  #moved!: Label;
-  #movedFar!: Label;
+  #chain!: Label;
+  /** As `chain`, but nothing was put back yet. */
+  #dirtyChain!: Label;
   #operation!: Operation;
   /** Instructions of the block from the current one on. */
   #left = 0;
@@ -91,139 +107,116 @@ class RegionWriter extends CodeWriter {
     f: FunctionWriter,
     readonly region: Region,
     readonly place: RegionPlace,
-    readonly floatHelper: (operation: FloatOperation) => Callable,
   ) {
     super(f);
     this.#flow = analyse(region);
     [this.#budget, this.#page] = f.params;
     this.#to = f.local("i32");
     this.#refund = f.local("i32");
+    this.#how = f.local("i32");
     this.#target = f.local("i64");
-    this.#collectRegisters();
   }
 
   write(): void {
-    const { f, region, place } = this;
-    this.#prologue();
+    const { f, region } = this;
     const leave = f.block();
-    this.#movedFar = f.block();
-    this.#moved = f.block();
     this.#interpret = f.block();
-    // The same guest page may be mapped elsewhere too: there, the interpreter serves.
-    f.i32(region.entry.at).set(this.#to);
-    f.get(this.#page).i64(place.base).op("i64.ne").brIf(this.#interpret);
+    this.#chain = f.block();
+    if (this.#flow.loops[0] === 0) {
+      // Nothing has been taken up yet, so nothing has to be put back.
+      f.get(this.#budget).i32(this.#flow.longest[0]).op("i32.lt_s").if();
+      this.#leaveWith(Leaving.spent(this.place.slot));
+      this.#savePc(() => this.#pushAddress(region.entry.at));
+      f.br(leave).end();
+    }
+    this.#prologue();
+    f.i32(Leaving.interpret).set(this.#how);
+    this.#dirtyChain = f.block();
     this.#tree(region.entry);
-    f.end(); // interpret
-    this.#leaveWith(Leaving.interpret);
-    f.get(this.#budget).get(this.#refund).op("i32.add").set(this.#budget);
-    this.#savePc(() => this.#relative());
-    f.br(leave);
-    f.end(); // moved
-    this.#leaveWith(Leaving.moved);
-    this.#savePc(() => this.#relative());
-    f.br(leave);
-    f.end(); // movedFar
+    f.end(); // dirtyChain
+    this.#writeBack(this.#written);
+    f.end(); // chain
+    this.#writeChain();
     this.#leaveWith(Leaving.moved);
     this.#savePc(() => f.get(this.#target));
+    f.br(leave);
+    f.end(); // interpret
+    this.#writeBack(this.#written);
+    f.i32(0).get(this.#how).memory("i32.store", at(HartField.mail3));
+    f.get(this.#budget).get(this.#refund).op("i32.add").set(this.#budget);
+    this.#savePc(() => f.get(this.#page).get(this.#to).op("i64.extend_i32_s", "i64.add"));
     f.end(); // leave
-    this.#writeBack();
     f.get(this.#budget);
   }
 
   // ---- registers ----
 
-  #collectRegisters(): void {
-    for (const { operations } of this.region.blocks) {
-      for (const operation of operations) {
-        const { semantics } = operation.instruction;
-        const source = (field: 1 | 2, file: "x" | "f") => {
-          const index = field === 1 ? operation.rs1 : operation.rs2;
-          if (file === "f") this.#fLocal(index);
-          else if (index !== 0) this.#xLocal(index);
-        };
-        // Every field that could name a register gets its local; those that name none cost nothing but a local.
-        const usesF = operation.instruction.extension === "f" || operation.instruction.extension === "d";
-        if (usesF) {
-          source(1, "f");
-          source(2, "f");
-          if (semantics.does === "float" && semantics.operands === 3) this.#fLocal(operation.rs3);
-        }
-        source(1, "x");
-        source(2, "x");
-        this.#noteWritten(operation, semantics);
-      }
-    }
-  }
-
-  #noteWritten({ rd }: Operation, semantics: Semantics): void {
-    if (writesF(semantics)) {
-      this.#fLocal(rd);
-      this.#writtenF.add(rd);
-    } else if (rd !== 0 && writesX(semantics)) {
-      this.#xLocal(rd);
-      this.#writtenX.add(rd);
-    }
-  }
-
-  #xLocal(index: number): Local {
-    let local = this.#x.get(index);
-    if (local === undefined) {
-      local = this.f.local("i64");
-      this.#x.set(index, local);
-    }
-    return local;
-  }
-
-  #fLocal(index: number): Local {
-    let local = this.#f.get(index);
-    if (local === undefined) {
-      local = this.f.local("f64");
-      this.#f.set(index, local);
-    }
-    return local;
-  }
-
   #prologue(): void {
-    const { f } = this;
-    for (const [index, local] of this.#x) {
-      f.i32(0)
-        .memory("i64.load", at(HartField.x) + index * 8)
-        .set(local);
-    }
-    for (const [index, local] of this.#f) {
-      f.i32(0)
-        .memory("f64.load", at(HartField.f) + index * 8)
-        .set(local);
-    }
-    for (const block of this.region.blocks) {
-      for (const { instruction, rs1 } of block.operations) {
-        const { does } = instruction.semantics;
-        if (does === "load" || does === "loadReserved") this.#cache(this.#readPages, rs1);
-        else if (does === "store" || does === "amo" || does === "storeConditional" || does === "zeroBlock") {
-          this.#cache(this.#writePages, rs1);
-        }
+    const used = { x: 0, f: 0 };
+    let float = false;
+    for (const block of this.#flow.sequence) {
+      groupAccesses(block, this.#groups);
+      for (const operation of block.operations) {
+        const { instruction, rd, rs1, rs2, rs3 } = operation;
+        const operands = operandsOf(instruction);
+        if (operands.readsX1) used.x |= 1 << rs1;
+        if (operands.readsX2) used.x |= 1 << rs2;
+        if (operands.readsF1) used.f |= 1 << rs1;
+        if (operands.readsF2) used.f |= 1 << rs2;
+        if (operands.readsF3) used.f |= 1 << rs3;
+        if (operands.writesX && rd !== 0) this.#written.x |= 1 << rd;
+        if (operands.writesF) this.#written.f |= 1 << rd;
+        const group = this.#groups.get(operation);
+        const stores = group ? group.store : operands.memory === "write";
+        if (stores) this.#writePages[rs1] ??= this.#cachedPage();
+        else if (operands.memory === "read") this.#readPages[rs1] ??= this.#cachedPage();
+        float ||= operands.float;
       }
     }
-  }
-
-  #cache(pages: Map<number, CachedPage>, base: number): void {
-    if (pages.has(base)) return;
-    const page = { tag: this.f.local("i64"), addend: this.f.local("i32") };
-    pages.set(base, page);
-    this.f.i64(NO_PAGE).set(page.tag);
-  }
-
-  #writeBack(): void {
     const { f } = this;
-    for (const index of this.#writtenX) {
+    const x = (used.x | this.#written.x) & ~1;
+    const fs = used.f | this.#written.f;
+    for (let i = 1; i < 32; i++) {
+      if (((x >>> i) & 1) === 0) continue;
+      const local = f.local("i64");
+      this.#x[i] = local;
       f.i32(0)
-        .get(this.#xLocal(index))
-        .memory("i64.store", at(HartField.x) + index * 8);
+        .memory("i64.load", at(HartField.x) + i * 8)
+        .set(local);
     }
-    for (const index of this.#writtenF) {
+    for (let i = 0; i < 32; i++) {
+      if (((fs >>> i) & 1) === 0) continue;
+      const local = f.local("f64");
+      this.#f[i] = local;
       f.i32(0)
-        .get(this.#fLocal(index))
-        .memory("f64.store", at(HartField.f) + index * 8);
+        .memory("f64.load", at(HartField.f) + i * 8)
+        .set(local);
+    }
+    for (const pages of [this.#readPages, this.#writePages]) {
+      for (const page of pages) if (page) f.i64(NO_PAGE).set(page.tag);
+    }
+    if (!float) return;
+    this.#floatOn = f.local("i32");
+    f.i32(0).memory("i32.load", MSTATUS).i32(MSTATUS_FS).op("i32.and").i32(MSTATUS_FS).op("i32.eq").set(this.#floatOn);
+  }
+
+  #cachedPage(): CachedPage {
+    return { tag: this.f.local("i64"), addend: this.f.local("i32") };
+  }
+
+  #writeBack({ x, f: floats }: Registers): void {
+    const { f } = this;
+    for (let i = 1; i < 32; i++) {
+      if (((x >>> i) & 1) === 0) continue;
+      f.i32(0)
+        .get(this.#x[i]!)
+        .memory("i64.store", at(HartField.x) + i * 8);
+    }
+    for (let i = 0; i < 32; i++) {
+      if (((floats >>> i) & 1) === 0) continue;
+      f.i32(0)
+        .get(this.#f[i]!)
+        .memory("f64.store", at(HartField.f) + i * 8);
     }
   }
 
@@ -233,8 +226,10 @@ class RegionWriter extends CodeWriter {
     this.f.i32(0).i32(how).memory("i32.store", at(HartField.mail3));
   }
 
-  #relative(): void {
-    this.f.i64(this.place.base).get(this.#to).op("i64.extend_i32_s", "i64.add");
+  /** Pushes an address given relative to the entry's page. */
+  #pushAddress(relative: number): void {
+    this.f.get(this.#page);
+    if (relative !== 0) this.f.i64(relative).op("i64.add");
   }
 
   #savePc(pc: () => void): void {
@@ -253,12 +248,46 @@ class RegionWriter extends CodeWriter {
     this.#leaveToInterpret(this.#operation.at, this.#left);
   }
 
+  /** Leaves behind `block`, to an address outside that is in `target` already. */
+  #leaveBehind({ order }: Block): void {
+    if (this.place.level === "quick") {
+      this.f.br(this.#dirtyChain);
+      return;
+    }
+    const { writtenBefore, writes } = this.#flow;
+    this.#writeBack({ x: writtenBefore[order].x | writes[order].x, f: writtenBefore[order].f | writes[order].f });
+    this.f.br(this.#chain);
+  }
+
+  #leaveTo(from: Block, relative: number): void {
+    this.#pushAddress(relative);
+    this.f.set(this.#target);
+    this.#leaveBehind(from);
+  }
+
+  /** Goes on in the region at `target`, if the fetch TLB knows the page and a region begins there. */
+  #writeChain(): void {
+    const { f, place } = this;
+    const page = this.#page;
+    const op = this.#to;
+    f.get(this.#target).i64(PAGE_MASK).op("i64.and").set(page);
+    this.tlbEntry(this.#target, HartField.tlbFetch);
+    f.get(page).op("i64.eq").if();
+    f.get(this.offset).memory("i32.load", 8);
+    f.get(this.#target).op("i32.wrap_i64").i32(0xffe).op("i32.and").i32(3).op("i32.shl", "i32.add").tee(op);
+    f.memory("i32.load16_u", OpField.handler).i32(Special.region).op("i32.eq").if();
+    f.get(this.#budget).get(page);
+    f.get(op).i32(COUNTER_SHIFT).op("i32.shr_u").memory("i32.load16_u", place.counters);
+    f.returnCallIndirect(place.signature);
+    f.end().end();
+  }
+
   // ---- control flow ----
 
   #tree(block: Block): void {
-    const isLoop = this.#flow.loops.has(block);
+    const isLoop = this.#flow.loops[block.order] === 1;
     if (isLoop) this.#scopes.push({ block, label: this.f.loop(), kind: "loop" });
-    const merges = this.#flow.children.get(block)!.filter((child) => this.#flow.merges.has(child));
+    const merges = this.#flow.children[block.order].filter((child) => this.#flow.merges[child.order] === 1);
     this.#within(block, merges, 0);
     if (isLoop) {
       this.#scopes.pop();
@@ -282,12 +311,14 @@ class RegionWriter extends CodeWriter {
   #code(block: Block): void {
     const { f } = this;
     const count = block.operations.length;
-    if (count > 0) {
-      f.get(this.#budget).i32(count).op("i32.lt_s").if();
+    if (this.#flow.loops[block.order] === 1) {
+      // What is spent before the loop begins anew has to be there now: then no block inside needs to ask.
+      f.get(this.#budget).i32(this.#flow.longest[block.order]).op("i32.lt_s").if();
+      f.i32(Leaving.spent(this.place.slot)).set(this.#how);
       this.#leaveToInterpret(block.at, 0);
       f.end();
-      f.get(this.#budget).i32(count).op("i32.sub").set(this.#budget);
     }
+    if (count > 0) f.get(this.#budget).i32(count).op("i32.sub").set(this.#budget);
     this.#requireFloat(block);
     this.#left = count;
     for (const operation of block.operations) {
@@ -298,25 +329,18 @@ class RegionWriter extends CodeWriter {
     }
     if (block.stop !== undefined) this.#leaveToInterpret(block.stop, 0);
     else if (block.next !== undefined) this.#goTo(block, block.next);
-    else if (block.taken === undefined) f.br(this.#movedFar);
-    else if (!block.returns) this.#goTo(block, block.taken);
+    else if (block.taken !== undefined) this.#goTo(block, block.taken);
+    else this.#leaveBehind(block);
   }
 
   #goTo(from: Block, edge: Edge): void {
-    const { f } = this;
-    if (!isBlock(edge)) {
-      f.i32(edge.exit).set(this.#to).br(this.#moved);
-      return;
-    }
+    if (!isBlock(edge)) return this.#leaveTo(from, edge);
     this.#requirePage(from, edge);
-    const { order } = this.#flow;
-    const backward = order.get(edge)! <= order.get(from)!;
-    if (backward && !this.#flow.dominates(edge, from)) {
-      // A loop with two entrances has no structure: leave, and come in again.
-      f.i32(edge.at).set(this.#to).br(this.#moved);
-      return;
-    }
-    if (backward || this.#flow.merges.has(edge)) f.br(this.#scopeOf(edge, backward ? "loop" : "followed"));
+    // A loop with two entrances has no structure: leave, and come in again.
+    if (this.#flow.isIrreducible(from, edge)) return this.#leaveTo(from, edge.at);
+    const backward = edge.order <= from.order;
+    if (backward) this.f.br(this.#scopeOf(edge, "loop"));
+    else if (this.#flow.merges[edge.order] === 1) this.f.br(this.#scopeOf(edge, "followed"));
     else this.#tree(edge);
   }
 
@@ -328,28 +352,28 @@ class RegionWriter extends CodeWriter {
   #requirePage(from: Block, to: Block): void {
     const last = from.operations.at(-1)?.at ?? from.at;
     const page = pageOf(to.at);
-    if (page === pageOf(last)) return;
+    // The entry's page is the one that was entered by, and mappings do not change inside.
+    if (page === pageOf(last) || page === 0) return;
     const { f } = this;
-    const address = this.place.base + BigInt(page * PAGE_SIZE);
-    const index = Number((address >> 12n) & BigInt(TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE;
-    f.i32(0).memory("i32.load", at(HartField.tlbFetch)).tee(this.offset).memory("i64.load", index);
-    f.i64(address).op("i64.ne");
-    f.get(this.offset)
-      .memory("i32.load", index + 8)
-      .i32(this.place.decodedPages.get(page)!)
-      .op("i32.ne", "i32.or")
-      .if();
-    f.i32(to.at).set(this.#to).br(this.#moved);
+    this.#pushAddress(page * PAGE_SIZE);
+    f.tee(this.#target).i64(12).op("i64.shr_u", "i32.wrap_i64");
+    f.i32(TLB_ENTRIES - 1)
+      .op("i32.and")
+      .i32(Math.log2(TLB_ENTRY_SIZE))
+      .op("i32.shl");
+    f.i32(0).memory("i32.load", at(HartField.tlbFetch)).op("i32.add").tee(this.offset).memory("i64.load");
+    f.get(this.#target).op("i64.ne");
+    f.get(this.offset).memory("i32.load", 8).i32(this.place.decodedPages.get(page)!).op("i32.ne", "i32.or").if();
+    this.#leaveTo(from, to.at);
     f.end();
   }
 
   /** Floating point needs the unit on; the first instruction to make it dirty is the interpreter's. */
   #requireFloat(block: Block): void {
-    const { f } = this;
-    if (!block.operations.some(({ instruction: { extension } }) => extension === "f" || extension === "d")) return;
-    f.i32(0).memory("i32.load", MSTATUS).i32(MSTATUS_FS).op("i32.and").i32(MSTATUS_FS).op("i32.ne").if();
+    if (!block.operations.some(({ instruction }) => operandsOf(instruction).float)) return;
+    this.f.get(this.#floatOn!).op("i32.eqz").if();
     this.#leaveToInterpret(block.at, block.operations.length);
-    f.end();
+    this.f.end();
   }
 
   // ---- instructions ----
@@ -394,24 +418,24 @@ class RegionWriter extends CodeWriter {
 
   #following(): void {
     const { at: here, length } = this.#operation;
-    this.f.i64(this.place.base + BigInt(here + length));
+    this.#pushAddress(here + length);
   }
 
   #jumpTo(block: Block, { target }: Extract<Semantics, { does: "jumpTo" }>): void {
     const { f } = this;
+    // Not in `#target`, which the way to a guessed block may use.
+    const goal = this.temporary("i64");
     this.expr(target);
-    f.set(this.#target);
+    f.set(goal);
     this.setX(() => this.#following());
-    if (!block.returns) return;
-    const edge = block.taken!;
-    const expected = isBlock(edge) ? edge.at : edge.exit;
-    f.get(this.#target)
-      .i64(this.place.base + BigInt(expected))
-      .op("i64.eq")
-      .if();
-    this.#goTo(block, edge);
-    f.end();
-    f.br(this.#movedFar);
+    for (const guess of block.guesses) {
+      f.get(goal);
+      this.#pushAddress(guess.at);
+      f.op("i64.eq").if();
+      this.#goTo(block, guess);
+      f.end();
+    }
+    f.get(goal).set(this.#target);
   }
 
   // ---- operands ----
@@ -421,20 +445,20 @@ class RegionWriter extends CodeWriter {
   }
 
   #register(index: number): void {
-    if (index === 0) this.f.i64(0n);
-    else this.f.get(this.#xLocal(index));
+    if (index === 0) this.f.i64(0);
+    else this.f.get(this.#x[index]!);
   }
 
   protected override fBits(field: FloatField): void {
-    this.f.get(this.#fLocal(this.#operation[field])).op("i64.reinterpret_f64");
+    this.f.get(this.#f[this.#operation[field]]!).op("i64.reinterpret_f64");
   }
 
   protected override immediate(): void {
-    this.f.i64(BigInt(this.#operation.imm));
+    this.f.i64(this.#operation.imm);
   }
 
   protected override pc(): void {
-    this.f.i64(this.place.base + BigInt(this.#operation.at));
+    this.#pushAddress(this.#operation.at);
   }
 
   protected override setX(value: () => void): void {
@@ -442,71 +466,116 @@ class RegionWriter extends CodeWriter {
     // Nothing that computes has an effect of its own.
     if (rd === 0) return;
     value();
-    this.f.set(this.#xLocal(rd));
+    this.f.set(this.#x[rd]!);
   }
 
   #setF(to: "s" | "d", bits: () => void): void {
     bits();
     if (to === "s") this.f.i64(NAN_BOX).op("i64.or");
-    this.f.op("f64.reinterpret_i64").set(this.#fLocal(this.#operation.rd));
+    this.f.op("f64.reinterpret_i64").set(this.#f[this.#operation.rd]!);
   }
 
   // ---- memory ----
 
-  /** Puts where the memory at `address` lies into `offset`, by the page that `base` last led to, else by the TLB. */
-  #locate(pages: ReadonlyMap<number, CachedPage>, table: number, width: Width): void {
+  /**
+   * Puts where the memory at `address` lies into `offset`, by the page that its base last led to, else by the TLB. All of
+   * `span` bytes are on one page then; where that is the width of one access, it is aligned.
+   */
+  #locate({ tag, addend }: CachedPage, table: number, span: number, aligned: boolean): void {
     const { f } = this;
-    const { tag, addend } = pages.get(this.#operation.rs1)!;
-    const masked = () =>
-      f
-        .get(this.address)
-        .i64(PAGE_MASK | BigInt(width - 1))
+    const inside = aligned ? span - 1 : 0;
+    /** Leaves on the stack whether the span is not within the page whose tag `tag` pushes. */
+    const outside = (pushTag: () => void) => {
+      f.get(this.address)
+        .i64(-4096 | inside)
         .op("i64.and");
-    masked();
-    f.get(tag).op("i64.ne").if();
+      pushTag();
+      f.op("i64.ne");
+      if (aligned) return;
+      f.get(this.address)
+        .i64(span - 1)
+        .op("i64.add")
+        .i64(-4096)
+        .op("i64.and");
+      pushTag();
+      f.op("i64.ne", "i32.or");
+    };
+    outside(() => f.get(tag));
+    f.if();
     this.tlbEntry(this.address, table);
-    masked();
-    f.op("i64.ne").if();
-    this.#sideExit();
-    f.end();
-    f.get(this.offset).memory("i64.load").set(tag);
+    // Kept even where it is not taken: then it is no page of this address, or one that serves the next access.
+    f.set(tag);
     f.get(this.offset).memory("i32.load", 8).set(addend);
-    f.end();
+    outside(() => f.get(tag));
+    f.if();
+    this.#sideExit();
+    f.end().end();
     f.get(this.address).op("i32.wrap_i64").get(addend).op("i32.add").set(this.offset);
   }
 
-  #load({ width, signed, address, to }: Extract<Semantics, { does: "load" }>): void {
-    const { f } = this;
-    this.expr(address);
-    f.set(this.address);
-    this.#locate(this.#readPages, HartField.tlbRead, width);
-    const value = () => f.get(this.offset).memory(LOADS[signed ? "signed" : "unsigned"][width]);
-    if (to === "x") this.setX(value);
-    else this.#setF(to, value);
+  #locateToRead(span: number, aligned: boolean): void {
+    this.#locate(this.#readPages[this.#operation.rs1]!, HartField.tlbRead, span, aligned);
   }
 
-  #store({ width, address, value }: Extract<Semantics, { does: "store" }>): void {
+  #locateToWrite(span: number, aligned: boolean): void {
+    this.#locate(this.#writePages[this.#operation.rs1]!, HartField.tlbWrite, span, aligned);
+  }
+
+  /** Where the memory of the current load or store lies: pushes an offset, and answers what is to be added to it. */
+  #accessOffset(): number {
     const { f } = this;
-    this.expr(address);
-    f.set(this.address);
-    this.#locate(this.#writePages, HartField.tlbWrite, width);
-    f.get(this.offset);
+    const operation = this.#operation;
+    const group = this.#groups.get(operation)!;
+    if (group.leader === operation) {
+      this.#register(operation.rs1);
+      if (group.low !== 0) f.i64(group.low).op("i64.add");
+      f.set(this.address);
+      const span = group.high - group.low;
+      const aligned = group.accesses === 1;
+      if (group.store) this.#locateToWrite(span, aligned);
+      else this.#locateToRead(span, aligned);
+      if (group.accesses > 1) {
+        const offset = f.local("i32");
+        this.#groupOffsets.set(group, offset);
+        f.get(this.offset).set(offset);
+      }
+    }
+    f.get(this.#groupOffsets.get(group) ?? this.offset);
+    return operation.imm - group.low;
+  }
+
+  #load({ width, signed, to }: Extract<Semantics, { does: "load" }>): void {
+    const value = () => {
+      const offset = this.#accessOffset();
+      this.f.memory(LOADS[signed ? "signed" : "unsigned"][width], offset);
+    };
+    if (to !== "x") this.#setF(to, value);
+    else if (this.#operation.rd !== 0) this.setX(value);
+    else {
+      // It may fault all the same.
+      value();
+      this.f.op("drop");
+    }
+  }
+
+  #store({ width, value }: Extract<Semantics, { does: "store" }>): void {
+    const offset = this.#accessOffset();
     this.expr(value);
-    f.memory(STORES[width]);
+    this.f.memory(STORES[width], offset);
   }
 
   protected override atomicOffset(width: 4 | 8, access: "load" | "store"): void {
     this.x("rs1");
     this.f.set(this.address);
-    if (access === "load") this.#locate(this.#readPages, HartField.tlbRead, width);
-    else this.#locate(this.#writePages, HartField.tlbWrite, width);
+    if (access === "load") this.#locateToRead(width, true);
+    else this.#locateToWrite(width, true);
   }
 
   // ---- floating point ----
 
   #float(semantics: FloatSemantics): void {
     const { f } = this;
-    const { rm } = this.#operation;
+    const { rm, rd } = this.#operation;
     const rounding = this.temporary("i32");
     if (semantics.rounds && rm === 7) {
       f.i32(0).memory("i32.load", at(HartField.frm)).tee(rounding).i32(4).op("i32.gt_u").if();
@@ -520,14 +589,14 @@ class RegionWriter extends CodeWriter {
       this.#floatOperand(from, fields[i]);
       if (flips[i]) f.op(from === "s" ? "f32.neg" : "f64.neg");
     }
-    f.get(rounding).call(this.floatHelper(semantics.operation));
+    f.get(rounding).call(this.place.floatHelper(semantics.operation));
     if (to === "x") {
-      if (this.#operation.rd === 0) f.op("drop");
-      else f.set(this.#xLocal(this.#operation.rd));
-    } else if (to === "d") f.set(this.#fLocal(this.#operation.rd));
+      if (rd === 0) f.op("drop");
+      else f.set(this.#x[rd]!);
+    } else if (to === "d") f.set(this.#f[rd]!);
     else {
       f.op("i32.reinterpret_f32", "i64.extend_i32_u").i64(NAN_BOX).op("i64.or", "f64.reinterpret_i64");
-      f.set(this.#fLocal(this.#operation.rd));
+      f.set(this.#f[rd]!);
     }
   }
 
@@ -535,10 +604,10 @@ class RegionWriter extends CodeWriter {
   #floatOperand(from: "x" | "s" | "d", field: FloatField): void {
     const { f } = this;
     if (from === "x") return this.#register(this.#operation.rs1);
-    f.get(this.#fLocal(this.#operation[field]));
+    f.get(this.#f[this.#operation[field]]!);
     if (from === "d") return;
     const bits = this.temporary("i64");
     f.op("i64.reinterpret_f64").tee(bits).op("i32.wrap_i64").i32(0x7fc00000);
-    f.get(bits).i64(32n).op("i64.shr_u").i64(0xffffffffn).op("i64.eq", "select", "f32.reinterpret_i32");
+    f.get(bits).i64(32).op("i64.shr_u").i64(0xffffffff).op("i64.eq", "select", "f32.reinterpret_i32");
   }
 }

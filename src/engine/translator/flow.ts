@@ -1,66 +1,129 @@
 /**
- * The shape of a region's control flow: an order, dominators, loops and merges. From these, structured code follows
- * (N. Ramsey, "Beyond Relooper", ICFP 2022).
+ * The shape of a region's control flow: an order, dominators, loops and merges, from which structured code follows
+ * (N. Ramsey, "Beyond Relooper", ICFP 2022); the longest way through it; and which registers have been written where.
  */
+import { operandsOf } from "./operands.ts";
 import { type Block, isBlock, type Region } from "./region.ts";
 
+/** Registers as bit sets: bit n for register n. */
+export interface Registers {
+  x: number;
+  f: number;
+}
+
+/** All indices are positions in reverse postorder, which {@link Block.order} tells. */
 export interface Flow {
-  /** Position in reverse postorder. */
-  readonly order: ReadonlyMap<Block, number>;
+  readonly sequence: readonly Block[];
   /** Blocks that each block immediately dominates, by descending order. */
-  readonly children: ReadonlyMap<Block, readonly Block[]>;
-  /** Blocks that control flows back to, from blocks they dominate. */
-  readonly loops: ReadonlySet<Block>;
-  /** Blocks that more than one block flows forward to. */
-  readonly merges: ReadonlySet<Block>;
-  dominates(a: Block, b: Block): boolean;
+  readonly children: readonly (readonly Block[])[];
+  /** 1: control flows back to it from blocks that it dominates. */
+  readonly loops: Uint8Array;
+  /** 1: more than one block flows forward to it. */
+  readonly merges: Uint8Array;
+  /** The most instructions executed from the block's start before a loop begins anew, or the region is left. */
+  readonly longest: Int32Array;
+  /** Registers that may have been written before a block begins, since the region was entered. */
+  readonly writtenBefore: readonly Registers[];
+  /** Registers that each block writes itself. */
+  readonly writes: readonly Registers[];
+  /** Whether the edge leads back to a block that does not dominate its source: a loop with two entrances. */
+  isIrreducible(from: Block, to: Block): boolean;
 }
 
 /** One for each edge: a block that is both taken and next is there twice, and so a merge. */
 function successors(block: Block): Block[] {
-  const targets: Block[] = [];
-  if (block.taken && isBlock(block.taken)) targets.push(block.taken);
-  if (block.next && isBlock(block.next)) targets.push(block.next);
+  const targets = [...block.guesses];
+  if (isBlock(block.taken)) targets.push(block.taken);
+  if (isBlock(block.next)) targets.push(block.next);
   return targets;
 }
 
 export function analyse(region: Region): Flow {
   const sequence = reversePostorder(region.entry);
-  const order = new Map(sequence.map((block, i) => [block, i]));
-  const predecessors = new Map<Block, Block[]>(sequence.map((block) => [block, []]));
-  for (const block of sequence) for (const target of successors(block)) predecessors.get(target)!.push(block);
-  const parent = dominators(sequence, order, predecessors);
-  const dominates = (a: Block, b: Block): boolean => {
-    for (let block: Block | undefined = b; block !== undefined; block = parent.get(block)) if (block === a) return true;
-    return false;
+  const count = sequence.length;
+  const after = sequence.map(successors);
+  const before: number[][] = Array.from({ length: count }, () => []);
+  for (let i = 0; i < count; i++) for (const target of after[i]) before[target.order].push(i);
+  const parent = dominators(before);
+  const dominates = (a: number, b: number): boolean => {
+    let above = b;
+    while (above > a) above = parent[above];
+    return above === a;
   };
 
-  const children = new Map<Block, Block[]>(sequence.map((block) => [block, []]));
-  // In reverse, so that later blocks come first.
-  for (const block of [...sequence].reverse()) {
-    const above = parent.get(block);
-    if (above) children.get(above)!.push(block);
-  }
-  const loops = new Set<Block>();
-  const merges = new Set<Block>();
-  for (const block of sequence) {
+  const children: Block[][] = Array.from({ length: count }, () => []);
+  for (let i = count - 1; i > 0; i--) children[parent[i]].push(sequence[i]);
+  const loops = new Uint8Array(count);
+  const merges = new Uint8Array(count);
+  for (let i = 0; i < count; i++) {
     let forward = 0;
-    for (const from of predecessors.get(block)!) {
-      if (order.get(from)! < order.get(block)!) forward++;
-      else if (dominates(block, from)) loops.add(block);
+    for (const from of before[i]) {
+      if (from < i) forward++;
+      else if (dominates(i, from)) loops[i] = 1;
     }
-    if (forward > 1) merges.add(block);
+    if (forward > 1) merges[i] = 1;
   }
-  return { order, children, loops, merges, dominates };
+
+  const longest = new Int32Array(count);
+  for (let i = count - 1; i >= 0; i--) {
+    let most = 0;
+    for (const { order } of after[i]) if (order > i && loops[order] === 0) most = Math.max(most, longest[order]);
+    longest[i] = sequence[i].operations.length + most;
+  }
+
+  const writes = sequence.map(written);
+  return {
+    sequence,
+    children,
+    loops,
+    merges,
+    longest,
+    writes,
+    writtenBefore: spread(after, writes),
+    isIrreducible: (from, to) => to.order <= from.order && !dominates(to.order, from.order),
+  };
 }
 
+function written({ operations }: Block): Registers {
+  const registers = { x: 0, f: 0 };
+  for (const { instruction, rd } of operations) {
+    const operands = operandsOf(instruction);
+    if (operands.writesX) registers.x |= 1 << rd;
+    if (operands.writesF) registers.f |= 1 << rd;
+  }
+  registers.x &= ~1;
+  return registers;
+}
+
+/** What was written before each block, on whatever way control came. */
+function spread(after: readonly (readonly Block[])[], writes: readonly Registers[]): Registers[] {
+  const before = writes.map(() => ({ x: 0, f: 0 }));
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (let i = 0; i < after.length; i++) {
+      const x = before[i].x | writes[i].x;
+      const f = before[i].f | writes[i].f;
+      for (const { order } of after[i]) {
+        const target = before[order];
+        if ((target.x | x) === target.x && (target.f | f) === target.f) continue;
+        target.x |= x;
+        target.f |= f;
+        // What lies further on is visited in this round still.
+        if (order <= i) changed = true;
+      }
+    }
+  }
+  return before;
+}
+
+/** Puts the blocks in order, and tells them their places. */
 function reversePostorder(entry: Block): Block[] {
   const done: Block[] = [];
   const seen = new Set<Block>([entry]);
-  const stack: { block: Block; rest: Block[] }[] = [{ block: entry, rest: successors(entry) }];
+  const stack: { readonly block: Block; readonly rest: Block[] }[] = [{ block: entry, rest: successors(entry) }];
   while (stack.length > 0) {
     const top = stack[stack.length - 1];
-    const next = top.rest.shift();
+    const next = top.rest.pop();
     if (next === undefined) {
       done.push(top.block);
       stack.pop();
@@ -69,41 +132,35 @@ function reversePostorder(entry: Block): Block[] {
       stack.push({ block: next, rest: successors(next) });
     }
   }
-  return done.reverse();
+  done.reverse();
+  done.forEach((block, i) => {
+    block.order = i;
+  });
+  return done;
 }
 
 /** Immediate dominators (K. Cooper, T. Harvey, K. Kennedy, "A Simple, Fast Dominance Algorithm"). */
-function dominators(
-  sequence: readonly Block[],
-  order: ReadonlyMap<Block, number>,
-  predecessors: ReadonlyMap<Block, readonly Block[]>,
-): Map<Block, Block | undefined> {
-  const parent = new Map<Block, Block | undefined>();
-  const entry = sequence[0];
-  const meet = (a: Block, b: Block): Block => {
+function dominators(before: readonly (readonly number[])[]): Int32Array {
+  const parent = new Int32Array(before.length).fill(-1);
+  parent[0] = 0;
+  const meet = (a: number, b: number): number => {
     let x = a;
     let y = b;
     while (x !== y) {
-      while (order.get(x)! > order.get(y)!) x = parent.get(x)!;
-      while (order.get(y)! > order.get(x)!) y = parent.get(y)!;
+      while (x > y) x = parent[x];
+      while (y > x) y = parent[y];
     }
     return x;
   };
   for (let changed = true; changed; ) {
     changed = false;
-    for (const block of sequence) {
-      if (block === entry) continue;
-      let above: Block | undefined;
-      for (const from of predecessors.get(block)!) {
-        if (from !== entry && !parent.has(from)) continue;
-        above = above === undefined ? from : meet(above, from);
-      }
-      if (parent.get(block) !== above) {
-        parent.set(block, above);
-        changed = true;
-      }
+    for (let i = 1; i < before.length; i++) {
+      let above = -1;
+      for (const from of before[i]) if (parent[from] >= 0) above = above < 0 ? from : meet(above, from);
+      if (parent[i] === above) continue;
+      parent[i] = above;
+      changed = true;
     }
   }
-  parent.set(entry, undefined);
   return parent;
 }

@@ -1,6 +1,7 @@
 /**
  * Finds the region of guest code that hot code belongs to: its blocks, what follows what, and which pages it relies on.
- * Calls are followed as if their callees stood in their place, so that a return is a jump whose target is known.
+ * Calls are followed as if their callees stood in their place, so that a return is a jump whose target is known; jumps to
+ * computed addresses are followed to where they have gone before.
  */
 import type { Decoder } from "../../isa/riscv/decode.ts";
 import type { Instruction } from "../../isa/riscv/instructions/encoding.ts";
@@ -22,116 +23,122 @@ export interface Operation {
 }
 
 /** Where a block's control goes: to another block of the region, or out of it to an address. */
-export type Edge = Block | { readonly exit: number };
+export type Edge = Block | number;
 
 /** A straight line of instructions. The last one may be a branch or jump, for which the edges stand. */
 export interface Block {
   readonly at: number;
   readonly operations: Operation[];
-  /** After the last instruction, or where its condition does not hold. Absent after an unconditional jump. */
-  next?: Edge;
+  /** After the last instruction, or where its condition does not hold. Absent after a jump. */
+  next: Edge | undefined;
   /** Where the branch or jump goes. */
-  taken?: Edge;
-  /** The jump at the end returns from a followed call to `taken`, if the register says so. */
-  returns?: boolean;
+  taken: Edge | undefined;
+  /** Where the jump to a computed address may be found to go; anywhere else when it is none of these. */
+  readonly guesses: Block[];
   /** The instruction behind the block is not for the translator: the interpreter has to execute it. */
-  stop?: number;
+  stop: number | undefined;
+  /** Position in reverse postorder (flow.ts). */
+  order: number;
 }
 
 export interface Region {
   readonly entry: Block;
   readonly blocks: readonly Block[];
-  /** Pages relied on besides the entry's, by number relative to it, with the offsets of their guest memory. */
-  readonly pages: ReadonlyMap<number, number>;
+  /** Pages relied on besides the entry's, by number relative to it. */
+  readonly pages: ReadonlySet<number>;
   readonly instructions: number;
 }
 
 export interface RegionSource {
   readonly memory: GuestMemory;
   readonly decoder: Decoder;
+  /** Most instructions that a region may have. */
+  readonly limit: number;
+  /** Calls followed inside one another. */
+  readonly depth: number;
   /** Linear-memory offset of a page, by its number relative to the entry's; -1 where it cannot be relied on. */
   resolve(page: number): number;
+  /** Whether code at `at` is worth following: code that never ran is not. */
+  follow(at: number): boolean;
+  /** Where the computed jump at `at` has gone before. */
+  targets(at: number): readonly number[];
 }
 
-const MAX_INSTRUCTIONS = 800;
-const MAX_CALL_DEPTH = 4;
 const RETURN_ADDRESS = 1;
 
-/** The calls that were followed to get somewhere. */
+/** The calls that were followed to get somewhere, and the blocks found there. */
 interface Context {
-  readonly id: number;
   readonly depth: number;
+  readonly callee: number;
   readonly returnTo: number;
   readonly parent: Context | undefined;
+  readonly leaders: Set<number>;
+  readonly reached: Set<number>;
+  readonly blocks: Map<number, Block>;
+  /** Contexts of calls from here, by return address. */
+  readonly calls: Map<number, Context>;
 }
 
 /** A place where a block begins. */
 interface Leader {
   readonly at: number;
-  readonly context: Context | undefined;
+  readonly context: Context;
 }
 
 export function formRegion(source: RegionSource, entry: number): Region | undefined {
-  return new RegionFinder(source).find(entry);
+  return new RegionFinder(source, entry).find();
 }
 
 class RegionFinder {
   readonly #decoded = new Map<number, Operation | undefined>();
   readonly #pages = new Map<number, number>();
-  readonly #blocks = new Map<string, Block>();
-  readonly #leaders = new Set<string>();
-  readonly #contexts = new Map<string, Context>();
+  readonly #used = new Set<number>();
+  readonly #blocks: Block[] = [];
+  readonly #root: Context;
   #instructions = 0;
 
-  constructor(readonly source: RegionSource) {}
+  constructor(
+    readonly source: RegionSource,
+    readonly entry: number,
+  ) {
+    this.#root = context(0, entry, 0, undefined);
+  }
 
-  find(entry: number): Region | undefined {
-    const first = { at: entry, context: undefined };
+  find(): Region | undefined {
+    const first = { at: this.entry, context: this.#root };
     this.#findLeaders(first);
-    this.#instructions = 0;
     const start = this.#block(first);
     if (start === undefined || start.operations.length === 0) return undefined;
-    return {
-      entry: start,
-      blocks: [...this.#blocks.values()],
-      pages: this.#pages,
-      instructions: this.#instructions,
-    };
+    return { entry: start, blocks: this.#blocks, pages: this.#used, instructions: this.#instructions };
   }
 
   /** Walks everything reachable within the limit, breadth first, and notes where blocks begin. */
   #findLeaders(entry: Leader): void {
     const queue: Leader[] = [entry];
-    const reached = new Set<string>();
-    let budget = MAX_INSTRUCTIONS;
-    for (let leader = queue.shift(); leader !== undefined; leader = queue.shift()) {
-      const key = keyOf(leader);
-      if (this.#leaders.has(key)) continue;
-      if (budget <= 0) continue;
-      this.#leaders.add(key);
-      let { at } = leader;
-      for (;;) {
+    let budget = this.source.limit;
+    for (let i = 0; i < queue.length && budget > 0; i++) {
+      const { at: start, context } = queue[i];
+      if (context.leaders.has(start)) continue;
+      context.leaders.add(start);
+      for (let at = start; ; ) {
         const operation = this.#decode(at);
-        if (operation === undefined || budget-- <= 0) break;
-        const here = `${at}:${leader.context?.id ?? 0}`;
-        if (reached.has(here)) break;
-        reached.add(here);
+        if (operation === undefined || budget-- <= 0 || context.reached.has(at)) break;
+        context.reached.add(at);
         const { does } = operation.instruction.semantics;
         const following = at + operation.length;
         if (does === "service") break;
         if (does === "branch") {
-          queue.push({ at: at + operation.imm, context: leader.context });
-          queue.push({ at: following, context: leader.context });
+          this.#want(queue, { at: at + operation.imm, context });
+          this.#want(queue, { at: following, context });
           break;
         }
         if (does === "jump" || does === "jumpTo") {
-          const target = this.#jumpTarget(operation, leader.context);
-          if (target) queue.push(target);
+          for (const target of this.#jumpTargets(operation, context)) this.#want(queue, target);
           break;
         }
         if (pageOf(following) !== pageOf(at)) {
           // Entering another page is an edge, which can ask whether that page is still the same.
-          queue.push({ at: following, context: leader.context });
+          this.#want(queue, { at: following, context });
           break;
         }
         at = following;
@@ -139,49 +146,64 @@ class RegionFinder {
     }
   }
 
-  /** Where a jump continues inside the region, if that can be told. */
-  #jumpTarget(operation: Operation, context: Context | undefined): Leader | undefined {
-    const following = operation.at + operation.length;
-    if (operation.instruction.semantics.does === "jump") {
-      const at = operation.at + operation.imm;
-      if (operation.rd !== RETURN_ADDRESS) return { at, context };
-      const called = this.#call(context, following);
-      return called && { at, context: called };
-    }
-    const isReturn = operation.rd === 0 && operation.rs1 === RETURN_ADDRESS && operation.imm === 0;
-    return isReturn && context ? { at: context.returnTo, context: context.parent } : undefined;
+  #want(queue: Leader[], leader: Leader): void {
+    if (this.source.follow(leader.at)) queue.push(leader);
   }
 
-  #call(parent: Context | undefined, returnTo: number): Context | undefined {
-    const depth = (parent?.depth ?? 0) + 1;
-    if (depth > MAX_CALL_DEPTH) return undefined;
-    const key = `${parent?.id ?? 0}:${returnTo}`;
-    let context = this.#contexts.get(key);
-    if (context === undefined) {
-      context = { id: this.#contexts.size + 1, depth, returnTo, parent };
-      this.#contexts.set(key, context);
+  /** Where a jump may continue inside the region. */
+  #jumpTargets(operation: Operation, context: Context): readonly Leader[] {
+    const { at, length, imm, rd, rs1, instruction } = operation;
+    if (instruction.semantics.does === "jump") return this.#target(context, at + imm, rd, at + length);
+    if (rd === 0 && rs1 === RETURN_ADDRESS && imm === 0) {
+      return context.parent ? [{ at: context.returnTo, context: context.parent }] : [];
     }
-    return context;
+    return this.source.targets(at).flatMap((target) => this.#target(context, target, rd, at + length));
+  }
+
+  #target(context: Context, at: number, rd: number, returnTo: number): readonly Leader[] {
+    if (rd !== RETURN_ADDRESS) return [{ at, context }];
+    const called = this.#call(context, at, returnTo);
+    return called ? [{ at, context: called }] : [];
+  }
+
+  #call(parent: Context, callee: number, returnTo: number): Context | undefined {
+    if (parent.depth === this.source.depth) return undefined;
+    // A recursive call is better served by entering the region again.
+    for (let c: Context | undefined = parent; c !== undefined; c = c.parent) if (c.callee === callee) return undefined;
+    let called = parent.calls.get(returnTo);
+    if (called === undefined) {
+      called = context(parent.depth + 1, callee, returnTo, parent);
+      parent.calls.set(returnTo, called);
+    }
+    return called;
   }
 
   /** The block that begins at a leader, with everything that follows; `undefined` where none was found worth it. */
-  #block(leader: Leader): Block | undefined {
-    const key = keyOf(leader);
-    const known = this.#blocks.get(key);
+  #block({ at: start, context }: Leader): Block | undefined {
+    const known = context.blocks.get(start);
     if (known !== undefined) return known;
-    if (!this.#leaders.has(key) || this.#decode(leader.at) === undefined) return undefined;
-    const block: Block = { at: leader.at, operations: [] };
-    this.#blocks.set(key, block);
-    const { context } = leader;
-    const edge = (target: Leader): Edge => this.#block(target) ?? { exit: target.at };
-    for (let at = leader.at; ; ) {
-      if (at !== leader.at && this.#leaders.has(keyOf({ at, context }))) {
+    if (!context.leaders.has(start) || this.#decode(start) === undefined) return undefined;
+    const operations: Operation[] = [];
+    const block: Block = {
+      at: start,
+      operations,
+      next: undefined,
+      taken: undefined,
+      guesses: [],
+      stop: undefined,
+      order: -1,
+    };
+    context.blocks.set(start, block);
+    this.#blocks.push(block);
+    const edge = (target: Leader): Edge => this.#block(target) ?? target.at;
+    for (let at = start; ; ) {
+      if (at !== start && context.leaders.has(at)) {
         block.next = edge({ at, context });
         return block;
       }
       const operation = this.#decode(at);
-      if (operation === undefined || this.#instructions > 2 * MAX_INSTRUCTIONS) {
-        block.next = { exit: at };
+      if (operation === undefined || !context.reached.has(at)) {
+        block.next = at;
         return block;
       }
       const { does } = operation.instruction.semantics;
@@ -190,18 +212,24 @@ class RegionFinder {
         return block;
       }
       this.#instructions++;
-      block.operations.push(operation);
+      operations.push(operation);
+      this.#used.add(pageOf(at));
       const following = at + operation.length;
       if (does === "branch") {
         block.taken = edge({ at: at + operation.imm, context });
         block.next = edge({ at: following, context });
         return block;
       }
-      if (does === "jump" || does === "jumpTo") {
-        const target = this.#jumpTarget(operation, context);
-        if (target) block.taken = edge(target);
-        else if (does === "jump") block.taken = { exit: at + operation.imm };
-        block.returns = does === "jumpTo" && target !== undefined;
+      if (does === "jump") {
+        const [target] = this.#jumpTargets(operation, context);
+        block.taken = target ? edge(target) : at + operation.imm;
+        return block;
+      }
+      if (does === "jumpTo") {
+        for (const target of this.#jumpTargets(operation, context)) {
+          const guess = this.#block(target);
+          if (guess !== undefined) block.guesses.push(guess);
+        }
         return block;
       }
       if (pageOf(following) !== pageOf(at)) {
@@ -213,7 +241,8 @@ class RegionFinder {
   }
 
   #decode(at: number): Operation | undefined {
-    if (this.#decoded.has(at)) return this.#decoded.get(at);
+    const known = this.#decoded.get(at);
+    if (known !== undefined || this.#decoded.has(at)) return known;
     const operation = this.#read(at);
     this.#decoded.set(at, operation);
     return operation;
@@ -225,11 +254,11 @@ class RegionFinder {
     const within = at - page * PAGE_SIZE;
     const base = this.#page(page);
     if (base < 0) return undefined;
-    const low = memory.u16[(base + within) >> 1];
+    const low = memory.u16[(base + within) >>> 1];
     const short = (low & 3) !== 3;
     // What straddles two pages is left to the interpreter.
     if (!short && within === PAGE_SIZE - 2) return undefined;
-    const bits = short ? decoder.expand(low) : low | (memory.u16[(base + within + 2) >> 1] << 16);
+    const bits = short ? decoder.expand(low) : low | (memory.u16[(base + within + 2) >>> 1] << 16);
     const decoded = decoder.decode(bits);
     if (decoded === undefined) return undefined;
     const { instruction, rd, rs1, rs2, rs3, rm, imm } = decoded;
@@ -246,14 +275,23 @@ class RegionFinder {
   }
 }
 
+function context(depth: number, callee: number, returnTo: number, parent: Context | undefined): Context {
+  return {
+    depth,
+    callee,
+    returnTo,
+    parent,
+    leaders: new Set(),
+    reached: new Set(),
+    blocks: new Map(),
+    calls: new Map(),
+  };
+}
+
 export function pageOf(at: number): number {
   return Math.floor(at / PAGE_SIZE);
 }
 
-function keyOf({ at, context }: Leader): string {
-  return `${at}:${context?.id ?? 0}`;
-}
-
-export function isBlock(edge: Edge): edge is Block {
-  return "operations" in edge;
+export function isBlock(edge: Edge | undefined): edge is Block {
+  return typeof edge === "object";
 }

@@ -6,27 +6,27 @@ import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import type { Callable } from "../../wasm/function.ts";
 import { ModuleWriter, type Signature } from "../../wasm/module.ts";
 import type { ValueType } from "../../wasm/opcodes.ts";
+import type { EngineStatistics } from "../engine.ts";
 import type { DecodedPages } from "../interpreter/decoded-pages.ts";
-import { COUNTER_SHIFT, OpField, Special } from "../interpreter/layout.ts";
-import { REGION_SIGNATURE, writeRegion } from "./emit.ts";
+import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.ts";
+import { type Level, REGION_SIGNATURE, writeRegion } from "./emit.ts";
 import { formRegion, pageOf, type Region } from "./region.ts";
 
 /** Counters are 2 bytes, and hold slots. */
 const MAX_REGIONS = 65535;
 /** Shorter regions cost more to enter than they gain. */
 const SHORTEST = 4;
+/** How large regions get, in instructions, and how deep calls are followed. */
+const REACH = {
+  quick: { limit: 100, depth: 1 },
+  thorough: { limit: 800, depth: 4 },
+} as const;
+/** Times that a region is found to have used up what it may spend before it is worth a thorough translation. */
+const SAMPLES = 20;
+/** What lies farther away, in bytes, cannot be named relative to a region's page. */
+const FARTHEST = 2 ** 30;
 /** Runs of the engine after which a batch is compiled though it is not full. */
 const PATIENCE = 4;
-
-/** Figures for people. */
-export interface RegionStatistics {
-  regions: number;
-  live: number;
-  modules: number;
-  instructions: number;
-  bytes: number;
-  milliseconds: number;
-}
 
 export interface RegionHost {
   readonly memory: GuestMemory;
@@ -45,28 +45,33 @@ export interface RegionHost {
 
 interface Pending {
   readonly region: Region;
-  readonly base: bigint;
   readonly decodedPages: ReadonlyMap<number, number>;
   readonly installed: Installed;
 }
 
 interface Installed {
+  readonly level: Level;
   /** The op that leads into it. */
   readonly op: number;
+  /** Where its code was executed when it was found. */
+  readonly pc: bigint;
   readonly slot: number;
   /** The pages of linear memory that its code is from. */
   readonly pages: readonly number[];
   dead: boolean;
+  samples: number;
 }
 
 export class Regions {
-  readonly statistics: RegionStatistics = {
+  readonly statistics: EngineStatistics = {
     regions: 0,
     live: 0,
     modules: 0,
-    instructions: 0,
     bytes: 0,
-    milliseconds: 0,
+    instructions: 0,
+    forming: 0,
+    writing: 0,
+    installing: 0,
   };
   readonly #host: RegionHost;
   #pending: Pending[] = [];
@@ -75,6 +80,7 @@ export class Regions {
   readonly #compiled: { readonly batch: readonly Pending[]; readonly module: WebAssembly.Module }[] = [];
   /** By page of linear memory: the regions with code from it. */
   readonly #byPage = new Map<number, Set<Installed>>();
+  readonly #bySlot = new Map<number, Installed>();
   readonly #free: number[] = [];
   #slots = 0;
 
@@ -85,13 +91,29 @@ export class Regions {
 
   /** The op at `pc` is hot: a region is to begin there. */
   consider(op: number, pc: bigint): void {
-    const { memory, pages, decoder } = this.#host;
+    const { memory, pages, immediate } = this.#host;
     if (op < memory.poolOffset || memory.u16[op >>> 1] === Special.region) return;
+    // Hot at its first arrival, when nothing is there yet: the op has to know its instruction before it leads elsewhere.
+    if (memory.u16[op >>> 1] === Special.undecoded) pages.decodeFrom(op);
+    this.#translate(op, pc, immediate ? "thorough" : "quick");
+  }
+
+  /** The run ended in this slot's region for want of budget. Where that happens often, time is spent. */
+  sample(slot: number): void {
+    const installed = this.#bySlot.get(slot);
+    if (installed === undefined || installed.level === "thorough" || ++installed.samples < SAMPLES) return;
+    installed.samples = 0;
+    const { op, pc } = installed;
+    const page = this.#host.locate(pc & ~BigInt(PAGE_SIZE - 1));
+    // Another program may run there now.
+    if (page >= 0 && page >>> 12 === this.#host.pages.pageOfOp(op).page) this.#translate(op, pc, "thorough");
+  }
+
+  #translate(op: number, pc: bigint, level: Level): void {
+    const { memory, pages, decoder, immediate } = this.#host;
     const own = pages.pageOfOp(op);
     // The scratch page belongs to no page.
     if (own.page === undefined) return;
-    // Hot at its first arrival, when nothing is there yet: the op has to know its instruction before it leads elsewhere.
-    if (memory.u16[op >>> 1] === Special.undecoded) pages.decodeFrom(op);
     const base = pc & ~BigInt(PAGE_SIZE - 1);
     const started = performance.now();
     const linear = new Map<number, number>();
@@ -104,16 +126,35 @@ export class Regions {
       decodedPages.set(page, pages.of(offset));
       return offset;
     };
-    const region = formRegion({ memory, decoder, resolve }, Number(pc - base));
+    const opOf = (at: number): number => {
+      const page = pageOf(at);
+      if (!decodedPages.has(page) && resolve(page) < 0) return -1;
+      return decodedPages.get(page)! + (at - page * PAGE_SIZE) * (OP_SIZE / 2);
+    };
+    const follow = (at: number): boolean => {
+      const next = opOf(at);
+      if (next < 0 || immediate) return next >= 0;
+      const handler = memory.u16[next >>> 1];
+      return handler !== Special.undecoded && (level === "thorough" || handler !== Special.region || next === op);
+    };
+    const targets = (at: number): number[] =>
+      pages.targetsOf(opOf(at)).flatMap((target) => {
+        const relative = Number(BigInt.asIntN(64, target - base));
+        return Math.abs(relative) < FARTHEST ? [relative] : [];
+      });
+    const region = formRegion({ memory, decoder, ...REACH[level], resolve, follow, targets }, Number(pc - base));
+    this.statistics.forming += performance.now() - started;
     if (region === undefined || region.instructions < SHORTEST) return;
     const slot = this.#free.pop() ?? (this.#slots < MAX_REGIONS ? this.#slots++ : undefined);
     if (slot === undefined) return;
-    const relied = [...pagesOf(region)].map((page) => linear.get(page)! >>> 12);
-    const installed: Installed = { op, slot, pages: relied, dead: false };
+    const relied = [...region.pages].map((page) => linear.get(page)! >>> 12);
+    const installed: Installed = { level, op, pc, slot, pages: relied, dead: false, samples: 0 };
+    this.#bySlot.set(slot, installed);
     for (const page of relied) this.#relyOn(page, installed);
-    this.#pending.push({ region, base, decodedPages, installed });
-    this.statistics.milliseconds += performance.now() - started;
+    this.#pending.push({ region, decodedPages, installed });
     if (this.#pending.length >= this.#host.batch) this.#compile();
+    // What is worth the effort is worth having soon.
+    else if (level === "thorough") this.#age = PATIENCE;
   }
 
   /**
@@ -141,7 +182,7 @@ export class Regions {
       const failed = () => this.#forget(batch);
       WebAssembly.compile(bytes).then((module) => this.#compiled.push({ batch, module }), failed);
     }
-    this.statistics.milliseconds += performance.now() - started;
+    this.statistics.writing += performance.now() - started;
   }
 
   #install(batch: readonly Pending[], module: WebAssembly.Module): void {
@@ -150,28 +191,43 @@ export class Regions {
     const operations = new Set(batch.flatMap(({ region }) => floatSemantics(region).map((s) => s.operation)));
     const float = Object.fromEntries([...operations].map((name) => [name, exports[name]]));
     const instance = new WebAssembly.Instance(module, {
-      env: { memory: memory.memory },
+      env: { memory: memory.memory, regions: table },
       float: float as Record<string, CallableFunction>,
     });
     batch.forEach(({ region, installed }, i) => {
       if (installed.dead) return;
       const { op, slot } = installed;
+      const counter = (pages.counters + (op >>> COUNTER_SHIFT)) >>> 1;
+      if (memory.u16[op >>> 1] === Special.region) this.#retire(this.#bySlot.get(memory.u16[counter])!);
       if (slot >= table.length) table.grow(Math.max(1024, slot + 1 - table.length));
       table.set(slot, instance.exports[`r${i}`] as CallableFunction);
-      memory.u16[(pages.counters + (op >>> COUNTER_SHIFT)) >>> 1] = slot;
+      memory.u16[counter] = slot;
       memory.u16[(op + OpField.handler) >>> 1] = Special.region;
       this.statistics.instructions += region.instructions;
       this.statistics.regions++;
       this.statistics.live++;
     });
-    this.statistics.milliseconds += performance.now() - started;
+    this.statistics.installing += performance.now() - started;
   }
 
   #forget(batch: readonly Pending[]): void {
-    for (const { installed } of batch) {
-      if (!installed.dead) this.#free.push(installed.slot);
-      installed.dead = true;
-    }
+    for (const { installed } of batch) if (!installed.dead) this.#retire(installed);
+  }
+
+  /** The slot is free again, and nothing leads there any more. */
+  #retire(installed: Installed): void {
+    const { slot, op } = installed;
+    const { memory, table, pages } = this.#host;
+    installed.dead = true;
+    for (const page of installed.pages) this.#byPage.get(page)?.delete(installed);
+    this.#bySlot.delete(slot);
+    this.#free.push(slot);
+    const counter = (pages.counters + (op >>> COUNTER_SHIFT)) >>> 1;
+    if (memory.u16[op >>> 1] !== Special.region || memory.u16[counter] !== slot) return;
+    memory.u16[op >>> 1] = memory.u16[(op + OpField.original) >>> 1];
+    memory.u16[counter] = 0;
+    table.set(slot, null);
+    this.statistics.live--;
   }
 
   /** Drops every region. */
@@ -180,10 +236,11 @@ export class Regions {
   }
 
   #writeModule(batch: readonly Pending[]): ModuleWriter {
-    const { memory } = this.#host;
-    const pages = memory.memory.buffer.byteLength / 65536;
+    const { memory, pages } = this.#host;
+    const memoryPages = memory.memory.buffer.byteLength / 65536;
     const module = new ModuleWriter();
-    module.importMemory("env", "memory", pages, pages);
+    module.importMemory("env", "memory", memoryPages, memoryPages);
+    module.importTable("env", "regions", 0);
     // Imports stand before functions, so what is needed has to be known first.
     const helpers = new Map<FloatOperation, Callable>();
     for (const semantics of batch.flatMap(({ region }) => floatSemantics(region))) {
@@ -192,9 +249,12 @@ export class Regions {
         helpers.set(operation, module.importFunction("float", operation, signatureOf(semantics)));
       }
     }
-    batch.forEach(({ region, base, decodedPages }, i) => {
+    const signature = module.signature(REGION_SIGNATURE);
+    const floatHelper = (operation: FloatOperation) => helpers.get(operation)!;
+    const { counters } = pages;
+    batch.forEach(({ region, decodedPages, installed: { slot, level } }, i) => {
       const f = module.func(REGION_SIGNATURE, `r${i}`);
-      writeRegion(f, region, { base, decodedPages }, (operation) => helpers.get(operation)!);
+      writeRegion(f, region, { decodedPages, counters, slot, level, signature, floatHelper });
     });
     return module;
   }
@@ -211,27 +271,8 @@ export class Regions {
     const gone = this.#byPage.get(page);
     if (gone === undefined) return;
     this.#byPage.delete(page);
-    const { memory, table, pages } = this.#host;
-    for (const installed of gone) {
-      // Its other pages may stay for as long as the machine runs, and need not remember it.
-      for (const other of installed.pages) this.#byPage.get(other)?.delete(installed);
-      if (installed.dead) continue;
-      installed.dead = true;
-      const { op, slot } = installed;
-      this.#free.push(slot);
-      if (memory.u16[op >>> 1] !== Special.region) continue;
-      memory.u16[op >>> 1] = memory.u16[(op + OpField.original) >>> 1];
-      memory.u16[(pages.counters + (op >>> COUNTER_SHIFT)) >>> 1] = 0;
-      table.set(slot, null);
-      this.statistics.live--;
-    }
+    for (const installed of gone) this.#retire(installed);
   }
-}
-
-function pagesOf(region: Region): Set<number> {
-  const pages = new Set<number>();
-  for (const { operations } of region.blocks) for (const { at } of operations) pages.add(pageOf(at));
-  return pages;
 }
 
 type FloatSemantics = Extract<Semantics, { does: "float" }>;

@@ -3,7 +3,7 @@
  * Addresses follow QEMU's `virt` machine and OpenSBI, so that images made for them run unmodified.
  */
 import { fail, type Place, VmrunError } from "../../diagnostics/diagnostic.ts";
-import type { Board, BoardMemory } from "../../profile/board.ts";
+import type { Board, BoardMemory, BoardReserve } from "../../profile/board.ts";
 import { alignUp, hex, shownSpan } from "../../profile/place.ts";
 import { FIRMWARE_INFO_SIZE, firmwareInfo } from "./firmware-info.ts";
 import { type ElfBootImage, type LinuxImage, type RawImage, readImage, UNPACKED_LIMIT } from "./image.ts";
@@ -112,6 +112,7 @@ class Planner {
       // No reason to move a kernel: fw_jump starts it at a fixed address.
       this.#avoid.push(...this.#firmwareRoom, { at: firmware.start + JUMP_TREE.at, size: JUMP_TREE.size });
     }
+    for (const range of this.board.reserve) if (range.guest) this.#reserve(range, firmware);
     if (boot.fdtAt !== undefined) this.#avoid.push({ at: boot.fdtAt, size: 2 * TREE_GROWTH });
     const initrd = boot.initrd === undefined ? undefined : this.#read(boot.initrd, "initrd");
     const kernel = boot.kernel === undefined ? undefined : this.#kernel(boot.kernel, firmware, initrd?.length ?? 0);
@@ -127,6 +128,14 @@ class Planner {
       entry,
       mode: boot.firmware === "builtin" ? "supervisor" : "machine",
     };
+  }
+
+  /** Nothing is loaded there; but firmware's own memory may be reserved to keep the guest off it. */
+  #reserve({ name, at, size }: BoardReserve, firmware: Placed | undefined): void {
+    const isFirmware = firmware && at < firmware.end && firmware.start < at + size;
+    if (isFirmware) this.#firmwareRoom.push({ at, size });
+    if (isFirmware) this.#avoid.push({ at, size });
+    else this.#room.claim({ name: `reserve "${name}"`, at, size, place: { path: `reserve.${name}` } });
   }
 
   /** What a block of memory holds at power-on. */

@@ -63,7 +63,6 @@ export interface ClockRegister {
 
 /** A span in which nothing is but the guest's: whole pages of it are mapped, the rest is forwarded. */
 export interface ClockBlock {
-  readonly name: string;
   readonly offset: number;
   readonly size: number;
 }
@@ -147,17 +146,9 @@ export interface ClockController {
   readonly unlisted: Unlisted;
   /** Of its node in the device tree. */
   readonly compatible: readonly string[];
-  /** Clocks that the node names as its inputs, with the binding's names for them. */
-  readonly inputs: readonly NamedClock[];
   readonly registers: readonly ClockRegister[];
   readonly blocks: readonly ClockBlock[];
   readonly outputs: readonly ClockOutput[];
-}
-
-/** One of a device's clocks. */
-export interface NamedClock extends ClockReference {
-  /** For `clock-names`. */
-  readonly name?: string;
 }
 
 /** The bits from `low` to `high`. */

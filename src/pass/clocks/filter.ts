@@ -9,7 +9,7 @@ import { allBits, bitsOf, type ClockController, type ClockField, type ClockRegis
 
 /** The host's side of a controller. */
 export interface SharedRegisters {
-  readonly window: HostWindow;
+  readonly window: Pick<HostWindow, "load" | "store">;
   /** Runs `act` while no other process that asks for the same does so. */
   exclusively<T>(act: () => T): T;
 }

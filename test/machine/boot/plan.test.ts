@@ -18,7 +18,7 @@ function makeBoard(boot: BoardBoot, memory: readonly BoardMemory[] = [dram], ext
     name: "test",
     model: "vmrun,test",
     compatible: ["vmrun,test"],
-    cpu: { harts: 1, isa: "rv64imac", extensions, mmu: "sv39", pmp: 16, intcPhandles: [1] },
+    cpu: { harts: 1, isa: "rv64imac", extensions, mmu: "sv39", pmp: 16, caches: {}, intcPhandles: [1] },
     time: { mode: "virtual", clock: 1e9, timebase: 1e7, epoch: 0 },
     memory,
     vdevs: [],
@@ -90,6 +90,17 @@ describe("usual boards", () => {
   test("Linux unpacked from gzip goes the same way", () => {
     const packed = plan({ firmware: "builtin", kernel: "/Image.gz" });
     expect(packed).toEqual(plan({ firmware: "builtin", kernel: "/Image" }));
+  });
+
+  test("nothing lies in reserved memory but the firmware that it is reserved for", () => {
+    const guest = { as: "node", phandle: 1, noMap: true, reusable: false } as const;
+    const taken = [BASE, BASE + 2 * MIB, BASE + 64 * MIB].map((at, i) => ({ name: `r${i}`, at, size: MIB, guest }));
+    const board = makeBoard({ firmware: { path: "/fw.bin" }, kernel: "/Image", initrd: "/initrd" });
+    const { loads } = planBoot({ ...board, reserve: taken }, files, () => TREE);
+    const meets = loads.filter(({ at, bytes }) => taken.some((r) => at < r.at + r.size && r.at < at + bytes.length));
+    expect(meets.map(({ name }) => name)).toEqual(["firmware"]);
+    const fixed = makeBoard({ firmware: "builtin", kernel: "/Image", kernelAt: BASE + 2 * MIB });
+    expect(refusal(() => planBoot({ ...fixed, reserve: taken }, files, () => TREE)).message).toContain('reserve "r1"');
   });
 
   test("OpenSBI raw, Linux, initrd", () => {

@@ -170,7 +170,7 @@ describe("where no register is described", () => {
   });
 
   test("a block forwards what comes, as it comes", () => {
-    const { host, filter } = rig(registers, { blocks: [{ name: "b", offset: 0x100, size: 6 }] });
+    const { host, filter } = rig(registers, { blocks: [{ offset: 0x100, size: 6 }] });
     filter.write(0x102, 2, 0xbeef);
     expect(filter.read(0x100, 4)).toBe(0xbeef_0000);
     expect(host.accesses.map(({ offset, width }) => [offset, width])).toEqual([

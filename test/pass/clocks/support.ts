@@ -43,7 +43,6 @@ export function controller(given: Partial<ClockController> = {}): ClockControlle
     unlisted: "deny",
     shared: false,
     compatible: [],
-    inputs: [],
     registers: [],
     blocks: [],
     outputs: [],
