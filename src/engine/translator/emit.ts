@@ -89,7 +89,8 @@ class RegionWriter extends CodeWriter {
   readonly #written: Registers = { x: 0, f: 0 };
   /** Whether the floating-point unit is on and dirty; that cannot change inside. */
   #floatOn: Local | undefined;
-  readonly #groups = new Map<Operation, AccessGroup>();
+  /** By block, in order. */
+  readonly #groups: Map<Operation, AccessGroup>[] = [];
   /** Where the memory of a group's base register lies, by the group's lowest byte. */
   readonly #groupOffsets = new Map<AccessGroup, Local>();
   readonly #readPages: (CachedPage | undefined)[] = new Array(32);
@@ -99,6 +100,7 @@ class RegionWriter extends CodeWriter {
   #chain!: Label;
   /** As `chain`, but nothing was put back yet. */
   #dirtyChain!: Label;
+  #block!: Block;
   #operation!: Operation;
   /** Instructions of the block from the current one on. */
   #left = 0;
@@ -155,7 +157,8 @@ class RegionWriter extends CodeWriter {
     const used = { x: 0, f: 0 };
     let float = false;
     for (const block of this.#flow.sequence) {
-      groupAccesses(block, this.#groups);
+      const groups = groupAccesses(block);
+      this.#groups.push(groups);
       for (const operation of block.operations) {
         const { instruction, rd, rs1, rs2, rs3 } = operation;
         const operands = operandsOf(instruction);
@@ -166,7 +169,7 @@ class RegionWriter extends CodeWriter {
         if (operands.readsF3) used.f |= 1 << rs3;
         if (operands.writesX && rd !== 0) this.#written.x |= 1 << rd;
         if (operands.writesF) this.#written.f |= 1 << rd;
-        const group = this.#groups.get(operation);
+        const group = groups.get(operation);
         const stores = group ? group.store : operands.memory === "write";
         if (stores) this.#writePages[rs1] ??= this.#cachedPage();
         else if (operands.memory === "read") this.#readPages[rs1] ??= this.#cachedPage();
@@ -321,6 +324,7 @@ class RegionWriter extends CodeWriter {
     if (count > 0) f.get(this.#budget).i32(count).op("i32.sub").set(this.#budget);
     this.#requireFloat(block);
     this.#left = count;
+    this.#block = block;
     for (const operation of block.operations) {
       this.#operation = operation;
       this.startInstruction();
@@ -525,7 +529,7 @@ class RegionWriter extends CodeWriter {
   #accessOffset(): number {
     const { f } = this;
     const operation = this.#operation;
-    const group = this.#groups.get(operation)!;
+    const group = this.#groups[this.#block.order].get(operation)!;
     if (group.leader === operation) {
       this.#register(operation.rs1);
       if (group.low !== 0) f.i64(group.low).op("i64.add");

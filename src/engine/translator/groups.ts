@@ -19,8 +19,12 @@ export interface AccessGroup {
 /** Beyond this, in bytes, a span would lie in two pages too often. */
 const WIDEST = 512;
 
-/** The groups of a block's plain loads and stores, by operation. Atomic instructions ask for themselves. */
-export function groupAccesses({ operations }: Block, groups: Map<Operation, AccessGroup>): void {
+/**
+ * The groups of a block's plain loads and stores, by operation. Atomic instructions ask for themselves. (Another block may
+ * hold the same operations, where a call was followed twice.)
+ */
+export function groupAccesses({ operations }: Block): Map<Operation, AccessGroup> {
+  const groups = new Map<Operation, AccessGroup>();
   const current: (AccessGroup | undefined)[] = [];
   for (const operation of operations) {
     const { semantics } = operation.instruction;
@@ -43,4 +47,5 @@ export function groupAccesses({ operations }: Block, groups: Map<Operation, Acce
     // Another value in the register, another group.
     if (does !== "store" && does !== "branch") current[operation.rd] = undefined;
   }
+  return groups;
 }
