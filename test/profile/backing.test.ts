@@ -125,17 +125,6 @@ test("the tree shows RAM, what is kept from the kernel, and persistent memory", 
     		reg = <0x00 0x80000000 0x00 0x1000000>;
     	};
 
-    	reserved-memory {
-    		#address-cells = <0x02>;
-    		#size-cells = <0x02>;
-    		ranges;
-
-    		extra@90000000 {
-    			reg = <0x00 0x90000000 0x00 0x10000>;
-    			no-map;
-    		};
-    	};
-
     	pmem@81000000 {
     		compatible = "pmem-region";
     		reg = <0x00 0x81000000 0x00 0x10000>;
@@ -145,6 +134,17 @@ test("the tree shows RAM, what is kept from the kernel, and persistent memory", 
     		compatible = "pmem-region";
     		reg = <0x00 0x81200000 0x00 0x10000>;
     		volatile;
+    	};
+
+    	reserved-memory {
+    		#address-cells = <0x02>;
+    		#size-cells = <0x02>;
+    		ranges;
+
+    		extra@90000000 {
+    			reg = <0x00 0x90000000 0x00 0x10000>;
+    			no-map;
+    		};
     	};
 
     "
