@@ -14,6 +14,7 @@ const commands: Record<string, () => Promise<CommandDef>> = {
   check: () => import("./check.ts").then((m) => m.check as CommandDef),
   fdt: () => import("./fdt/generate.ts").then((m) => m.generate as CommandDef),
   map: () => import("./map.ts").then((m) => m.map as CommandDef),
+  clocks: () => import("./clocks.ts").then((m) => m.clocks as CommandDef),
   vdevs: () => import("./vdevs.ts").then((m) => m.vdevs as CommandDef),
   new: () => import("./new/new.ts").then((m) => m.newFiles as CommandDef),
   test: () => import("./test.ts").then((m) => m.test as CommandDef),

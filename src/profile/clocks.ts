@@ -5,7 +5,7 @@ import { ClockNames, type ClockTable, controllersOf, reportLoops } from "../pass
 import type { Report } from "../pass/clocks/problems.ts";
 import { clockStates, resetValue } from "../pass/clocks/rates.ts";
 import { checkRegisters } from "../pass/clocks/registers.ts";
-import { whyNotSupplied } from "../pass/clocks/supply.ts";
+import { shownClock, whyNotSupplied } from "../pass/clocks/supply.ts";
 import type { PlacedRegion } from "../vdev/placement.ts";
 import type { Board, BoardClock } from "./board.ts";
 import type { Findings } from "./findings.ts";
@@ -98,4 +98,22 @@ function entriesOf(clocks: ProfileVdev["clocks"] = []): (BoardClock & { readonly
   if (typeof clocks === "string") return [{ key: [], clock: clocks }];
   if (Array.isArray(clocks)) return clocks.map((clock, i) => ({ key: [i], clock }));
   return Object.entries(clocks).map(([name, clock]) => ({ key: [name], name, clock: clock as string }));
+}
+
+/** Devices by the clocks that they name, as {@link shownClock} calls those. */
+export function clockUsers(board: Board): Map<string, string[]> {
+  const tables = clockTablesOf(board);
+  const names = new ClockNames(tables);
+  const controllers = controllersOf(tables);
+  const users = new Map<string, string[]>();
+  for (const { placement, clocks = [] } of board.vdevs) {
+    for (const { clock } of clocks) {
+      const found = names.find(clock);
+      if ("problem" in found) continue;
+      const shown = shownClock(controllers, found);
+      const known = users.get(shown) ?? [];
+      if (!known.includes(placement.name)) users.set(shown, [...known, placement.name]);
+    }
+  }
+  return users;
 }

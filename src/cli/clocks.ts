@@ -1,0 +1,32 @@
+/** `vmrun clocks`: the clock tree of a board, what it runs at, and what the guest may change. */
+import { defineCommand } from "citty";
+import { fail } from "../diagnostics/diagnostic.ts";
+import { controllersOf } from "../pass/clocks/outputs.ts";
+import { clockStates, resetValue } from "../pass/clocks/rates.ts";
+import { clockLines, renderClocks } from "../pass/clocks/report.ts";
+import { clockTablesOf, clockUsers } from "../profile/clocks.ts";
+import { positionals, refuseUnknown } from "./arguments.ts";
+import { ExitCode } from "./exit-codes.ts";
+import { loadFromArguments, profileArguments } from "./profile-argument.ts";
+import { writeText } from "./tree-output.ts";
+
+const args = {
+  ...profileArguments,
+  json: { type: "boolean", description: "print JSON" },
+} as const;
+
+export const clocks = defineCommand({
+  meta: { name: "clocks", description: "Show the clock tree of a board, its rates, and what the guest may change" },
+  args,
+  async run({ args: given, rawArgs }) {
+    refuseUnknown(rawArgs, args);
+    if (positionals(rawArgs, args).length !== 1) fail("cli/usage", "it takes one profile");
+    const { board } = await loadFromArguments(given.profile, rawArgs);
+    const tables = clockTablesOf(board);
+    if (tables.length === 0) fail("cli/no-clocks", `${board.name} has no [[clock]] tables`);
+    const controllers = controllersOf(tables);
+    const lines = clockLines(controllers, clockStates(controllers, resetValue), clockUsers(board));
+    writeText(given.json ? `${JSON.stringify(lines, null, 2)}\n` : renderClocks(lines));
+    return ExitCode.success;
+  },
+});
