@@ -252,6 +252,11 @@ export class Machine implements EnginePort {
     return this.clock.deadline;
   }
 
+  /** Guest time is the host's: it cannot be skipped. */
+  get followsHost(): boolean {
+    return this.#board.time.mode === "host";
+  }
+
   /** Lets guest time pass to `ns` while every hart waits. */
   skipTo(ns: number): void {
     this.#base = Math.max(this.#base, ns);

@@ -35,6 +35,8 @@ export type RunEnd =
 
 export class Runner {
   #wake: () => void = () => {};
+  /** When the host's events last had their turn, ns. */
+  #served = 0;
 
   constructor(
     readonly machine: Machine,
@@ -50,7 +52,7 @@ export class Runner {
     const { machine, options } = this;
     const { guestLimit = Number.POSITIVE_INFINITY, hostLimit = Number.POSITIVE_INFINITY } = options;
     const start = Bun.nanoseconds();
-    let served = start;
+    this.#served = start;
     machine.events.onEvent = () => this.wake();
     machine.streams.onActivity = () => this.wake();
     for (;;) {
@@ -68,18 +70,14 @@ export class Runner {
       if (machine.clock.now() >= guestLimit) return { kind: "guest-limit" };
       if (machine.streams.congested) {
         await this.#relieve(hostLimit - (now - start));
-        served = Bun.nanoseconds();
         continue;
       }
       // Output just flushed may have brought the answer of a script: then nobody waits any more.
       if (progress === "idle" && machine.run(0) === "idle") {
         const end = await this.#idle(guestLimit, hostLimit - (now - start));
         if (end !== undefined) return end;
-        served = Bun.nanoseconds();
-      } else if (now - served >= SERVICE_INTERVAL) {
-        await new Promise<void>((resolve) => setImmediate(resolve));
-        served = Bun.nanoseconds();
       }
+      if (now - this.#served >= SERVICE_INTERVAL) await this.#serve();
     }
   }
 
@@ -91,14 +89,16 @@ export class Runner {
     const heard = options.listening() || machine.streams.listening;
     if (!heard && machine.events.pending === 0) {
       if (machine.deadline === Number.POSITIVE_INFINITY) return { kind: "stuck" };
-      machine.skipTo(deadline);
-      return undefined;
+      if (!machine.followsHost) {
+        machine.skipTo(deadline);
+        return undefined;
+      }
     }
     const begun = Bun.nanoseconds();
     const from = machine.clock.now();
     const wait = Math.min(deadline - from, hostLeft);
     if (wait >= SHORTEST_SLEEP) await this.#sleep(wait);
-    else await new Promise<void>((resolve) => setImmediate(resolve));
+    else await this.#serve();
     const passed = wait < SHORTEST_SLEEP ? wait : Bun.nanoseconds() - begun;
     machine.skipTo(Math.min(deadline, from + Math.max(0, passed)));
     return undefined;
@@ -116,8 +116,13 @@ export class Runner {
     }
   }
 
-  #sleep(ns: number): Promise<void> {
-    return new Promise((resolve) => {
+  async #serve(): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    this.#served = Bun.nanoseconds();
+  }
+
+  async #sleep(ns: number): Promise<void> {
+    await new Promise<void>((resolve) => {
       // Host timers take at most 2^31 ms.
       const timer = setTimeout(done, Math.min(ns / NS_PER_MS, 2 ** 31 - 1));
       function done() {
@@ -126,5 +131,6 @@ export class Runner {
       }
       this.#wake = done;
     });
+    this.#served = Bun.nanoseconds();
   }
 }

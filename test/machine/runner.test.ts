@@ -62,6 +62,26 @@ describe("an idle guest", () => {
     expect(Bun.nanoseconds() - begun).toBeLessThan(5e9);
   });
 
+  const DOZE = `
+    li t0, ${CLINT + 0x4000}
+    li t1, 0x80
+    csrw mie, t1
+  again:
+    csrr t1, time
+    li t2, 10000
+    add t1, t1, t2
+    sd t1, 0(t0)
+    wfi
+    j again`;
+  test.each(["virtual", "host"])("leaves the host's events their turn, in %s time", async (mode) => {
+    const made = rig(DOZE, { set: [`time.mode=${mode}`] });
+    let heard = false;
+    setTimeout(() => {
+      heard = true;
+    }, 5);
+    expect(await runner(made, { between: () => heard, hostLimit: 10e9 }).run()).toEqual({ kind: "ended" });
+  });
+
   test("that nothing will wake is stuck", async () => {
     expect(await runner(rig("again: wfi\n j again")).run()).toEqual({ kind: "stuck" });
   });
