@@ -16,7 +16,7 @@ export const ExitCode = {
   stuck: 6,
   /** The guest made an access that the profile's `unsupported` policy ends a run for. */
   aborted: 7,
-  /** A vdev failed, and its `on_fault` ends the guest or all of vmrun for that. */
+  /** A vdev failed or hung, and its `on_fault` ends the guest or all of vmrun for that. */
   vdevFailed: 8,
   /** What was compared differs: `fdt diff`. */
   different: 9,

@@ -8,16 +8,20 @@ import { type HostInput, openStdin, writeStdout } from "../host/terminal.ts";
 import { assemble } from "../machine/assemble.ts";
 import { BufferedStream } from "../machine/buffered-stream.ts";
 import { hostChannels } from "../machine/channels.ts";
+import { Heartbeat } from "../machine/heartbeat.ts";
 import type { EngineKind, Machine, MachineHost } from "../machine/machine.ts";
 import { type RunEnd, Runner } from "../machine/runner.ts";
 import { Script, type ScriptStep } from "../machine/script.ts";
 import { type MessageLevel, reasonOf } from "../machine/tenant.ts";
+import type { Board } from "../profile/board.ts";
+import type { LoadedModule } from "../profile/load.ts";
 import { duration, occurrences, refuseUnknown, unescaped } from "./arguments.ts";
 import { ConsoleEscape } from "./console.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { asksForExits, observeArguments } from "./observe/arguments.ts";
 import type { Observation } from "./observe/observation.ts";
 import { loadFromArguments, profileArguments } from "./profile-argument.ts";
+import { catchStrays } from "./strays.ts";
 import { ModuleWatch, type Watched } from "./watch.ts";
 
 const args = {
@@ -81,15 +85,37 @@ export const run = defineCommand({
     const observation = asksForExits(rawArgs)
       ? (await import("./observe/observation.ts")).observationFrom(given, rawArgs, board, registry)
       : undefined;
+    // Code of one's own may hang; that of vmrun is trusted, and a thread less is started.
+    const heartbeat = modules.length > 0 ? new Heartbeat() : undefined;
     const session = new Session(steps, {
       observation,
       quiet: given.quiet === true,
       verbose: given.verbose === true,
       hostCommands: given["allow-host-power"] === true,
+      heartbeat,
     });
-    const machine = assemble(board, registry, session.host, engineKind(given.engine));
-    const watched = given.watch ? { modules, load } : undefined;
-    return session.run(machine, { ...limits, endOnReboot: given.reboot === false }, watched);
+    const engine = engineKind(given.engine);
+    const watchdog =
+      heartbeat &&
+      (await import("../machine/watchdog.ts")).startWatchdog(
+        board,
+        registry,
+        modules.flatMap(({ types }) => types),
+        heartbeat,
+        ExitCode.vdevFailed,
+      );
+    try {
+      const machine = assemble(board, registry, session.host, engine);
+      watchdog?.follow(machine);
+      const watched = given.watch ? { modules, load } : undefined;
+      const setup = { board, modules, ...limits, endOnReboot: given.reboot === false };
+      const code = await session.run(machine, setup, watched);
+      // Timers and sockets that a vdev left open keep nobody waiting.
+      if (modules.length > 0) await new Promise(() => process.stderr.write("", () => process.exit(code)));
+      return code;
+    } finally {
+      watchdog?.stop();
+    }
   },
 });
 
@@ -108,6 +134,15 @@ interface SessionOptions {
   readonly verbose: boolean;
   /** Vdevs may run commands of the host. */
   readonly hostCommands: boolean;
+  readonly heartbeat: Heartbeat | undefined;
+}
+
+interface RunSetup {
+  readonly board: Board;
+  readonly modules: readonly LoadedModule[];
+  readonly guestLimit?: number;
+  readonly hostLimit?: number;
+  readonly endOnReboot: boolean;
 }
 
 /** One machine and the process around it: its streams, signals, script, and what is said at the end. */
@@ -117,6 +152,8 @@ class Session {
   readonly #options: SessionOptions;
   #input: HostInput | undefined;
   #interrupt: number | undefined;
+  /** vmrun itself failed, where nobody could catch it. */
+  #bug: { readonly error: unknown } | undefined;
   #atLineStart = true;
   readonly host: MachineHost;
 
@@ -135,21 +172,18 @@ class Session {
       wallClock: () => Date.now() / 1000,
       command: options.hostCommands ? runCommand : undefined,
       observer: options.observation?.observer,
+      heartbeat: options.heartbeat,
     };
   }
 
-  async run(
-    machine: Machine,
-    limits: { readonly guestLimit?: number; readonly hostLimit?: number; readonly endOnReboot: boolean },
-    watched?: Watched,
-  ): Promise<ExitCode> {
+  async run(machine: Machine, { board, modules, ...limits }: RunSetup, watched?: Watched): Promise<ExitCode> {
     const begun = Bun.nanoseconds();
     const runner = new Runner(machine, {
       ...limits,
       listening: () => watched !== undefined || (this.#input?.isOpen() ?? false),
       between: () => {
         if (!this.#stdio.full) this.#input?.hold(false);
-        return this.#interrupt !== undefined || this.#script.fulfilled;
+        return this.#interrupt !== undefined || this.#script.fulfilled || this.#bug !== undefined;
       },
     });
     const interrupt = (code: number) => () => {
@@ -162,9 +196,15 @@ class Session {
     const status = () => this.#status(machine, begun);
     process.on("SIGUSR1", status);
     this.#input = await this.#listen(runner, status);
-    const stray = (error: unknown) =>
-      this.#log("error", "vdev", `something that nobody waited for failed: ${reasonOf(error)}`);
-    process.on("unhandledRejection", stray);
+    const endStrays = catchStrays({
+      ...{ board, machine, modules },
+      unknown: (error) => this.#log("error", "vdev", `something that nobody waited for failed: ${reasonOf(error)}`),
+      internal: (error) => {
+        this.#bug ??= { error };
+        runner.wake();
+      },
+      wake: () => runner.wake(),
+    });
     const watch =
       watched &&
       new ModuleWatch(watched, machine, (text) => {
@@ -175,13 +215,17 @@ class Session {
     try {
       end = await runner.run();
       await machine.streams.finish(LAST_WORDS);
+      // What a vdev left behind has its say.
+      if (modules.length > 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      if (machine.ending?.kind === "vdev-failed") end = machine.ending;
     } finally {
-      process.off("unhandledRejection", stray);
+      endStrays();
       process.off("SIGUSR1", status);
       watch?.close();
       this.#input.close();
       machine.terminate();
     }
+    if (this.#bug !== undefined) throw this.#bug.error;
     const [code, how] = this.#verdict(end);
     if (!this.#options.quiet) this.#say(`${how}: ${this.#summary(machine, begun)}`);
     this.#options.observation?.finish((text) => this.#lines(text));

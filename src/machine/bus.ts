@@ -2,8 +2,10 @@
  * Carries accesses that are not RAM to the vdev that answers them. A lookup costs the same with one vdev as with a
  * thousand: a direct-mapped table leads from a page to the few regions in it, and only its misses search them all.
  */
+
 import type { RegionHandler } from "../vdev/descriptor.ts";
 import { isPromise } from "../vdev/events.ts";
+import { Beat } from "./heartbeat.ts";
 
 /** A vdev's region on the bus. */
 export interface BusRegion {
@@ -38,6 +40,8 @@ export interface BusPolicy {
 
 /** A region as the bus keeps it. */
 interface Noted extends BusRegion {
+  /** Its place among all of them. */
+  readonly index: number;
   /** The vdev's handler, or one around it while accesses are timed. */
   handler: RegionHandler;
   own: RegionHandler;
@@ -54,6 +58,7 @@ const SLOTS = 1024;
 export class Bus {
   readonly #regions: readonly Noted[];
   readonly #policy: BusPolicy;
+  readonly #beat: Int32Array;
   readonly #tags = new Float64Array(SLOTS).fill(-1);
   /** By slot: indices of the first and the last region that reach into its page. */
   readonly #first = new Int32Array(SLOTS);
@@ -62,11 +67,13 @@ export class Bus {
   exits = 0;
   #timed = false;
 
-  constructor(regions: readonly BusRegion[], policy: BusPolicy) {
+  /** @param beat Words of a heartbeat: what is under way is noted there. */
+  constructor(regions: readonly BusRegion[], policy: BusPolicy, beat: Int32Array = new Int32Array(Beat.notes)) {
     this.#regions = [...regions]
       .sort((a, b) => a.at - b.at)
-      .map((region) => ({ ...region, own: region.handler, accessed: false }));
+      .map((region, index) => ({ ...region, index, own: region.handler, accessed: false }));
     this.#policy = policy;
+    this.#beat = beat;
   }
 
   /** Answers the unsigned value, or -1 for an access fault. */
@@ -94,6 +101,7 @@ export class Bus {
     this.exits++;
     region.accessed = true;
     const offset = address - region.at;
+    this.#note(region, offset << 1);
     try {
       return BigInt.asUintN(64, region.handler.read64(offset));
     } catch (error) {
@@ -109,6 +117,7 @@ export class Bus {
     this.exits++;
     region.accessed = true;
     const offset = address - region.at;
+    this.#note(region, (offset << 1) | 1);
     try {
       region.handler.write64(offset, value);
       return true;
@@ -155,11 +164,17 @@ export class Bus {
   /** A store by a device, not by a hart; `false` where nobody took it. */
   message(address: number, data: number): boolean {
     const region = this.#find(address, 4);
-    return region !== undefined && this.#write(region, address, 4, data);
+    if (region === undefined) return false;
+    const [who, what] = [this.#beat[Beat.who], this.#beat[Beat.what]];
+    const taken = this.#write(region, address, 4, data);
+    this.#beat[Beat.who] = who;
+    this.#beat[Beat.what] = what;
+    return taken;
   }
 
-  #read(region: BusRegion, address: number, width: number): number {
+  #read(region: Noted, address: number, width: number): number {
     const offset = address - region.at;
+    this.#note(region, offset << 1);
     let wrong: unknown;
     try {
       const value: unknown = region.handler.read(offset, width);
@@ -172,8 +187,9 @@ export class Bus {
     return this.#policy.failed({ region, offset, width, store: false }, wrong);
   }
 
-  #write(region: BusRegion, address: number, width: number, value: number): boolean {
+  #write(region: Noted, address: number, width: number, value: number): boolean {
     const offset = address - region.at;
+    this.#note(region, (offset << 1) | 1);
     try {
       const result: unknown = region.handler.write(offset, width, value);
       if (result !== undefined && isPromise(result)) {
@@ -183,6 +199,12 @@ export class Bus {
     } catch (error) {
       return this.#policy.failed({ region, offset, width, store: true }, error) >= 0;
     }
+  }
+
+  /** Tells a watchdog; what is noted stays until something else is. */
+  #note(region: Noted, what: number): void {
+    this.#beat[Beat.who] = region.index;
+    this.#beat[Beat.what] = what;
   }
 
   /** The region's own handler, with a look at the clock before and after. */

@@ -53,7 +53,8 @@ export class FirmwareHooks {
       const args = Array.from({ length: ARGUMENTS }, (_, i) => hart.x(REG_A0 + i));
       const what = `firmware call 0x${extension.toString(16)}/${number}`;
       try {
-        const answer = tenant.instance.sbi?.({ hart: hart.index, extension, function: number, args });
+        const call = { hart: hart.index, extension, function: number, args };
+        const answer = tenant.within("a firmware call", () => tenant.instance.sbi?.(call));
         if (answer === undefined) continue;
         if (typeof answer.error === "bigint" && typeof answer.value === "bigint") return answer;
         tenant.watch(what, answer);

@@ -33,6 +33,7 @@ import type { BootPlan } from "./boot/plan.ts";
 import { Bus, type BusAccess } from "./bus.ts";
 import { MachineClock, MachineTimebase } from "./clock.ts";
 import { FirmwareHooks } from "./firmware-hooks.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { LaidMemory } from "./laid-memory.ts";
 import type { Observer } from "./observer.ts";
 import { SeededRandom } from "./random.ts";
@@ -72,6 +73,8 @@ export interface MachineHost extends StreamHost {
   wallClock(): number;
   /** Watches the machine. */
   readonly observer?: Observer;
+  /** Where a watchdog sees what the machine is at. */
+  readonly heartbeat?: Heartbeat;
 }
 
 /** How a run came to its end. */
@@ -110,6 +113,7 @@ export class Machine implements EnginePort {
   readonly laidMemory: LaidMemory;
   /** What waits to be told to vdevs, and the host's work for them. */
   readonly events = new EventQueue();
+  readonly #heartbeat: Heartbeat;
   readonly #board: Board;
   readonly #host: MachineHost;
   readonly #plan: BootPlan;
@@ -140,6 +144,7 @@ export class Machine implements EnginePort {
   ) {
     this.#board = board;
     this.#host = host;
+    this.#heartbeat = host.heartbeat ?? new Heartbeat();
     this.#plan = plan;
     this.#rate = NANOSECONDS / board.time.clock;
     this.#random = new SeededRandom(board.seed);
@@ -166,15 +171,19 @@ export class Machine implements EnginePort {
     try {
       this.#tenants = this.#createTenants(registry);
       this.#hooks = new FirmwareHooks(this.#tenants.all);
-      this.bus = new Bus(this.#tenants.busRegions(), {
-        unclaimed: (address, width, store) => this.#unclaimed(address, width, store),
-        failed: (access, error) => this.#failed(access, error),
-        promised: (access, promise) => this.#ownerOf(access)?.watch(this.#tenants.describe(access), promise),
-        took: (access, ns) => {
-          if (ns > LONGEST_CALL) this.#ownerOf(access)?.took(this.#tenants.describe(access), ns);
+      this.bus = new Bus(
+        this.#tenants.busRegions(),
+        {
+          unclaimed: (address, width, store) => this.#unclaimed(address, width, store),
+          failed: (access, error) => this.#failed(access, error),
+          promised: (access, promise) => this.#ownerOf(access)?.watch(this.#tenants.describe(access), promise),
+          took: (access, ns) => {
+            if (ns > LONGEST_CALL) this.#ownerOf(access)?.took(this.#tenants.describe(access), ns);
+          },
+          nanoseconds: () => host.nanoseconds(),
         },
-        nanoseconds: () => host.nanoseconds(),
-      });
+        this.#heartbeat.words,
+      );
       this.#sbi = builtin ? this.#createSbi() : undefined;
     } catch (error) {
       // No machine comes of it that could be terminated.
@@ -247,6 +256,11 @@ export class Machine implements EnginePort {
     return "ended";
   }
 
+  /** Where the running hart's pc lies in {@link memory}. */
+  get pcOffset(): number {
+    return RESIDENT + HartField.pc;
+  }
+
   /** When the next timer fires, in ns of guest time; `Infinity` when none is armed. */
   get deadline(): number {
     return this.clock.deadline;
@@ -301,6 +315,11 @@ export class Machine implements EnginePort {
     return (
       tenant !== undefined && this.events.post(() => tenant.call("an event", () => tenant.instance.event?.(event)))
     );
+  }
+
+  /** Something in that vdev's code failed, outside of any call into it: its `on_fault` decides. */
+  blame(vdev: string, what: string, error: unknown): void {
+    this.#tenants.get(vdev)?.fail(what, error);
   }
 
   /**
@@ -402,6 +421,7 @@ export class Machine implements EnginePort {
       const untilTimer = Math.ceil((this.clock.deadline - this.#base) / this.#rate);
       const budget = Math.max(1, Math.min(turn, limit, this.#board.time.mode === "host" ? turn : untilTimer));
       this.#running = i;
+      this.#heartbeat.beat();
       this.bus.beginAccount();
       const { exits } = this.bus;
       const { observer } = this.#host;
@@ -411,6 +431,7 @@ export class Machine implements EnginePort {
       const executed = this.#engine.executed;
       const ended = this.#host.nanoseconds();
       observer?.leave(i, ended, executed, reason === RunReason.wfi);
+      this.#heartbeat.beat();
       this.#running = -1;
       if (this.laidMemory.disturbed && this.laidMemory.contain()) this.#engine.flushTranslations();
       const expected = executed * SLOWEST_INSTRUCTION + (this.bus.exits - exits) * SLOWEST_EXIT;
@@ -455,6 +476,8 @@ export class Machine implements EnginePort {
         place: () => this.#place(),
         end: (scope, vdev, message) => this.#end({ kind: "vdev-failed", vdev, scope, message }),
         nanoseconds: () => host.nanoseconds(),
+        heartbeat: this.#heartbeat,
+        hangAfter: this.#board.hangAfter,
       },
       {
         clock: this.clock,

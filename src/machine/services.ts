@@ -65,6 +65,13 @@ export function servicesFor(tenant: Tenant, machine: Facilities): Services {
   );
   /** Of the streams that it has opened. */
   const keys: { readonly text: string; readonly key: string }[] = [];
+  function begin<T>(what: string, job: () => Promise<T>, done: (outcome: Outcome<T>) => void): void {
+    const settled = tenant.await(what);
+    events.run(job, (outcome) => {
+      settled();
+      done(outcome);
+    });
+  }
   return {
     name: placement.name,
     placement,
@@ -131,16 +138,17 @@ export function servicesFor(tenant: Tenant, machine: Facilities): Services {
           log.warn("events come faster than the guest can take them; some are lost");
       },
     }),
-    work: <T>(job: () => Promise<T>, done: (outcome: Outcome<T>) => void) => events.run(job, done),
+    work: <T>(job: () => Promise<T>, done: (outcome: Outcome<T>) => void) => begin("its work", job, done),
     worker: <Input, Output>(module: URL, input: Input, done: (outcome: Outcome<Output>) => void) =>
-      events.run(() => runWorker<Input, Output>(module, input), done),
+      begin("its work on a thread", () => runWorker<Input, Output>(module, input), done),
     command(command, done) {
-      events.run(async () => {
+      const job = async () => {
         if (machine.command === undefined) {
           throw new VdevError("vdev/command", `host commands are not allowed: ${JSON.stringify(command)} was not run`);
         }
         return machine.command(command);
-      }, done);
+      };
+      begin("its command", job, done);
     },
     streams() {
       const states = keys.map(({ text, key }) => [text, machine.streams.status(key)] as const);

@@ -8,10 +8,12 @@ import type { VdevLife } from "../vdev/guarded-host.ts";
 import { LOG_LEVELS, type LogLevel, type VdevLog } from "../vdev/host.ts";
 import type { Phase } from "../vdev/phases.ts";
 import type { AnyVdev } from "../vdev/registry.ts";
+import type { Heartbeat } from "./heartbeat.ts";
 
 /** Different messages that one vdev may have shown; a guest may cause as many as it likes. */
 const MESSAGES = 256;
 const NS_PER_MS = 1e6;
+const MS_PER_S = 1000;
 
 export type MessageLevel = Exclude<LogLevel, "off">;
 export type LogSink = (level: MessageLevel, source: string, message: string) => void;
@@ -23,6 +25,10 @@ export interface Landlord {
   readonly logLevel: LogLevel;
   /** Where the guest is, for messages: `, pc 0x80000000`, or nothing. */
   place(): string;
+  /** For whoever watches that calls come back. */
+  readonly heartbeat: Heartbeat;
+  /** Host time that what a vdev begins may take to settle before it is told of, seconds. */
+  readonly hangAfter: number;
   /** A vdev's failure ends the guest, or everything. */
   end(scope: "guest" | "monitor", vdev: string, message: string): void;
   nanoseconds(): number;
@@ -36,6 +42,8 @@ export class Tenant implements VdevLife {
   /** Failures so far, in accesses and elsewhere. */
   faults = 0;
   readonly #landlord: Landlord;
+  /** Notes of its callbacks in the heartbeat. */
+  readonly #notes = new Map<string, number>();
 
   constructor(
     readonly vdev: BoardVdev,
@@ -51,9 +59,9 @@ export class Tenant implements VdevLife {
   }
 
   /** Runs what brings the vdev up: there is no machine without it. */
-  start<T>(act: () => T): T {
+  start<T>(what: string, act: () => T): T {
     try {
-      return act();
+      return this.within(what, act);
     } catch (error) {
       // What is wrong with a file or a stream that it names says for itself where.
       if (error instanceof VmrunError && !(error instanceof VdevError)) throw error;
@@ -66,11 +74,22 @@ export class Tenant implements VdevLife {
   call(what: string, act: () => unknown): void {
     const begun = this.#landlord.nanoseconds();
     try {
-      this.watch(what, act());
+      this.watch(what, this.within(what, act));
     } catch (error) {
       this.fail(what, error);
     }
     this.took(what, this.#landlord.nanoseconds() - begun);
+  }
+
+  /** Runs the vdev's code; a watchdog sees what. */
+  within<T>(what: string, act: () => T): T {
+    const { heartbeat } = this.#landlord;
+    let note = this.#notes.get(what);
+    if (note === undefined) {
+      note = heartbeat.note(this.name, what);
+      this.#notes.set(what, note);
+    }
+    return heartbeat.within(note, act);
   }
 
   /** A wire of another vdev changed. On the way of every interrupt, so without a look at the clock. */
@@ -84,7 +103,23 @@ export class Tenant implements VdevLife {
 
   /** A callback that answers a promise goes on without anybody waiting for it: what it rejects is a failure like any other. */
   watch(what: string, result: unknown): void {
-    if (isPromise(result)) result.then(undefined, (error: unknown) => this.fail(what, error));
+    if (!isPromise(result)) return;
+    const settled = this.await(what);
+    result.then(settled, (error: unknown) => {
+      settled();
+      this.fail(what, error);
+    });
+  }
+
+  /** Tells once, where something begun does not settle for a long time; the answer is called when it has. */
+  await(what: string): () => void {
+    const { hangAfter } = this.#landlord;
+    const timer = setTimeout(() => {
+      if (this.phase === "terminated") return;
+      this.log.once("warn", `pending: ${what}`, `${what} has not settled for ${hangAfter} s`);
+    }, hangAfter * MS_PER_S);
+    timer.unref();
+    return () => clearTimeout(timer);
   }
 
   /** Reports a callback or an access that held the machine. `ns`: host time. */

@@ -48,7 +48,7 @@ export class Tenants {
       const tenant = new Tenant(vdev, descriptor, landlord);
       this.#all.push(tenant);
       this.#byName.set(name, tenant);
-      tenant.instance = tenant.start(() => this.#create(tenant));
+      tenant.instance = tenant.start("create", () => this.#create(tenant));
       this.instances.set(name, tenant.instance);
     }
   }
@@ -77,11 +77,11 @@ export class Tenants {
     for (const tenant of this.all) {
       if (tenant.phase === "create") {
         tenant.phase = "configured";
-        tenant.start(() => tenant.watch("configured", tenant.instance.configured?.()));
+        tenant.start("configured", () => tenant.watch("configured", tenant.instance.configured?.()));
       }
     }
     for (const tenant of this.all) {
-      if (tenant.phase === "configured") tenant.start(() => tenant.watch("reset", tenant.instance.reset()));
+      if (tenant.phase === "configured") tenant.start("reset", () => tenant.watch("reset", tenant.instance.reset()));
       else tenant.call("reset", () => tenant.instance.reset());
     }
     for (const tenant of this.all) tenant.phase = "running";

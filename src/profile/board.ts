@@ -21,6 +21,8 @@ export interface Board {
   readonly boot: BoardBoot;
   /** Changes to the tree that the rest of the board comes to. */
   readonly fdt: BoardFdt;
+  /** Host time that a call into a vdev may take before it counts as hanging, seconds. */
+  readonly hangAfter: number;
   /** Seeds every source of chance in the machine. */
   readonly seed: number;
   /** What became of an access that nothing answers. */

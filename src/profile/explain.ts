@@ -25,6 +25,7 @@ export function explainBoard(
   page.add("compatible", toml(board.compatible), "");
   page.add("use", use.length > 0 ? toml(use) : undefined, "");
   page.add("seed", String(board.seed), "");
+  page.add("hang_after", String(board.hangAfter), "");
 
   const { cpu, time, boot, unsupported } = board;
   page.open("[cpu]");

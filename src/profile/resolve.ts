@@ -171,6 +171,7 @@ class Resolver {
       boot: resolvedBoot,
       fdt: changes,
       seed: top.seed,
+      hangAfter: top.hang_after,
       unsupported,
     };
     const profile: Profile = {

@@ -69,6 +69,11 @@ export const topSchema = v.object({
     "Modules with vdevs of your own: files relative to this one, such as ./my-vdev.ts, and installed packages. Those of included profiles stay.",
   ),
   seed: defaulted(integer("a seed"), 0, "Seeds every source of chance in the machine: same seed, same run."),
+  hang_after: defaulted(
+    integer("hang_after", 1, 86_400),
+    10,
+    "Seconds of the host's time after which a call into a vdev of your own that does not come back is reported; its `on_fault` may end vmrun then.",
+  ),
 });
 
 const powerOfTwo = (value: number) => value > 0 && Number.isInteger(Math.log2(value));

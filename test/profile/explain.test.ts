@@ -40,6 +40,7 @@ test("every value with where it comes from", () => {
     model = "vmrun,board"                           # default
     compatible = ["vmrun,board"]                    # default
     seed = 0                                        # default
+    hang_after = 10                                 # default
 
     [cpu]
     isa = "rv64imafdc_zicbom_zicboz_zicntr_zicsr_zifencei_zba_zbb_zbs_sstc_svadu" # default

@@ -25,6 +25,7 @@ function makeBoard(boot: BoardBoot, memory: readonly BoardMemory[] = [dram], ext
     reserve: [],
     boot,
     fdt: { symbols: false, overlays: [] },
+    hangAfter: 10,
     seed: 0,
     unsupported: { memory: "fault", instruction: "fault", register: "fault" },
   };
