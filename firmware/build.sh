@@ -6,7 +6,7 @@ out=
 if [ $# -gt 0 ]; then mkdir -p "$1" && out=$(cd "$1" && pwd); fi
 cd "$(dirname "$0")"
 out=${out:-.}
-mkdir -p "$out/bench"
+mkdir -p "$out/bench" "$out/trials"
 
 . ./compiler.sh
 echo "$("${prefix}gcc" --version | head -n 1)"
@@ -28,10 +28,16 @@ monitor="$monitor -fno-jump-tables -fno-tree-switch-conversion"
   "${prefix}gcc" $common $bench $link -T bench/bench.ld -o "$out/bench/poweroff.elf" bench/poweroff.S
   "${prefix}gcc" $common $bench $link -T bench/bench.ld -o "$out/bench/mmio.elf" \
     bench/start.S bench/board.c bench/memory.c bench/mmio.c
+  for name in cross faults modes remap selfcode timers; do
+    extra=
+    case $name in cross | faults | modes | remap) extra=trials/paging.c ;; esac
+    "${prefix}gcc" $common $bench $link -T bench/bench.ld -o "$out/trials/$name.elf" \
+      trials/start.S bench/board.c bench/memory.c "trials/$name.c" $extra
+  done
   "${prefix}gcc" $common $bench $link -T bench/bench.ld -o "$out/bench/coremark-like.elf" \
     bench/start.S bench/board.c bench/memory.c bench/coremark-like.c bench/coremark-work.c
 }
 # All but the largest, which is made when it is wanted.
 # shellcheck disable=SC2046
 bench/engine/build.sh bare "$out/bench/engine" $(bench/engine/build.sh names | sed 's/ wide//')
-ls -l "$out/monitor.elf" "$out"/bench/*.elf "$out"/bench/engine/*.elf
+ls -l "$out/monitor.elf" "$out"/bench/*.elf "$out"/bench/engine/*.elf "$out"/trials/*.elf
