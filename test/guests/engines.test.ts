@@ -70,7 +70,7 @@ describe.each([...trials, ...remaps])("trial $name $cmdline", ({ name, cmdline, 
 
 describe("kernels", () => {
   /** Enough for `translator` to translate; what takes long in one iteration gets one. */
-  const count = (usual: number) => Math.max(1, Math.min(20_000, Math.round(usual / 200)));
+  const count = (usual: number) => Math.max(1, Math.min(20_000, Math.round(usual / 500)));
 
   for (const { name, image, usual } of kernels) {
     if (image !== undefined) continue;
