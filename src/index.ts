@@ -10,7 +10,7 @@ import { ObservedGuest, type ObservedGuestOptions } from "./observe/observed-gue
 import type { Board } from "./profile/board.ts";
 import { loadProfile, loadProfileWithVdevs } from "./profile/load.ts";
 import { type AnyVdev, createRegistry } from "./vdev/registry.ts";
-import { builtins } from "./vdevs/index.ts";
+import { catalogue } from "./vdevs/catalogue.ts";
 
 export type { Diagnostic, Place } from "./diagnostics/diagnostic.ts";
 export { render, VmrunError } from "./diagnostics/diagnostic.ts";
@@ -55,14 +55,14 @@ export interface BootOptions extends ObservedGuestOptions {
  * Throws a `VmrunError` with everything that is wrong with the profile or its files.
  */
 export function boot(profile: string | Board, options: BootOptions = {}): ObservedGuest {
-  const registry = createRegistry<AnyVdev>([...builtins, ...(options.vdevs ?? [])]);
+  const registry = createRegistry(options.vdevs ?? [], catalogue);
   const board = typeof profile === "string" ? loadProfile(profile, { registry, set: options.set }).board : profile;
   return new ObservedGuest(board, registry, options);
 }
 
 /** As {@link boot}, for profiles that bring vdevs of their own: imports the modules that they `use`. */
 export async function bootAsync(profile: string, options: BootOptions = {}): Promise<ObservedGuest> {
-  const known = createRegistry<AnyVdev>([...builtins, ...(options.vdevs ?? [])]);
+  const known = createRegistry(options.vdevs ?? [], catalogue);
   const { board, registry } = await loadProfileWithVdevs(profile, { registry: known, set: options.set });
   return new ObservedGuest(board, registry, options);
 }

@@ -1,7 +1,7 @@
 /** What every command that takes a profile shares: its arguments, and loading it. */
 import { loadProfileWithVdevs, loadVdevsOf, type ResolvedWithVdevs } from "../profile/load.ts";
 import { createRegistry, type VdevRegistry } from "../vdev/registry.ts";
-import { builtins } from "../vdevs/index.ts";
+import { catalogue } from "../vdevs/catalogue.ts";
 import { occurrences } from "./arguments.ts";
 
 export const profileArguments = {
@@ -16,7 +16,7 @@ export const profileArguments = {
 /** Loads the profile and its own vdevs, with the `--set` options of the command line. */
 export function loadFromArguments(path: string, rawArgs: readonly string[]): Promise<ResolvedWithVdevs> {
   const set = occurrences(rawArgs, ["set"]).map((o) => o.value);
-  return loadProfileWithVdevs(path, { registry: createRegistry(builtins), set });
+  return loadProfileWithVdevs(path, { registry: createRegistry([], catalogue), set });
 }
 
 /** For commands about vdevs, not boards. */
@@ -26,6 +26,6 @@ export const inArgument = {
 
 /** vmrun's own vdevs, and those of the profile where one is given. */
 export async function vdevsOf(profile: string | undefined): Promise<VdevRegistry> {
-  const registry = createRegistry(builtins);
+  const registry = createRegistry([], catalogue);
   return profile === undefined ? registry : (await loadVdevsOf(profile, { registry })).registry;
 }

@@ -16,11 +16,17 @@ export interface VdevRegistry<Descriptor extends AnyVdev = AnyVdev> {
   with(more: readonly AnyVdev[]): VdevRegistry;
 }
 
+/** Vdevs by type that are loaded when somebody asks for one. */
+export type VdevCatalogue = Readonly<Record<string, () => AnyVdev>>;
+
 /** Refuses malformed and duplicate types and descriptors written for another ABI. */
 export function createRegistry<const Descriptor extends AnyVdev>(
   descriptors: readonly Descriptor[],
-): VdevRegistry<Descriptor> {
-  const byType = new Map<string, Descriptor>();
+): VdevRegistry<Descriptor>;
+/** Those of a catalogue first. */
+export function createRegistry(descriptors: readonly AnyVdev[], catalogue: VdevCatalogue): VdevRegistry;
+export function createRegistry(descriptors: readonly AnyVdev[], catalogue: VdevCatalogue = {}): VdevRegistry {
+  const byType = new Map<string, AnyVdev | undefined>(Object.keys(catalogue).map((type) => [type, undefined]));
   for (const descriptor of descriptors) {
     const { type, abi = VDEV_ABI } = descriptor;
     if (!/^[a-z][a-z0-9-]*$/.test(type)) {
@@ -37,10 +43,10 @@ export function createRegistry<const Descriptor extends AnyVdev>(
     byType.set(type, descriptor);
   }
   return {
-    get: (type) => byType.get(type),
+    get: (type) => byType.get(type) ?? (Object.hasOwn(catalogue, type) ? catalogue[type]!() : undefined),
     types: () => [...byType.keys()],
     nearest: (type) => nearestName(type, [...byType.keys()]),
-    with: (more) => createRegistry<AnyVdev>([...byType.values(), ...more]),
+    with: (more) => createRegistry([...descriptors, ...more], catalogue),
   };
 }
 
