@@ -10,7 +10,7 @@ import { type Board, type BoardMemory, type BoardVdev, type MemoryDescription, o
 import { ClockNodes } from "./clock-nodes.ts";
 import { auxiliaryPhandle } from "./phandle.ts";
 import { applyProperties, referencesOf } from "./properties.ts";
-import { changeTree, type Labels } from "./tree-changes.ts";
+import type { Labels } from "./tree-changes.ts";
 import { cpusNode } from "./tree-cpus.ts";
 
 export interface BoardTreeOptions {
@@ -38,7 +38,10 @@ export function boardTree(board: Board, registry: VdevRegistry, options: BoardTr
     node(SOC, { "#address-cells": 2, "#size-cells": 2, compatible: "simple-bus", ranges: true }, bus),
   ]);
   const fdt = { root, reservations: reservations(board), bootCpu: 0 };
-  return changesTree(board) ? changeTree(fdt, board.fdt, labels(board, parts)) : fdt;
+  if (!changesTree(board)) return fdt;
+  // Most boards need no parser of source.
+  const { changeTree } = require("./tree-changes.ts") as typeof import("./tree-changes.ts");
+  return changeTree(fdt, board.fdt, labels(board, parts));
 }
 
 export function changesTree({ fdt: { symbols, overlays, dts } }: Board): boolean {

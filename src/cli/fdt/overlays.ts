@@ -1,10 +1,12 @@
 /** Overlays that a command line names. */
-import { type Applied, applyOverlays } from "../../fdt/overlay.ts";
+import type { Applied } from "../../fdt/overlay.ts";
 import type { Fdt } from "../../fdt/tree.ts";
 import { loadTree } from "../tree-argument.ts";
 
 export async function applyFiles(base: Fdt, paths: readonly string[], rawArgs: readonly string[]): Promise<Applied> {
+  if (paths.length === 0) return { fdt: base, names: [] };
+  const { applyOverlays } = await import("../../fdt/overlay.ts");
   const overlays = [];
   for (const path of paths) overlays.push(await loadTree(path, rawArgs));
-  return overlays.length > 0 ? applyOverlays(base, overlays) : { fdt: base, names: [] };
+  return applyOverlays(base, overlays);
 }
