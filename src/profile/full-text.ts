@@ -1,14 +1,11 @@
-/** TOML text to located values: one lossless reading gives values, places and syntax errors alike. */
+/** All of TOML to located values: one lossless reading gives values, places and syntax errors alike. */
 import { type AST, ParseError, parseTOML } from "toml-eslint-parser";
 import type { Place } from "../diagnostics/diagnostic.ts";
 import type { Findings } from "./findings.ts";
-import { type Located, type Origin, type Scalar, scalar, type TableNode, table } from "./located.ts";
-
-/** Deeper than any profile, shallow enough for every recursion over the result. */
-const MAX_DEPTH = 16;
+import { type Located, MAX_DEPTH, type Origin, type Scalar, scalar, type TableNode, table } from "./located.ts";
 
 /** The file as a table, or `undefined` after reporting why not. */
-export function parseText(text: string, file: string, origin: Origin, findings: Findings): TableNode | undefined {
+export function parseFullText(text: string, file: string, origin: Origin, findings: Findings): TableNode | undefined {
   const source = text.startsWith("\uFEFF") ? text.slice(1) : text;
   const lines = source.split(/\r?\n/);
   try {
@@ -25,8 +22,8 @@ export function parseText(text: string, file: string, origin: Origin, findings: 
   }
 }
 
-/** A single value such as `--set` brings, or `undefined` where the text is none. */
-export function parseValue(text: string, place: Place, origin: Origin): Located | undefined {
+/** A single value, or `undefined` where the text is none. */
+export function parseFullValue(text: string, place: Place, origin: Origin): Located | undefined {
   try {
     const [body] = parseTOML(`value = ${text}`).body;
     const [only, ...others] = body.body;

@@ -41,6 +41,9 @@ export interface TableNode extends Written {
 
 export type Located = ScalarNode | ListNode | TableNode;
 
+/** Of values inside values: deeper than any profile, shallow enough for every recursion over the result. */
+export const MAX_DEPTH = 16;
+
 /** A plain value as JavaScript knows it. */
 export type Plain = Scalar | readonly Plain[] | { readonly [key: string]: Plain };
 
