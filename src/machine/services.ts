@@ -49,6 +49,8 @@ export type Completions = Map<string, () => void>;
 export interface Services extends RawServices {
   /** Regions go back to their declared access. */
   powerOn(): void;
+  /** Who had its streams before hears of their input again. */
+  giveBackStreams(): void;
   /** How its streams are, by what the profile calls them. */
   streams(): Record<string, string>;
 }
@@ -64,7 +66,7 @@ export function servicesFor(tenant: Tenant, machine: Facilities): Services {
     ]),
   );
   /** Of the streams that it has opened. */
-  const keys: { readonly text: string; readonly key: string }[] = [];
+  const opens: { readonly text: string; readonly key: string; giveBack(): void }[] = [];
   function begin<T>(what: string, job: () => Promise<T>, done: (outcome: Outcome<T>) => void): void {
     const settled = tenant.await(what);
     events.run(job, (outcome) => {
@@ -111,14 +113,21 @@ export function servicesFor(tenant: Tenant, machine: Facilities): Services {
     // Only names of its own come here.
     region: (name) => regions.get(name)!,
     stream(spec) {
-      const nth = keys.filter(({ text }) => text === spec).length;
+      const nth = opens.filter(({ text }) => text === spec).length;
       const key = `${placement.name} ${nth} ${spec}`;
       const opened = machine.streams.open(spec, {
         key,
         patience: typeof vdev.delayed === "number" ? vdev.delayed : undefined,
         tell: (level, message) => log[level](message),
       });
-      keys.push({ text: spec, key });
+      const { onInput } = opened;
+      opens.push({
+        text: spec,
+        key,
+        giveBack: () => {
+          opened.onInput = onInput;
+        },
+      });
       return opened;
     },
     disk: (path, options) => machine.openDisk(path, options),
@@ -151,8 +160,11 @@ export function servicesFor(tenant: Tenant, machine: Facilities): Services {
       begin("its command", job, done);
     },
     streams() {
-      const states = keys.map(({ text, key }) => [text, machine.streams.status(key)] as const);
+      const states = opens.map(({ text, key }) => [text, machine.streams.status(key)] as const);
       return Object.fromEntries(states.filter((state): state is [string, string] => state[1] !== undefined));
+    },
+    giveBackStreams() {
+      for (const { giveBack } of opens) giveBack();
     },
     powerOn() {
       for (const region of regions.values()) region.reset();

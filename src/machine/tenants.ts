@@ -117,6 +117,7 @@ export class Tenants {
       next.instance.restore(state);
     } catch (error) {
       retire(next);
+      this.#services.get(next)?.giveBackStreams();
       this.#services.get(next)?.powerOn();
       this.#services.delete(next);
       for (const [region, bytes] of contents) this.#services.get(old)?.region(region).memory.write(0, bytes);

@@ -1,12 +1,14 @@
 import { expect, test } from "bun:test";
 import * as v from "valibot";
 import { VmrunError } from "../../src/diagnostics/diagnostic.ts";
+import type { OpenChannel } from "../../src/machine/channels.ts";
 import type { BoardVdev } from "../../src/profile/board.ts";
 import { vdevPhandle } from "../../src/profile/phandle.ts";
 import { defineVdev, type VdevDescriptor } from "../../src/vdev/descriptor.ts";
 import type { VdevHost } from "../../src/vdev/host.ts";
 import type { AnyVdev } from "../../src/vdev/registry.ts";
 import { boardRig, TEST } from "./board-rig.ts";
+import { FakeChannel } from "./channel.ts";
 
 const PAGE = 4096;
 const BUSY = "loop: j loop";
@@ -55,9 +57,10 @@ function counter(
   } as VdevDescriptor) as AnyVdev;
 }
 
-function running(calls: string[]) {
+function running(calls: string[], first = counter(1, calls), openChannel: OpenChannel = () => new FakeChannel()) {
   const { machine } = boardRig(BUSY, {
-    vdevs: [counter(1, calls)],
+    vdevs: [first],
+    host: { openChannel },
     profile: `[[vdev]]\ntype = "counter"\nname = "it"\nat = { regs = ${TEST}, mem = ${TEST + PAGE} }\nirq = "plic:3"\n`,
   });
   machine.run(550_000);
@@ -112,6 +115,35 @@ test("a new instance has the state, the memory and the regions of the old one, w
   expect(new Set(calls)).toEqual(new Set(["end 1", "tick 2"]));
   machine.terminate();
   expect(calls.at(-1)).toBe("end 2");
+});
+
+test("its streams stay open, and are heard by the one that is in place", () => {
+  const channels: FakeChannel[] = [];
+  const heard: string[] = [];
+  const listener = (mark: number, restore = (_: number) => {}) =>
+    counter(mark, [], {
+      create(host, options) {
+        for (const name of ["pty", "pty"]) {
+          const stream = host.stream(name);
+          stream.onInput = () => void heard.push(`${mark} heard ${stream.read()}`);
+        }
+        return counter(mark, [], {}, restore).create(host, options);
+      },
+    });
+  const { machine, vdev } = running([], listener(1), (_, user) => {
+    channels.push(new FakeChannel(user));
+    return channels.at(-1)!;
+  });
+  const speak = () => channels.forEach((channel, i) => void channel.user!.input(Uint8Array.of(i)));
+  speak();
+  machine.replaceVdev(vdev, listener(2));
+  speak();
+  reason(() => machine.replaceVdev(vdev, listener(3, refuseRestore)));
+  speak();
+  expect(heard).toEqual(["1 heard 0", "1 heard 1", "2 heard 0", "2 heard 1", "2 heard 0", "2 heard 1"]);
+  expect(channels.map(({ closed }) => closed)).toEqual([false, false]);
+  machine.terminate();
+  expect(channels.map(({ closed }) => closed)).toEqual([true, true]);
 });
 
 test("many times over, and after a reset of the guest", () => {
