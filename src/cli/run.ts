@@ -51,7 +51,7 @@ const args = {
   },
   "allow-host-power": {
     type: "boolean",
-    description: "let the guest run the host commands of vdevs that the profile allows, such as power-off",
+    description: "let the guest run host commands that the profile allows, such as power-off, and streams be programs",
   },
   ...observeArguments,
   watch: {

@@ -36,12 +36,12 @@ const epoch = v.pipe(
   }),
 );
 
+const DELAY = /^(forever|[0-9]{1,6} ?(s|min))$/;
+const notADelay = ({ input }: { readonly input: unknown }) =>
+  `expected true, false, a time such as "30s" or "5min", or "forever"; got ${shown(input)}`;
 /** How long a stream is tried: seconds, where it is no flag. */
 const delay = v.pipe(
-  v.union(
-    [v.boolean(), v.literal("forever"), v.pipe(v.string(), v.regex(/^[0-9]{1,6} ?(s|min)$/))],
-    ({ input }) => `expected true, false, a time such as "30s" or "5min", or "forever"; got ${shown(input)}`,
-  ),
+  v.union([v.boolean(), v.pipe(v.string(), v.regex(DELAY, notADelay))], notADelay),
   v.transform((value): boolean | number => {
     if (typeof value === "boolean") return value;
     if (value === "forever") return Number.POSITIVE_INFINITY;

@@ -10,7 +10,7 @@ import {
   type VdevDescriptor,
   type VdevInstance,
 } from "./descriptor.ts";
-import { BusError } from "./errors.ts";
+import { BusError, VdevError } from "./errors.ts";
 import { EventQueue, isPromise, runWorker } from "./events.ts";
 import {
   FakeDisk,
@@ -28,6 +28,7 @@ import type { HostObjectRequest, OpenHostObject } from "./host-object.ts";
 import type { Phase } from "./phases.ts";
 import { declaredAccess, TRAPPING, type VdevPlacement } from "./placement.ts";
 import type { RegionHandler } from "./region.ts";
+import { parseStream } from "./stream-spec.ts";
 
 export interface LogEntry {
   readonly level: "guest-error" | "error" | "warn" | "info" | "debug";
@@ -46,6 +47,8 @@ export interface FakeHostOptions {
   /** Nanoseconds since 1970 at guest time 0. */
   readonly epoch?: bigint;
   readonly seed?: number;
+  /** Streams that cannot be opened, by what the profile calls them. */
+  readonly absent?: readonly string[];
   /** The profile's `delayed`; `false` when omitted. */
   readonly delayed?: boolean;
   /** Who makes the accesses. */
@@ -171,7 +174,12 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
       if (!options.hostObject) throw new Error("host objects are not allowed");
       return options.hostObject(spec, request);
     },
-    stream: fakeStream,
+    stream(spec: string) {
+      const parsed = parseStream(spec);
+      if ("fault" in parsed) throw new VdevError("vdev/stream", parsed.fault);
+      if (options.absent?.includes(spec)) throw new VdevError("vdev/stream", `${spec} is not there`);
+      return fakeStream(spec);
+    },
     disk: fakeDisk,
     random: (into: Uint8Array, source: "seeded" | "host") => random[source](into),
     power: (request: PowerRequest) => void powerRequests.push(request),

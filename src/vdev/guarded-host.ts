@@ -2,6 +2,7 @@
  * The host handle as a vdev gets it: every service checks its phase, every callback is contained, and what could go on
  * without end is bounded. Machines and test fakes wrap their raw services in it, so both treat a vdev alike.
  */
+import { VmrunError } from "../diagnostics/diagnostic.ts";
 import type { DmaMemory } from "../memory/guest-memory.ts";
 import { BusError, VdevError } from "./errors.ts";
 import type { ByteStream, DiskImage, HostRegion, InterruptLine, Outcome, VdevHost } from "./host.ts";
@@ -133,7 +134,7 @@ function opener<T>(raw: RawServices, life: VdevLife, what: string, open: () => T
       opened = open();
     } catch (error) {
       failed = true;
-      raw.log.error(`cannot open ${what}: ${error instanceof Error ? error.message : String(error)}`);
+      raw.log.error(openingFailed(what, error));
     }
     return opened;
   };
@@ -199,6 +200,12 @@ function guardObject(object: HostObject, life: VdevLife): HostObject {
     },
     close: () => object.close(),
   };
+}
+
+/** What the machine says of it names the thing by itself. */
+function openingFailed(what: string, error: unknown): string {
+  if (error instanceof VmrunError) return error.diagnostics.map(({ message }) => message).join("; ");
+  return `cannot open ${what}: ${error instanceof Error ? error.message : String(error)}`;
 }
 
 class GuardedMemory implements DmaMemory {

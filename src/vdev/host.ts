@@ -73,7 +73,7 @@ export interface HartPort {
   setPending(bit: HartInterruptBit, level: boolean): void;
 }
 
-/** A byte stream to something on the host: a terminal, a pipe, a file, or nothing. */
+/** A byte stream to something on the host: a terminal, a socket, a program, a file, or nothing. */
 export interface ByteStream {
   /** Sends one byte. Output is batched by the machine. */
   write(byte: number): void;
@@ -181,8 +181,9 @@ export interface VdevHost {
   /** To be thrown by a `read` or `write` that the guest is to see as a bus error: `throw host.busError()`. */
   busError(message?: string): BusError;
   /**
-   * Opens what the profile names: `"stdio"`, `"null"`, `"file:PATH"` (output only). Throws where that fails during
-   * `create`, which refuses the board; opened later, a failure is logged and the stream is as `"null"`.
+   * Opens what the profile names, in one of the forms of `stream-spec.ts`: `"stdio"`, `"null"`, `"unix:PATH"`, `"pty"`
+   * and others. Throws where that fails during `create`, which refuses the board; opened later, a failure is logged and
+   * the stream is as `"null"`. A peer may come late and go: what is written then waits, and what is too much is lost.
    */
   stream(spec: string): ByteStream;
   /** As for streams; a disk that cannot be opened later answers every operation with `false`. */

@@ -56,7 +56,7 @@ describe("usage", () => {
               --engine=<KIND>    how guest code runs: interpreter (default), or translator (on trial); the results are the same      
                      --reboot    start again when the guest reboots (Default: true)                                                  
                   --no-reboot    end at a reboot of the guest, with success                                                          
-           --allow-host-power    let the guest run the host commands of vdevs that the profile allows, such as power-off             
+           --allow-host-power    let the guest run host commands that the profile allows, such as power-off, and streams be programs 
                       --exits    at the end, tell what the guest left its own code for and what that cost; also --exits=csv and =json
           --exits-file=<FILE>    where that goes, instead of standard error                                                          
          --exits-by=<COLUMNS>    what CSV and JSON tell apart, such as vdev,register,pc                                              

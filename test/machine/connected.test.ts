@@ -163,7 +163,7 @@ describe("delayed", () => {
     );
     expect(await run(made)).toEqual({ kind: "poweroff" });
     expect(made.log).toHaveLength(1);
-    expect(made.log[0]).toMatch(/^error uart0: cannot open tty:.*it does not exist$/);
+    expect(made.log[0]).toMatch(/^error uart0: cannot open the terminal \/.*none: it does not exist$/);
   });
 
   test("with a time, it is tried again for so long", async () => {

@@ -410,6 +410,17 @@ describe("the host", () => {
     expect(both("tty:/dev/ttyS0,9600", "tty:/dev/ttyS0")).toEqual(taken);
   });
 
+  test("a delay is a time, or not", () => {
+    expect(refused(`${BASE}${UART}delayed = 30\n${UART}delayed = "30 years"\n`)).toMatchInlineSnapshot(`
+      "board.toml:11:11: error[profile/type]: vdev.uart0.delayed: expected true, false, a time such as "30s" or "5min", or "forever"; got 30
+         11 | delayed = 30
+            |           ^^
+      board.toml:14:11: error[profile/value]: vdev.uart1.delayed: expected true, false, a time such as "30s" or "5min", or "forever"; got "30 years"
+         14 | delayed = "30 years"
+            |           ^^^^^^^^^^"
+    `);
+  });
+
   test("what two vdevs may both use", () => {
     const both = (one: string, other: string) =>
       load(`${BASE}${UART}host = "${one}"\n${UART}host = "${other}"\n`).board.vdevs.map(({ options }) => options.host);

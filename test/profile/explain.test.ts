@@ -31,6 +31,18 @@ const FILES = { "board.toml": TEXT, "disk.img": "" };
 
 const explain = ({ board, provenance }: ReturnType<typeof load>) => explainBoard(board, provenance, registry);
 
+test.each([
+  ["true", "true"],
+  ['"30s"', '"30s"'],
+  ['"2 min"', '"120s"'],
+  ['"forever"', '"forever"'],
+])("delayed = %s comes out as it goes in again", (written, shown) => {
+  const delayed = (text: string) => load(text).board.vdevs[1]!.delayed;
+  const text = `${BASE}[[vdev]]\ntype = "test-uart"\ndelayed = `;
+  expect(explain(load(text + written))).toContain(`delayed = ${shown} `);
+  expect(delayed(text + written)).toEqual(delayed(text + shown));
+});
+
 test("every value with where it comes from", () => {
   const text = explain(load(FILES, ["cpu.harts=2"])).replaceAll(process.cwd(), "/here");
   // The width of absolute paths, and so the padding behind them, depends on the machine.

@@ -178,6 +178,21 @@ describe("host resources", () => {
     expect(fake.fakeStream("stdio").text).toBe("");
   });
 
+  test("a stream that is not there refuses the board at create, and is nothing when it is opened later", () => {
+    const absent = ["unix-connect:a.sock"];
+    const early = fakeHost({ absent });
+    early.enter("create");
+    expect(() => early.handle.stream("unix-connect:a.sock")).toThrow("unix-connect:a.sock is not there");
+    expect(() => early.handle.stream("serial0")).toThrow("expected a stream");
+    const late = fakeHost({ absent, delayed: true });
+    late.enter("create");
+    const stream = late.handle.stream("unix-connect:a.sock");
+    late.enter("running");
+    stream.write(65);
+    expect([stream.read(), stream.waiting]).toEqual([-1, 0]);
+    expect(late.logged).toEqual([{ level: "error", message: "unix-connect:a.sock is not there" }]);
+  });
+
   test("a stream and a disk pass everything through", () => {
     const fake = fakeHost();
     const disk = fake.handle.disk("a.img", { readOnly: false });
