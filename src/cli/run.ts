@@ -13,6 +13,7 @@ import type { EngineKind, Machine, MachineHost } from "../machine/machine.ts";
 import { type RunEnd, Runner } from "../machine/runner.ts";
 import { Script, type ScriptStep } from "../machine/script.ts";
 import { type MessageLevel, reasonOf } from "../machine/tenant.ts";
+import { hostHardware } from "../pass/lazy-hardware.ts";
 import type { Board } from "../profile/board.ts";
 import type { LoadedModule } from "../profile/load.ts";
 import { duration, occurrences, refuseUnknown, unescaped } from "./arguments.ts";
@@ -170,6 +171,7 @@ class Session {
       logLevel: options.verbose ? "debug" : "info",
       nanoseconds: () => Bun.nanoseconds(),
       wallClock: () => Date.now() / 1000,
+      hardware: hostHardware(),
       command: options.hostCommands ? runCommand : undefined,
       observer: options.observation?.observer,
       heartbeat: options.heartbeat,

@@ -11,7 +11,13 @@ import { type EngineKind, Machine, type MachineHost } from "./machine.ts";
 /** A machine at power-on. Throws a `VmrunError` where images cannot be read or do not fit. */
 export function assemble(board: Board, registry: VdevRegistry, host: MachineHost, engine?: EngineKind): Machine {
   const plan = planBoot(board, { read: readImageFile }, (initrd) => writeDtb(boardTree(board, registry, { initrd })));
-  return new Machine(board, registry, plan, host, engine);
+  try {
+    return new Machine(board, registry, plan, host, engine);
+  } catch (error) {
+    // What was opened for it would have its owner until the process ends.
+    host.hardware?.close();
+    throw error;
+  }
 }
 
 function readImageFile(path: string): Uint8Array {

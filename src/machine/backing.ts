@@ -2,7 +2,7 @@
 import { HUGE_PAGE } from "../host/huge-pages.ts";
 import { type Block, type BlockSpec, type DmaMemory, type GuestMemory, Pass } from "../memory/guest-memory.ts";
 import type { Board } from "../profile/board.ts";
-import type { HostRegion } from "../vdev/host.ts";
+import type { HostPages, HostRegion } from "../vdev/host.ts";
 import { type PlacedRegion, type RegionAccess, TRAPPING } from "../vdev/placement.ts";
 
 /** The blocks of a board: its RAM and ROM, and the memory behind regions. */
@@ -30,12 +30,22 @@ export class MachineRegion implements HostRegion {
   readonly #placed: PlacedRegion;
   readonly #memory: GuestMemory;
   readonly #flush: () => void;
+  readonly #layPages: (block: Block, pages: HostPages) => void;
 
-  /** @param flush Makes the guest's next access find a changed one. */
-  constructor(placed: PlacedRegion, memory: GuestMemory, flush: () => void) {
+  /**
+   * @param flush Makes the guest's next access find a changed one.
+   * @param layPages Lays pages of the host behind a block.
+   */
+  constructor(
+    placed: PlacedRegion,
+    memory: GuestMemory,
+    flush: () => void,
+    layPages: (block: Block, pages: HostPages) => void,
+  ) {
     this.#placed = placed;
     this.#memory = memory;
     this.#flush = flush;
+    this.#layPages = layPages;
     this.access = placed.access ?? TRAPPING;
   }
 
@@ -65,6 +75,10 @@ export class MachineRegion implements HostRegion {
   get data(): DataView {
     const { offset, size } = this.#block;
     return new DataView(this.#memory.memory.buffer, offset, size);
+  }
+
+  lay(pages: HostPages): void {
+    this.#layPages(this.#block, pages);
   }
 
   get #block(): Block {

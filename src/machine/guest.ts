@@ -2,7 +2,9 @@
 import { runCommand } from "../host/command.ts";
 import { openDisk } from "../host/disk.ts";
 import { hostRandom } from "../host/random.ts";
+import { hostHardware } from "../pass/lazy-hardware.ts";
 import type { Board } from "../profile/board.ts";
+import type { HostHardware } from "../vdev/host-object.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import { assemble } from "./assemble.ts";
 import { BufferedStream } from "./buffered-stream.ts";
@@ -14,6 +16,9 @@ import type { MessageLevel } from "./tenant.ts";
 /** Instructions between two looks at the console. */
 const SLICE = 100_000;
 const NS_PER_MS = 1e6;
+/** Between two looks at hardware while the guest is idle, and for how long it may be so without a timer, ns. */
+const HARDWARE_WAIT = 0.2e6;
+const LONGEST_WAIT = 2e9;
 /** A test that waits for what never comes should fail, and not hang. */
 const DEFAULT_INSTRUCTIONS = 1_000_000_000;
 
@@ -47,6 +52,8 @@ export interface GuestOptions {
   readonly wallClock?: number;
   /** Programs of the host may be run: by vdevs that the profile allows it, and as streams; `false` when omitted. */
   readonly hostCommands?: boolean;
+  /** What the board's [[pass]] takes from; the host's own when omitted. */
+  readonly hardware?: HostHardware;
   /** How guest code runs; the results are the same. */
   readonly engine?: EngineKind;
   /** Watches the machine. */
@@ -64,6 +71,8 @@ export class Guest {
   #console = "";
   #found = 0;
   #closed = false;
+  /** For hardware, since the guest last ran. */
+  #waits = 0;
 
   /** Throws a `VmrunError` where images or disks cannot be had. */
   constructor(board: Board, registry: VdevRegistry, options: GuestOptions = {}) {
@@ -99,7 +108,9 @@ export class Guest {
     for (;;) {
       if (text !== undefined && this.#find(text)) return "text";
       if (machine.instructions >= goal || machine.clock.now() >= until) return "limit";
+      const before = machine.instructions;
       const progress = machine.run(Math.min(SLICE, goal - machine.instructions));
+      if (machine.instructions !== before) this.#waits = 0;
       machine.streams.flush();
       if (progress === "ended") {
         if (text !== undefined && this.#find(text)) return "text";
@@ -108,6 +119,10 @@ export class Guest {
       } else if (progress === "idle") {
         if (text !== undefined && this.#find(text)) return "text";
         const next = Math.min(machine.deadline, until);
+        if (machine.listening) {
+          if (!this.#awaitHardware(next)) return "stuck";
+          continue;
+        }
         if (next === Number.POSITIVE_INFINITY) return "stuck";
         this.#passTo(next);
       }
@@ -131,6 +146,16 @@ export class Guest {
     else this.machine.skipTo(ns);
   }
 
+  /** Hardware may interrupt at any time: idle time passes as the host's does. `false`: nothing has come for too long. */
+  #awaitHardware(next: number): boolean {
+    const { machine } = this;
+    if (next === Number.POSITIVE_INFINITY && ++this.#waits * HARDWARE_WAIT > LONGEST_WAIT) return false;
+    const begun = Bun.nanoseconds();
+    Bun.sleepSync(Math.min(HARDWARE_WAIT, Math.max(0, next - machine.clock.now())) / NS_PER_MS);
+    machine.skipTo(Math.min(next, machine.clock.now() + Bun.nanoseconds() - begun));
+    return true;
+  }
+
   #find(text: string): boolean {
     const at = this.#console.indexOf(text, this.#found);
     if (at < 0) return false;
@@ -138,7 +163,7 @@ export class Guest {
     return true;
   }
 
-  #host({ wallClock, hostCommands = false, observer }: GuestOptions): MachineHost {
+  #host({ wallClock, hostCommands = false, observer, hardware }: GuestOptions): MachineHost {
     return {
       observer,
       stdio: this.#stdio,
@@ -148,6 +173,7 @@ export class Guest {
       hostRandom,
       log: (level, source, message) => void this.log.push({ level, source, message }),
       nanoseconds: () => Bun.nanoseconds(),
+      hardware: hardware ?? hostHardware(),
       wallClock: () => wallClock ?? Date.now() / 1000,
     };
   }

@@ -8,10 +8,11 @@ import { fileSize, openBackingFile } from "../host/backing-file.ts";
 import { type FaultGuard, faultCount, guardFaults } from "../host/fault-guard.ts";
 import { askForTransparent, freeInPool, HUGE_PAGE, layFromPool, pageUse, transparentMode } from "../host/huge-pages.ts";
 import { Allocation, errnoName, fallocate, isError } from "../host/linux.ts";
-import { canMap, discard, lay, lift, type MappedRange } from "../host/mapping.ts";
+import { canMap, discard, lay, lift, type MappedRange, type MappingSource } from "../host/mapping.ts";
 import { createMemfd, shareMemory } from "../host/shared-memory.ts";
 import { type Block, type GuestMemory, PAGE_SIZE } from "../memory/guest-memory.ts";
 import { type BoardBacking, type BoardMemory, outlastsReset } from "../profile/board.ts";
+import type { HostPages } from "../vdev/host.ts";
 import type { LogSink } from "./tenant.ts";
 
 type FileBacking = BoardBacking & { readonly kind: "file" };
@@ -25,11 +26,15 @@ interface Laid {
   readonly present?: () => number;
   /** Its pages are to be huge: how many are is told at the end. */
   readonly huge?: boolean;
+  /** A memfd, which others can map from its start. */
+  readonly fd?: number;
   /** In a few words, for people. */
   readonly describe: () => string;
   /** Gives everything back to the host. */
   readonly release: () => void;
 }
+
+type LaidObject = Pick<Laid, "describe" | "release" | "present" | "fd"> & { readonly startOver: () => void };
 
 export class LaidMemory {
   readonly #memory: GuestMemory;
@@ -55,6 +60,24 @@ export class LaidMemory {
       throw error;
     }
     this.#faults = faultCount();
+  }
+
+  /** Lays pages of the host behind a block that is a device's, not the board's memory. */
+  layPages(block: Block, { fd, offset, writable }: HostPages): void {
+    const { buffer } = this.#memory.memory;
+    const range = { buffer, offset: block.offset, length: block.size };
+    const rest = {
+      describe: () => "pages of the host",
+      startOver: () => {},
+      release: () => {},
+      present: () => block.size,
+    };
+    this.#laid.push(this.#layBlock(block, range, { fd, at: offset, shared: true, writable }, {}, rest));
+  }
+
+  /** What RAM other processes can map as well, by its address. */
+  fds(): ReadonlyMap<number, number> {
+    return new Map(this.#laid.flatMap(({ block, fd }) => (fd === undefined ? [] : [[block.at, fd] as const])));
   }
 
   /** Whether the host may have taken pages away since the last {@link contain}. Cheap. */
@@ -135,6 +158,7 @@ export class LaidMemory {
         const shared = shareMemory(backing.share, size, { path: `memory.${name}.share` });
         const how = `shared as "${backing.share}"`;
         return this.#layObject(block, shared.fd, { shared: true, at: 0 }, place, {
+          fd: shared.fd,
           describe: () => how,
           startOver: () => {},
           release: () => shared.close(),
@@ -149,6 +173,7 @@ export class LaidMemory {
 
   #layMemfd(block: BoardMemory, fd: number, place: Place): Laid {
     return this.#layObject(block, fd, { shared: true, at: 0 }, place, {
+      fd,
       describe: () => "a memfd",
       startOver: () => void fallocate(fd, Allocation.punchHole | Allocation.keepSize, 0, block.size),
       release: () => closeSync(fd),
@@ -173,11 +198,12 @@ export class LaidMemory {
     fd: number,
     { shared, at }: { readonly shared: boolean; readonly at: number },
     place: Place,
-    rest: Pick<Laid, "describe" | "release" | "present"> & { readonly startOver: () => void },
+    rest: LaidObject,
   ): Laid {
-    const range = this.#range(spec);
-    const block = this.#block(spec);
-    const source = { fd, at, shared, writable: true };
+    return this.#layBlock(this.#block(spec), this.#range(spec), { fd, at, shared, writable: true }, place, rest);
+  }
+
+  #layBlock(block: Block, range: MappedRange, source: MappingSource, place: Place, rest: LaidObject): Laid {
     const failed = lay(range, source);
     if (isError(failed)) {
       rest.release();
@@ -203,7 +229,7 @@ export class LaidMemory {
       }
       rest.startOver();
     };
-    return { name: spec.name, block, guard, present: rest.present, describe: rest.describe, release };
+    return { name: block.name, block, guard, present: rest.present, fd: rest.fd, describe: rest.describe, release };
   }
 
   #layHuge(spec: BoardMemory, fallback: boolean): Laid {

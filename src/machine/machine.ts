@@ -26,7 +26,7 @@ import {
   type LogLevel,
   type PowerRequest,
 } from "../vdev/host.ts";
-import type { OpenHostObject } from "../vdev/host-object.ts";
+import type { DmaBlock, HostHardware } from "../vdev/host-object.ts";
 import type { AnyVdev, VdevRegistry } from "../vdev/registry.ts";
 import { blocksOf } from "./backing.ts";
 import type { BootPlan } from "./boot/plan.ts";
@@ -63,8 +63,8 @@ export interface MachineHost extends StreamHost {
   readonly log: LogSink;
   /** The least severe messages to log, for vdevs whose profile makes no choice; `debug` when omitted. */
   readonly logLevel?: LogLevel;
-  /** Takes hardware of the host for a vdev. Absent where there is none to be had. */
-  readonly openHostObject?: OpenHostObject;
+  /** Hardware of the host. Absent where there is none to be had. */
+  readonly hardware?: HostHardware;
   /** Runs a host command for a vdev. Absent where nobody allowed it. */
   readonly command?: (command: readonly string[]) => Promise<CommandResult>;
   /** Host time in nanoseconds, for boards whose time follows it. */
@@ -244,6 +244,7 @@ export class Machine implements EnginePort {
   /** Runs for about `instructions`, or until nothing more can happen by itself. */
   run(instructions: number): Progress {
     this.events.deliver();
+    this.#host.hardware?.poll();
     const goal = this.#instructions + instructions;
     while (this.#ending === undefined) {
       this.clock.fireDue();
@@ -331,10 +332,21 @@ export class Machine implements EnginePort {
     this.#hooks = new FirmwareHooks(this.#tenants.all);
   }
 
+  /** Whether hardware of the host may still interrupt. */
+  get listening(): boolean {
+    return this.#host.hardware?.listening ?? false;
+  }
+
+  /** `wake` is called from the event loop when it does. */
+  awaitHardware(wake: () => void): void {
+    this.#host.hardware?.await(wake);
+  }
+
   terminate(): void {
     this.streams.flush();
     this.#tenants.terminate();
     this.streams.close();
+    this.#host.hardware?.close();
     this.laidMemory.release();
   }
 
@@ -489,17 +501,35 @@ export class Machine implements EnginePort {
         streams: this.streams,
         events: this.events,
         accessChanged: () => this.#engine.flushTranslations(),
+        layPages: (block, pages) => this.laidMemory.layPages(block, pages),
         message: (address, data) => this.#message(address, data),
         openDisk: (path, options) => host.openDisk(path, options),
         random: (into, source) => (source === "host" ? host.hostRandom(into) : this.#random.fill(into)),
         power: (request) => this.#power(request),
         guest: () => this.#guest(),
         dump: (vdev, reason) => this.#dump(vdev, reason),
-        openHostObject: host.openHostObject,
+        openHostObject:
+          host.hardware &&
+          ((spec, request, vdev) =>
+            host.hardware!.open(spec, request, { name: `${this.#board.name}/${vdev}`, ram: () => this.#ram() })),
         completions: new Map(),
         command: host.command,
       },
     );
+  }
+
+  /** What devices may reach by themselves. */
+  #ram(): DmaBlock[] {
+    const fds = this.laidMemory.fds();
+    const ram = new Set(this.#board.memory.flatMap(({ kind, at }) => (kind === "ram" ? [at] : [])));
+    return this.memory.blocks
+      .filter(({ at }) => ram.has(at))
+      .map(({ at, size, offset }) => ({
+        at,
+        size,
+        fd: fds.get(at),
+        bytes: this.memory.u8.subarray(offset, offset + size),
+      }));
   }
 
   /** Registers of vdevs take messages, and so does RAM. */

@@ -86,7 +86,7 @@ export class Runner {
     const { machine, options } = this;
     const deadline = Math.min(machine.deadline, guestLimit);
     // What the host still works on for a vdev may wake the guest as input does.
-    const heard = options.listening() || machine.streams.listening;
+    const heard = options.listening() || machine.streams.listening || machine.listening;
     if (!heard && machine.events.pending === 0) {
       if (machine.deadline === Number.POSITIVE_INFINITY) return { kind: "stuck" };
       if (!machine.followsHost) {
@@ -130,6 +130,7 @@ export class Runner {
         resolve();
       }
       this.#wake = done;
+      this.machine.awaitHardware(done);
     });
     this.#served = Bun.nanoseconds();
   }

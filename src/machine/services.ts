@@ -1,5 +1,5 @@
 /** What a machine gives its vdevs: the services behind each one's host handle, without the rules (guarded-host.ts has those). */
-import type { GuestMemory } from "../memory/guest-memory.ts";
+import type { Block, GuestMemory } from "../memory/guest-memory.ts";
 import { VdevError } from "../vdev/errors.ts";
 import { type EventQueue, runWorker } from "../vdev/events.ts";
 import type { RawServices } from "../vdev/guarded-host.ts";
@@ -9,11 +9,12 @@ import type {
   GuestClock,
   GuestPlace,
   HartPort,
+  HostPages,
   Outcome,
   PowerRequest,
   Timebase,
 } from "../vdev/host.ts";
-import type { HostObjectRequest, OpenHostObject } from "../vdev/host-object.ts";
+import type { HostObject, HostObjectRequest } from "../vdev/host-object.ts";
 import { MachineRegion } from "./backing.ts";
 import type { Streams } from "./streams.ts";
 import type { Tenant } from "./tenant.ts";
@@ -31,6 +32,8 @@ export interface Facilities {
   readonly completions: Completions;
   /** The memory of a region lets other accesses through than before. */
   accessChanged(): void;
+  /** Lays pages of the host behind a block of memory. */
+  layPages(block: Block, pages: HostPages): void;
   message(address: number, data: number): boolean;
   openDisk(path: string, options: { readonly readOnly: boolean }): DiskImage;
   random(into: Uint8Array, source: "seeded" | "host"): void;
@@ -38,7 +41,7 @@ export interface Facilities {
   guest(): GuestPlace | undefined;
   dump(vdev: string, reason: string): void;
   /** Absent where there is no hardware to be had. */
-  readonly openHostObject?: OpenHostObject;
+  readonly openHostObject?: (spec: string, request: HostObjectRequest, vdev: string) => HostObject;
   /** Absent where nobody allowed it. */
   readonly command?: (command: readonly string[]) => Promise<CommandResult>;
 }
@@ -62,7 +65,12 @@ export function servicesFor(tenant: Tenant, machine: Facilities): Services {
   const regions = new Map(
     placement.regions.map((region) => [
       region.name,
-      new MachineRegion(region, machine.memory, () => machine.accessChanged()),
+      new MachineRegion(
+        region,
+        machine.memory,
+        () => machine.accessChanged(),
+        (block, pages) => machine.layPages(block, pages),
+      ),
     ]),
   );
   /** Of the streams that it has opened. */
@@ -135,7 +143,7 @@ export function servicesFor(tenant: Tenant, machine: Facilities): Services {
       if (machine.openHostObject === undefined) {
         throw new VdevError("vdev/host-object", `${spec} is not to be had: this machine has no hardware of the host`);
       }
-      return machine.openHostObject(spec, request);
+      return machine.openHostObject(spec, request, placement.name);
     },
     random: (into, source) => machine.random(into, source),
     power: (request) => machine.power(request),

@@ -33,6 +33,11 @@ export const pass = defineVdev({
   create: (host, options) => new Passed(host, options),
 });
 
+/** Which of the host's interrupts: `irq` is the only one. */
+function numberOf(name: string): number {
+  return Number(name.slice(3));
+}
+
 function memoryAccess(access: PassOptions["access"]) {
   return {
     read: "memory",
@@ -70,7 +75,11 @@ class Passed implements VdevInstance {
         write64: (offset: number, value: bigint) => this.#writable().store64(offset, value),
       },
     ];
-    if (!host.delayed) this.#open();
+  }
+
+  /** Not before: a device with DMA is to know the guest's RAM. */
+  configured(): void {
+    if (!this.#host.delayed || this.#options.memory === "cached") this.#open();
   }
 
   #open(): HostObject {
@@ -84,12 +93,18 @@ class Passed implements VdevInstance {
       cached: memory === "cached",
       dma,
       override,
-      interrupts: interrupts.length,
+      // Those before the last that nobody wired are the host's to keep.
+      interrupts: Math.max(0, ...interrupts.map(({ name }) => 1 + numberOf(name))),
     });
     this.#object = object;
+    if (memory === "cached") {
+      if (object.window.mapping === undefined) throw new Error(`${spec} has no pages that can be mapped`);
+      this.#host.region("window").lay({ ...object.window.mapping, writable: access.includes("w") });
+    }
     object.onLoss = (reason) => this.#lose(reason);
-    for (const [i, { name }] of interrupts.entries()) {
-      this.#interrupts.push(new PassedInterrupt(object.interrupts[i]!, this.#host.interrupt(name), this.#options));
+    for (const { name } of interrupts) {
+      const source = object.interrupts[numberOf(name)]!;
+      this.#interrupts.push(new PassedInterrupt(source, this.#host.interrupt(name), this.#options));
     }
     return object;
   }
@@ -111,6 +126,7 @@ class Passed implements VdevInstance {
   }
 
   reset(): void {
+    if (this.#lost === undefined) this.#object?.reset();
     for (const interrupt of this.#interrupts) interrupt.reset();
   }
 

@@ -7,6 +7,7 @@ import {
   type GuestTimer,
   type HartInterruptBit,
   type HartPort,
+  type HostPages,
   type HostRegion,
   type InterruptLine,
   SHORTEST_PERIOD,
@@ -294,6 +295,9 @@ export class FakeMemory implements DmaMemory {
 
 /** A region with memory behind it, or without. */
 export class FakeRegion implements HostRegion {
+  /** What was laid behind it, in order. */
+  readonly laid: HostPages[] = [];
+
   readonly size: number;
   readonly memory: FakeMemory;
   access: RegionAccess;
@@ -310,5 +314,9 @@ export class FakeRegion implements HostRegion {
 
   get data(): DataView {
     return new DataView(this.memory.bytes.buffer);
+  }
+
+  lay(pages: HostPages): void {
+    this.laid.push(pages);
   }
 }

@@ -5,7 +5,7 @@
 import { VmrunError } from "../diagnostics/diagnostic.ts";
 import type { DmaMemory } from "../memory/guest-memory.ts";
 import { BusError, VdevError } from "./errors.ts";
-import type { ByteStream, DiskImage, HostRegion, InterruptLine, Outcome, VdevHost } from "./host.ts";
+import type { ByteStream, DiskImage, HostPages, HostRegion, InterruptLine, Outcome, VdevHost } from "./host.ts";
 import type { HostObject } from "./host-object.ts";
 import { type Phase, requirePhase, type Service } from "./phases.ts";
 import type { RegionAccess } from "./placement.ts";
@@ -198,6 +198,7 @@ function guardObject(object: HostObject, life: VdevLife): HostObject {
     set onLoss(listener) {
       object.onLoss = (reason) => alive("the loss of a host object", () => listener(reason));
     },
+    reset: () => object.reset(),
     close: () => object.close(),
   };
 }
@@ -290,6 +291,12 @@ class GuardedRegion implements HostRegion {
     this.#requireMemory();
     this.#check("region");
     return this.#region.data;
+  }
+
+  lay(pages: HostPages): void {
+    this.#requireMemory();
+    this.#check("region");
+    this.#region.lay(pages);
   }
 
   #requireMemory(): void {

@@ -56,9 +56,42 @@ export interface HostObject {
   exclusively<T>(act: () => T): T;
   /** Called at most once, between two slices, when it is gone for good: a model ended, a device was unplugged. */
   onLoss: (reason: string) => void;
+  /** Power-on of the guest: a device that can be reset is. */
+  reset(): void;
   /** Interrupts end, and others may have it. */
   close(): void;
 }
 
 /** Throws a `VmrunError` with what is missing or who has it. */
 export type OpenHostObject = (spec: string, request: HostObjectRequest) => HostObject;
+
+/** A block of guest RAM, for devices that reach it by themselves. */
+export interface DmaBlock {
+  /** Guest physical address and bytes. */
+  readonly at: number;
+  readonly size: number;
+  /** What it is a mapping of, from its start: for another process to map as well. */
+  readonly fd?: number;
+  /** The RAM itself. */
+  readonly bytes: Uint8Array;
+}
+
+/** Who opens a host object, and for what. */
+export interface HostObjectOwner {
+  /** For the refusal of others: `board/emmc`. */
+  readonly name: string;
+  /** The guest's RAM, asked for where the request says `dma`. */
+  readonly ram: () => readonly DmaBlock[];
+}
+
+/** The host's hardware, as a machine sees it. */
+export interface HostHardware {
+  open(spec: string, request: HostObjectRequest, owner: HostObjectOwner): HostObject;
+  /** Delivers what happened since: interrupts and losses. Called between two slices of the guest. */
+  poll(): void;
+  /** Whether an interrupt may still come. */
+  readonly listening: boolean;
+  /** `wake` is called from the event loop when {@link poll} would deliver something. */
+  await(wake: () => void): void;
+  close(): void;
+}

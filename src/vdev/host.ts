@@ -133,6 +133,13 @@ export interface GuestPlace {
   readonly pc: bigint;
 }
 
+/** Pages of the host that can be mapped. `offset` is in the file, in bytes, and a multiple of the page size. */
+export interface HostPages {
+  readonly fd: number;
+  readonly offset: number;
+  readonly writable: boolean;
+}
+
 /**
  * A region of the vdev's own, by the name that its descriptor gives it. Contents are there where the region has memory
  * behind it, that is where its declared access names `"memory"`; asking a region without it for them throws.
@@ -150,6 +157,11 @@ export interface HostRegion {
   readonly memory: DmaMemory;
   /** The contents as they are, little-endian as the guest sees them. Out of bounds is a `RangeError`. */
   readonly data: DataView;
+  /**
+   * Lays pages of the host behind the region, in place of memory of its own: both see each other's stores, and a power-on
+   * leaves them as they are. Throws where the host does not map them. Until the machine ends.
+   */
+  lay(pages: HostPages): void;
 }
 
 /**

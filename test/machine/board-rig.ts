@@ -1,7 +1,7 @@
 /** A board with vdevs of a test's own, run by a guest of a few instructions. */
 
 import { BufferedStream } from "../../src/machine/buffered-stream.ts";
-import { Machine, type MachineHost } from "../../src/machine/machine.ts";
+import { type EngineKind, Machine, type MachineHost } from "../../src/machine/machine.ts";
 import { loadProfile } from "../../src/profile/load.ts";
 import type { VdevDescriptor } from "../../src/vdev/descriptor.ts";
 import { type AnyVdev, createRegistry } from "../../src/vdev/registry.ts";
@@ -48,6 +48,7 @@ export interface BoardRigOptions {
   readonly mode?: "machine" | "supervisor";
   readonly host?: Partial<MachineHost>;
   readonly nanoseconds?: () => number;
+  readonly engine?: EngineKind;
 }
 
 export function boardRig(text: string, options: BoardRigOptions = {}): BoardRig {
@@ -75,5 +76,5 @@ export function boardRig(text: string, options: BoardRigOptions = {}): BoardRig 
     entry: RAM,
     mode: options.mode ?? "machine",
   } as const;
-  return { machine: new Machine(board, registry, plan, host), program, stdio, log };
+  return { machine: new Machine(board, registry, plan, host, options.engine), program, stdio, log };
 }

@@ -27,6 +27,7 @@ function rig(options: Given, delayed = false) {
     interrupts: [],
     exclusively: (act) => registers.exclusively(act),
     onLoss: () => {},
+    reset() {},
     close: () => requests.push(["closed", { size: 0 }]),
   };
   const hostObject = (spec: string, request: HostObjectRequest) => {
