@@ -233,6 +233,21 @@ const LAWS: Readonly<Record<string, (subject: Subject) => void>> = {
     for (const damaged of strange) throws(() => vdev.restore(damaged), VmrunError);
   },
 
+  "its status is plain and bounded, and asking for it changes nothing"(subject) {
+    for (const steps of [0, 500]) {
+      const made = build(subject);
+      hammer(made, subject, 51, steps);
+      const before = visible(made);
+      const said = Object.entries(made.vdev.status?.() ?? {});
+      deepStrictEqual(visible(made), before);
+      ok(said.length <= 16, `${said.length} entries are more than a person reads`);
+      for (const [key, value] of said) {
+        ok(["string", "number", "boolean"].includes(typeof value), `status "${key}" is a ${typeof value}`);
+        ok(String(value).length <= 65_536, `status "${key}" has ${String(value).length} characters`);
+      }
+    }
+  },
+
   "no sequence of accesses throws or reads beyond its width"(subject) {
     for (const seed of [21, 22, 23]) hammer(build(subject), subject, seed, 4000);
   },

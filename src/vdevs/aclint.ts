@@ -77,6 +77,7 @@ export const clint = defineVdev({
         software.refresh();
         timer.refresh();
       },
+      status: () => ({ ...software.status(), ...timer.status() }),
     });
   },
 });
@@ -106,7 +107,7 @@ export const aclintMswi = defineVdev({
     const bank = registerBank(mswiRegisters, { log: host.log, counts: { MSIP: host.harts.length } });
     const software = new SoftwareInterrupts(host, bank.registers.MSIP);
     bank.behave({ MSIP: software.msip });
-    return bankInstance(bank, { refresh: () => software.refresh() });
+    return bankInstance(bank, { refresh: () => software.refresh(), status: () => software.status() });
   },
 });
 
@@ -136,7 +137,7 @@ export const aclintMtimer = defineVdev({
     const bank = registerBank(mtimerRegisters, { log: host.log, counts: { MTIMECMP: host.harts.length } });
     const timer = new MachineTimer(host, bank.registers.MTIMECMP);
     bank.behave({ MTIMECMP: timer.mtimecmp, MTIME: timer.mtime });
-    return bankInstance(bank, { refresh: () => timer.refresh() });
+    return bankInstance(bank, { refresh: () => timer.refresh(), status: () => timer.status() });
   },
 });
 
@@ -192,6 +193,11 @@ class SoftwareInterrupts {
     this.#msip = msip;
   }
 
+  status() {
+    const asked = this.#host.harts.flatMap((_, hart) => (this.#msip.at(hart) === 0 ? [] : [hart]));
+    return { "harts interrupted": asked.join(" ") || "none" };
+  }
+
   refresh(): void {
     for (const [hart, port] of this.#host.harts.entries()) {
       port.setPending(HartInterrupt.msip, this.#msip.at(hart) !== 0);
@@ -222,6 +228,14 @@ class MachineTimer {
     this.#host = host;
     this.#mtimecmp = mtimecmp;
     this.#timers = host.harts.map((_, hart) => host.clock.timer(() => this.#refreshHart(hart)));
+  }
+
+  status() {
+    const due = this.#timers.map((timer, hart) => {
+      if (timer.deadline !== undefined) return String(this.#mtimecmp.wide(hart));
+      return this.#host.timebase.ticks() >= this.#mtimecmp.wide(hart) ? "due" : "off";
+    });
+    return { mtime: String(this.#host.timebase.ticks()), mtimecmp: due.join(" ") };
   }
 
   refresh(): void {

@@ -116,6 +116,12 @@ export const goldfishRtc = defineVdev({
         drive();
       },
 
+      status: () => ({
+        time: dateOf(now()),
+        alarm: ALARM_STATUS.value === 0 ? "off" : dateOf((BigInt(ALARM_HIGH.value) << 32n) | BigInt(ALARM_LOW.value)),
+        interrupt: pending,
+      }),
+
       snapshot: () => ({ registers: bank.snapshot(), adjustment: String(adjustment), pending }),
 
       restore(state) {
@@ -135,3 +141,9 @@ const snapshot = v.object({
   adjustment: v.pipe(v.string(), v.regex(/^-?[0-9]{1,20}$/)),
   pending: v.boolean(),
 });
+
+/** Nanoseconds since 1970 as a date, as far as dates go. */
+function dateOf(ns: bigint): string {
+  const date = new Date(Number(ns / 1_000_000n));
+  return Number.isNaN(date.getTime()) ? `${ns} ns` : date.toISOString();
+}

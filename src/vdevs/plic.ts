@@ -224,8 +224,21 @@ export const plic = defineVdev({
       COMPLETE: { write: (source, context) => complete(context, source) },
     });
 
+    /** Numbers of the sources whose bits are set. */
+    function named(bits: (word: number) => number): string {
+      const found = Array.from({ length: sources + 1 }, (_, source) => source);
+      return found.filter((source) => (bits(source >>> 5) & (1 << (source & 31))) !== 0).join(" ") || "none";
+    }
+
     return {
       regions: [bank],
+
+      status: () => ({
+        pending: named((word) => PENDING.at(word)),
+        "in service": named((word) => claimed[word]!),
+        "wires high": named((word) => levels[word]!),
+        "contexts interrupted": outputs.filter((level) => level === 1).length,
+      }),
 
       input(line, level) {
         if (line < 1 || line > sources) return;

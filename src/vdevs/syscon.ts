@@ -44,9 +44,12 @@ export const syscon = defineVdev({
   },
 
   create(host) {
+    /** For the status alone: a reboot does not forget it. */
+    let last = 0;
     const bank = registerBank(registers, { log: host.log }).behave({
       FINISHER: {
         write(value) {
+          last = value;
           switch (value & COMMAND) {
             case POWER_OFF:
               return host.power({ action: "poweroff" });
@@ -60,6 +63,6 @@ export const syscon = defineVdev({
         },
       },
     });
-    return bankInstance(bank);
+    return bankInstance(bank, { status: () => ({ "last command": `0x${last.toString(16)}` }) });
   },
 });

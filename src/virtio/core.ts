@@ -40,6 +40,8 @@ export interface VirtioDevice {
   /** State beyond what the core keeps: features, queues and the config space. */
   snapshot?(): Json;
   restore?(state: Json): void;
+  /** What a person should know of the device, beyond what the core tells of driver and queues. */
+  status?(): Readonly<Record<string, string | number | boolean>>;
   terminate?(): void;
 }
 
@@ -144,6 +146,7 @@ export class VirtioCore implements VirtioPort, QueueOwner {
   /** Changes whenever the device changes its config space. */
   generation = 0;
   #status = 0;
+  readonly #queueNames: readonly string[];
   #reports = 0;
   readonly #accepted = new FeatureSet();
   readonly #configBytes: Uint8Array;
@@ -160,6 +163,7 @@ export class VirtioCore implements VirtioPort, QueueOwner {
     this.#configBytes = new Uint8Array(shape.configSize);
     this.#firstConfig = this.#configBytes;
     this.config = new DataView(this.#configBytes.buffer);
+    this.#queueNames = shape.queues.map(({ name }) => name);
     this.slots = shape.queues.map(({ size }, index) => new QueueSlot(size, new SplitQueue(index, this)));
     this.#timer = host.clock.timer(() => this.#catchUp());
   }
@@ -317,6 +321,21 @@ export class VirtioCore implements VirtioPort, QueueOwner {
     this.generation = 0;
     this.#signals.reset();
     this.device.reset?.();
+  }
+
+  /** What a person should know of driver and queues. */
+  report(): Record<string, string | number | boolean> {
+    const ready = this.slots.flatMap(({ ready, queue }, index) =>
+      ready ? [`${this.#queueNames[index]}${queue.ready ? "" : " (broken)"}`] : [],
+    );
+    return { driver: this.#driverState(), "queues in use": ready.join(" ") || "none", ...this.device.status?.() };
+  }
+
+  #driverState(): string {
+    if (this.#status & Status.failed) return "gave up";
+    if (this.#status & Status.needsReset) return "has to reset the device";
+    if (this.#status & Status.driverOk) return "ready";
+    return this.#status === 0 ? "none" : "setting up";
   }
 
   snapshot(): Json {

@@ -202,6 +202,7 @@ export function mmioTransport(core: VirtioCore, line: InterruptLine, log: VdevLo
       bank.restore(state.output.registers as Json);
       setInterrupt(InterruptStatus.value | raised);
     },
+    status: () => core.report(),
     terminate: () => core.device.terminate?.(),
   };
 }
