@@ -46,6 +46,61 @@ describe("a guest of the library", () => {
     expect(() => other.exits).toThrow("boot it with { exits: true }");
   });
 
+  test("needs just so many exits: a driver that needs more is seen here", () => {
+    using guest = boot(VIRT, { exits: true });
+    guest.type("rtc\nrng 16\npoweroff\n");
+    expect(guest.runUntil()).toBe("ended");
+    const rows = guest.exits.by("kind", "vdev", "register", "event");
+    expect(
+      Object.fromEntries(
+        rows.map(({ kind, vdev, register, event, count }) => [`${kind} ${vdev ?? ""} ${register ?? event}`, count]),
+      ),
+    ).toMatchInlineSnapshot(`
+      {
+        "read clint MTIME": 6,
+        "read plic ENABLE[]": 1,
+        "read rng0 DeviceFeatures": 2,
+        "read rng0 DeviceID": 2,
+        "read rng0 InterruptStatus": 1,
+        "read rng0 MagicValue": 2,
+        "read rng0 QueueReady": 1,
+        "read rng0 QueueSizeMax": 1,
+        "read rng0 Status": 3,
+        "read rng0 Version": 2,
+        "read rtc TIME_HIGH": 1,
+        "read rtc TIME_LOW": 1,
+        "read uart0 LSR": 2043,
+        "read uart0 RBR": 20,
+        "write plic ENABLE[]": 1,
+        "write plic PRIORITY[]": 1,
+        "write plic THRESHOLD[]": 1,
+        "write power FINISHER": 1,
+        "write rng0 DeviceFeaturesSel": 2,
+        "write rng0 DriverFeatures": 2,
+        "write rng0 DriverFeaturesSel": 2,
+        "write rng0 InterruptACK": 1,
+        "write rng0 QueueDescHigh": 1,
+        "write rng0 QueueDescLow": 1,
+        "write rng0 QueueDeviceHigh": 1,
+        "write rng0 QueueDeviceLow": 1,
+        "write rng0 QueueDriverHigh": 1,
+        "write rng0 QueueDriverLow": 1,
+        "write rng0 QueueNotify": 1,
+        "write rng0 QueueReady": 1,
+        "write rng0 QueueSel": 1,
+        "write rng0 QueueSize": 1,
+        "write rng0 Status": 6,
+        "write uart0 DLL": 1,
+        "write uart0 DLM": 1,
+        "write uart0 IER": 2,
+        "write uart0 LCR": 2,
+        "write uart0 MCR": 1,
+        "write uart0 THR": 2021,
+      }
+    `);
+    expect(guest.exits.count({ kind: "read" }) + guest.exits.count({ kind: "write" })).toBe(guest.machine.bus.exits);
+  });
+
   test("does the same in every run", () => {
     const session = () => {
       using guest = boot(VIRT, { set: ["seed=5"] });

@@ -20,6 +20,8 @@ export const ExitCode = {
   vdevFailed: 8,
   /** What was compared differs: `fdt diff`. */
   different: 9,
+  /** A `[budget.NAME]` was exceeded, or its phase never began. */
+  budget: 10,
   /** Ended from the keyboard (Ctrl-A x) or by SIGINT. */
   interrupted: 130,
   terminated: 143,

@@ -13,10 +13,14 @@ export const profileArguments = {
   },
 } as const;
 
-/** Loads the profile and its own vdevs, with the `--set` options of the command line. */
-export function loadFromArguments(path: string, rawArgs: readonly string[]): Promise<ResolvedWithVdevs> {
+/** Loads the profile and its own vdevs, with the `--set` options of the command line. `budgets`: a file of them. */
+export function loadFromArguments(
+  path: string,
+  rawArgs: readonly string[],
+  budgets?: string,
+): Promise<ResolvedWithVdevs> {
   const set = occurrences(rawArgs, ["set"]).map((o) => o.value);
-  return loadProfileWithVdevs(path, { registry: createRegistry([], catalogue), set });
+  return loadProfileWithVdevs(path, { registry: createRegistry([], catalogue), set, budgets });
 }
 
 /** For commands about vdevs, not boards. */

@@ -76,16 +76,17 @@ export const run = defineCommand({
       ({ name, value }): ScriptStep =>
         name === "expect" ? { kind: "expect", text: unescaped(value) } : { kind: "input", text: unescaped(value) },
     );
-    const load = () => loadFromArguments(given.profile, rawArgs);
+    const load = () => loadFromArguments(given.profile, rawArgs, given.budget);
     const { board, registry, modules } = await load();
     if (given.watch && modules.length === 0) {
       fail("cli/watch", "there is nothing to watch: the profile uses no modules of its own", {
         hint: 'use = ["./my-vdev.ts"] in the profile',
       });
     }
-    const observation = asksForExits(rawArgs)
-      ? (await import("./observe/observation.ts")).observationFrom(given, rawArgs, board, registry)
-      : undefined;
+    const observation =
+      asksForExits(rawArgs) || board.budgets.length > 0
+        ? (await import("./observe/observation.ts")).observationFrom(given, rawArgs, board, registry)
+        : undefined;
     // Code of one's own may hang; that of vmrun is trusted, and a thread less is started.
     const heartbeat = modules.length > 0 ? new Heartbeat() : undefined;
     const session = new Session(steps, {
@@ -160,7 +161,8 @@ class Session {
 
   constructor(steps: readonly ScriptStep[], options: SessionOptions) {
     this.#options = options;
-    this.#stdio = new BufferedStream((bytes) => this.#output(bytes));
+    const sink = (bytes: Uint8Array) => this.#output(bytes);
+    this.#stdio = options.observation?.console(sink) ?? new BufferedStream(sink);
     this.#script = new Script(steps, (bytes) => this.#stdio.push(bytes));
     this.host = {
       stdio: this.#stdio,
@@ -230,8 +232,8 @@ class Session {
     if (this.#bug !== undefined) throw this.#bug.error;
     const [code, how] = this.#verdict(end);
     if (!this.#options.quiet) this.#say(`${how}: ${this.#summary(machine, begun)}`);
-    this.#options.observation?.finish((text) => this.#lines(text));
-    return code;
+    const kept = this.#options.observation?.finish((text) => this.#lines(text)) ?? true;
+    return code === ExitCode.success && !kept ? ExitCode.budget : code;
   }
 
   /** Input from the terminal or a pipe goes to the guest, as far as it is not for vmrun. */

@@ -1,12 +1,7 @@
 /** The record that everything about exits is made of: tables, CSV and JSON, traces, pictures, budgets. */
+import type { EXIT_KINDS } from "../profile/budgets.ts";
 import type { Histogram } from "./histogram.ts";
 
-/**
- * Why guest code was left, or entered elsewhere. `read`, `write`: an access that is not RAM. `interrupt`: a hart takes one.
- * `timer`: a timer in guest time fires. `wfi`: a hart begins to wait. `sbi`: a firmware call that the monitor answers.
- * `unsupported`: an instruction or CSR that the board does not have.
- */
-export const EXIT_KINDS = ["read", "write", "interrupt", "timer", "wfi", "sbi", "unsupported"] as const;
 export type ExitKind = (typeof EXIT_KINDS)[number];
 
 /** What exits can be told apart by. Fields that do not apply are absent. */
@@ -93,6 +88,8 @@ export const BY_REGISTER = ["kind", "vdev", "region", "register", "event", "widt
 
 /** A record as the recorder keeps it. */
 export interface ExitRecord extends Exit {
+  /** Which one it is, throughout a run. */
+  readonly id: number;
   /** Shared by records that differ in pc or address alone. */
   readonly histogram?: Histogram;
 }
@@ -118,6 +115,26 @@ export class Exits {
     const wanted = Object.entries(filter) as [ExitColumn, unknown][];
     const records = this.records.filter((record) => wanted.every(([column, value]) => record[column] === value));
     return new Exits(records, this.time);
+  }
+
+  /** What has come since an earlier copy. Distributions are not kept apart in time, so these have none. */
+  since(earlier: Exits): Exits {
+    const before = new Map(earlier.records.map((record) => [record.id, record]));
+    const records = this.records.flatMap(({ histogram: _, ...record }): ExitRecord[] => {
+      const known = before.get(record.id);
+      const count = record.count - (known?.count ?? 0);
+      const ns = record.ns === undefined ? undefined : Math.max(0, record.ns - (known?.ns ?? 0));
+      return count === 0 ? [] : [{ ...record, count, ns }];
+    });
+    const less = (key: "total" | "running" | "guest" | "instructions") => this.time[key] - earlier.time[key];
+    const time = {
+      total: less("total"),
+      running: less("running"),
+      exits: this.time.exits === undefined ? undefined : this.time.exits - (earlier.time.exits ?? 0),
+      guest: less("guest"),
+      instructions: less("instructions"),
+    };
+    return new Exits(records, time);
   }
 
   /** The same, with the guest's functions and lines by name. */

@@ -1,6 +1,7 @@
 /** What addresses and events are called. */
 import { Interrupt } from "../isa/riscv/fields.ts";
 import type { BusRegion } from "../machine/bus.ts";
+import { descriptorOf } from "../pass/tables.ts";
 import type { Board } from "../profile/board.ts";
 import { type Direction, type RegisterMap, registerLabel } from "../vdev/registers.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
@@ -10,10 +11,9 @@ export class RegisterMaps {
   readonly #maps = new Map<string, RegisterMap | undefined>();
 
   constructor(board: Board, registry: VdevRegistry) {
-    for (const { placement } of board.vdevs) {
-      for (const { name } of placement.regions) {
-        this.#maps.set(`${placement.name}.${name}`, registry.get(placement.type)?.registers?.[name]);
-      }
+    for (const { table, placement } of board.vdevs) {
+      const registers = descriptorOf(table, placement.type, registry)?.registers;
+      for (const { name } of placement.regions) this.#maps.set(`${placement.name}.${name}`, registers?.[name]);
     }
   }
 

@@ -51,6 +51,21 @@ export function exitTable(exits: Exits, { rows = ROWS, places = PLACES }: TableO
   return `${sections.join("\n")}\n`;
 }
 
+/** What a budget was spent on: registers, and the guest code that used them. */
+export function spentTable(spent: Exits): string {
+  const rows = spent.by(...BY_REGISTER);
+  const regions = regionsOf(rows);
+  const cells = rows.slice(0, PLACES).map((row) => [thousands(row.count), row.kind!, nameOf(row, regions)]);
+  const places = placesOf(spent)
+    .toSorted((a, b) => b.count - a.count)
+    .slice(0, PLACES)
+    .map(({ place, count }) => [thousands(count), "from", place]);
+  return `${columns(
+    [...cells, ...places].map((row) => ["", ...row]),
+    [1],
+  ).join("\n")}\n`;
+}
+
 /** One line: how many, and where host time went. */
 export function summary({ total, time }: Exits): string {
   const outside = `${percent((time.total - time.running) / time.total)} outside (idle, output, starting)`;

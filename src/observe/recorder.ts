@@ -7,8 +7,9 @@ import type { EnginePort } from "../engine/engine.ts";
 import type { BusRegion } from "../machine/bus.ts";
 import type { Observed, Observer } from "../machine/observer.ts";
 import type { Board } from "../profile/board.ts";
+import { EXIT_KINDS } from "../profile/budgets.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
-import { EXIT_KINDS, type ExitKey, type ExitKind, type ExitRecord, Exits } from "./exits.ts";
+import { type ExitKey, type ExitKind, type ExitRecord, Exits } from "./exits.ts";
 import { Histogram } from "./histogram.ts";
 import { callName, interruptName, RegisterMaps, regionAt } from "./names.ts";
 import { CAPACITY, FIELD, HART_SHIFT, KIND_SHIFT, kindWord, quickCounter, SlotTable } from "./slots.ts";
@@ -186,12 +187,12 @@ export class Recorder implements Observer {
     for (const [slot, key] of this.#keys) {
       const count = this.#countOf(slot);
       if (count === 0) continue;
-      if (this.detail === "counts") records.push({ ...key, count });
+      if (this.detail === "counts") records.push({ id: slot, ...key, count });
       else {
         const weight = this.#weights[slot];
         const ns = weight > 0 ? (this.#ns[slot] * count) / weight : 0;
         exits += ns;
-        records.push({ ...key, count, ns, histogram: this.#histograms[slot] });
+        records.push({ id: slot, ...key, count, ns, histogram: this.#histograms[slot] });
       }
     }
     const time = {

@@ -2,6 +2,7 @@
  * A board: a profile resolved. Plain immutable data in which every address, interrupt, phandle and default is decided and
  * proved not to clash. The device tree and the machine are both made from it and from nothing else.
  */
+import type { Place } from "../diagnostics/diagnostic.ts";
 import type { LogLevel } from "../vdev/host.ts";
 import type { FaultPolicy, VdevPlacement } from "../vdev/placement.ts";
 
@@ -27,6 +28,8 @@ export interface Board {
   readonly seed: number;
   /** What became of an access that nothing answers. */
   readonly unsupported: BoardUnsupported;
+  /** What a run may take. */
+  readonly budgets: readonly BoardBudget[];
 }
 
 export interface BoardCpu {
@@ -181,6 +184,32 @@ export interface BoardBoot {
   readonly initrdAt?: number;
   readonly fdtAt?: number;
 }
+
+/** A limit for exits; a run that goes beyond fails. */
+export interface BoardBudget {
+  readonly name: string;
+  /** The exits that it is about, by the columns of their records. */
+  readonly filter: {
+    readonly kind?: string;
+    readonly vdev?: string;
+    readonly region?: string;
+    readonly register?: string;
+    readonly event?: string;
+  };
+  /** The phase: from power-on and to the end where there are no markers. */
+  readonly from?: BoardMarker;
+  readonly to?: BoardMarker;
+  readonly exits?: number;
+  /** Host time, ns. */
+  readonly time?: number;
+  /** Where it is written. */
+  readonly place: Place;
+}
+
+/** Text on the console, or a write to a register: of `value`, or of anything. */
+export type BoardMarker =
+  | { readonly text: string }
+  | { readonly vdev: string; readonly register: string; readonly value?: number };
 
 /** What becomes of what the board does not have. */
 export interface BoardUnsupported {

@@ -3,7 +3,16 @@
 import { descriptorOf } from "../pass/tables.ts";
 import type { VdevPlacement } from "../vdev/placement.ts";
 import type { AnyVdev, VdevRegistry } from "../vdev/registry.ts";
-import type { Board, BoardBacking, BoardCache, BoardClock, BoardVdev, SharedCache } from "./board.ts";
+import type {
+  Board,
+  BoardBacking,
+  BoardBudget,
+  BoardCache,
+  BoardClock,
+  BoardMarker,
+  BoardVdev,
+  SharedCache,
+} from "./board.ts";
 import { shownKey } from "./located.ts";
 import { hex } from "./place.ts";
 import { type Provenance, shownSource } from "./provenance.ts";
@@ -89,6 +98,7 @@ export function explainBoard(
   page.add("memory", quote(unsupported.memory), "unsupported");
   page.add("instruction", quote(unsupported.instruction), "unsupported");
   page.add("register", quote(unsupported.register), "unsupported");
+  for (const budget of board.budgets) addBudget(page, budget);
   return page.text();
 }
 
@@ -98,6 +108,21 @@ function addCache(page: Page, path: string, cache: BoardCache & Partial<SharedCa
   page.add("line", String(cache.line), path);
   page.add("sets", toml(cache.sets), path);
   page.add("harts", toml(cache.harts), path);
+}
+
+function addBudget(page: Page, { name, filter, from, to, exits, time }: BoardBudget): void {
+  const path = `budget.${name}`;
+  page.open(`[${path}]`);
+  for (const [key, value] of Object.entries(filter)) page.add(key, value && quote(value), path);
+  page.add("from", marker(from), path);
+  page.add("to", marker(to), path);
+  page.add("exits", exits === undefined ? undefined : String(exits), path);
+  page.add("time", time === undefined ? undefined : quote(`${time}ns`), path);
+}
+
+function marker(given: BoardMarker | undefined): string | undefined {
+  if (given === undefined) return undefined;
+  return "text" in given ? quote(given.text) : toml({ ...given });
 }
 
 function addBacking(page: Page, backing: BoardBacking, path: string): void {

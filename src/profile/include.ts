@@ -21,11 +21,22 @@ function shippedProfile(named: string): string | undefined {
   return name && resolve(import.meta.dir, "../../profiles", `${name}.toml`);
 }
 
-/** The merged text of a profile, or `undefined` where a file is missing or no TOML. */
-export function readProfile(path: string, files: ProfileFiles, findings: Findings): TableNode | undefined {
+/** The merged text of a profile, or `undefined` where a file is missing or no TOML. `budgets`: a file with such tables. */
+export function readProfile(
+  path: string,
+  files: ProfileFiles,
+  findings: Findings,
+  budgets?: string,
+): TableNode | undefined {
   const reader = new IncludeReader(files, findings);
   const tree = reader.read(path, undefined);
-  return reader.broken ? undefined : tree;
+  const over = budgets === undefined ? undefined : reader.read(budgets, undefined);
+  if (reader.broken || !tree || !over) return reader.broken ? undefined : tree;
+  for (const [key, { key: place }] of over.entries) {
+    if (key === "budget" || key === "schema") continue;
+    findings.error("profile/budget-file", place, `a file of budgets has [budget.NAME] tables alone, no ${key}`);
+  }
+  return mergeTables(tree, over, findings, true);
 }
 
 interface Including {

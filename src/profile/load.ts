@@ -17,6 +17,8 @@ export interface LoadOptions {
   readonly registry: VdevRegistry;
   /** `path=value`, as after `--set`; later ones win. */
   readonly set?: readonly string[];
+  /** A file of budgets; they go over the profile's own. */
+  readonly budgets?: string;
   /** Where files are read; the host's file system when omitted. */
   readonly files?: ProfileFiles;
 }
@@ -71,9 +73,13 @@ export async function loadVdevsOf(
   return loaded;
 }
 
-function read(path: string, { set = [] }: LoadOptions, files: ProfileFiles): { tree: TableNode; findings: Findings } {
+function read(
+  path: string,
+  { set = [], budgets }: LoadOptions,
+  files: ProfileFiles,
+): { tree: TableNode; findings: Findings } {
   const findings = new Findings();
-  const tree = readProfile(path, files, findings);
+  const tree = readProfile(path, files, findings, budgets);
   if (!tree) return refused(findings);
   applyOverrides(tree, set, findings);
   nameTheUnnamed(tree);

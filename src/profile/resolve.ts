@@ -7,6 +7,7 @@ import { nearestName } from "../vdev/registry.ts";
 import { resolveBacking } from "./backing.ts";
 import type { Board, BoardCaches, BoardFdt, BoardVdev } from "./board.ts";
 import { resolveBoot } from "./boot.ts";
+import { resolveBudgets } from "./budgets.ts";
 import { resolveClocks } from "./clocks.ts";
 import type { ProfileFiles } from "./files.ts";
 import type { Findings } from "./findings.ts";
@@ -128,6 +129,12 @@ class Resolver {
     const broken = new Set(vdevElements.flatMap(({ name }) => (drafted.has(name) ? [] : [name])));
     const clocks = resolveClocks(vdevs, layout.regions, broken, findings);
     this.#requireRam(memoryElements, memory);
+    const budgeted = vdevs.map(({ name, descriptor }) => ({
+      name,
+      type: descriptor.type,
+      regions: (layout.regions.get(name) ?? []).map((region) => region.name),
+    }));
+    const budgets = resolveBudgets(lookup(tree, "budget"), budgeted, this.registry, findings);
     const bootNode = lookup(tree, "boot");
     const empty = table(tree.place, tree.origin);
     const known = memory.length === memoryElements.length ? layout.memory : undefined;
@@ -173,6 +180,7 @@ class Resolver {
       seed: top.seed,
       hangAfter: top.hang_after,
       unsupported,
+      budgets,
     };
     const profile: Profile = {
       ...top,

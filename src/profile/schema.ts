@@ -15,6 +15,7 @@ import {
   shown,
   text,
 } from "../vdev/schema-parts.ts";
+import { budgetsSchema } from "./budgets.ts";
 
 export const DEFAULT_ISA = "rv64gc_zba_zbb_zbs_zicbom_zicboz_zicntr_sstc_svadu";
 export const MAX_HARTS = 16;
@@ -319,6 +320,7 @@ export const profileSchema = v.object({
   boot: optional(bootSchema, "What is loaded and started."),
   fdt: optional(fdtSchema, "Changes to the device tree."),
   unsupported: optional(unsupportedSchema, "What becomes of accesses that nothing answers."),
+  budget: optional(budgetsSchema, "How many exits a run may take, by name: a run that goes beyond fails."),
 });
 
 export type ProfileTop = v.InferOutput<typeof topSchema>;

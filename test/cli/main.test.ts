@@ -9,7 +9,7 @@ describe("usage", () => {
     expect(out).toMatchInlineSnapshot(`
       "Machine emulator: runs the board that a TOML profile declares. \`vmrun PROFILE\` is \`vmrun run PROFILE\`. (vmrun v0.1.0)
 
-      USAGE vmrun run|check|fdt|map|vdevs|new|test|schema
+      USAGE vmrun run|check|fdt|map|clocks|vdevs|new|test|schema
 
       COMMANDS
 
@@ -17,6 +17,7 @@ describe("usage", () => {
          check    Check a profile and, with --resolved, show every value that it comes to                                        
            fdt    Generate the device tree of a board; or check, diff, get, list, set, convert, apply one (vmrun fdt VERB --help)
            map    Show the memory map and the interrupt tree of a board or a device tree                                         
+        clocks    Show the clock tree of a board, its rates, and what the guest may change                                       
          vdevs    List the vdevs that there are, or document one                                                                 
            new    Write a new vdev with its test and profile, or a new profile                                                   
           test    Run vdevs' own tests: \`bun test\` with vmrun at hand, wherever they lie                                         
@@ -48,21 +49,23 @@ describe("usage", () => {
 
       OPTIONS
 
-           --set=<PATH=VALUE>    override a value of the profile, e.g. cpu.harts=4 or vdev.uart0.host=null; may be repeated          
-             --timeout=<TIME>    give up after this much guest time, e.g. 30s                                                        
-        --host-timeout=<TIME>    give up after this much time of the host                                                            
-              --expect=<TEXT>    wait for TEXT on the console; ends with success after the last one. Repeats, in order with --input  
-               --input=<TEXT>    type TEXT (with \\n, \\r, \\t, \\e, \\xHH) when it is its turn. Repeats, in order with --expect          
-              --engine=<KIND>    how guest code runs: interpreter (default), or translator (on trial); the results are the same      
-                     --reboot    start again when the guest reboots (Default: true)                                                  
-                  --no-reboot    end at a reboot of the guest, with success                                                          
-           --allow-host-power    let the guest run host commands that the profile allows, such as power-off, and streams be programs 
-                      --exits    at the end, tell what the guest left its own code for and what that cost; also --exits=csv and =json
-          --exits-file=<FILE>    where that goes, instead of standard error                                                          
-         --exits-by=<COLUMNS>    what CSV and JSON tell apart, such as vdev,register,pc                                              
-                      --watch    when a module that the profile uses changes, its vdevs go on with the new code and their old state  
-                  -q, --quiet    print nothing but the guest's output and errors                                                     
-                    --verbose    tell what guests do that they should not                                                            
+            --set=<PATH=VALUE>    override a value of the profile, e.g. cpu.harts=4 or vdev.uart0.host=null; may be repeated          
+              --timeout=<TIME>    give up after this much guest time, e.g. 30s                                                        
+         --host-timeout=<TIME>    give up after this much time of the host                                                            
+               --expect=<TEXT>    wait for TEXT on the console; ends with success after the last one. Repeats, in order with --input  
+                --input=<TEXT>    type TEXT (with \\n, \\r, \\t, \\e, \\xHH) when it is its turn. Repeats, in order with --expect          
+               --engine=<KIND>    how guest code runs: interpreter (default), or translator (on trial); the results are the same      
+                      --reboot    start again when the guest reboots (Default: true)                                                  
+                   --no-reboot    end at a reboot of the guest, with success                                                          
+            --allow-host-power    let the guest run host commands that the profile allows, such as power-off, and streams be programs 
+                       --exits    at the end, tell what the guest left its own code for and what that cost; also --exits=csv and =json
+           --exits-file=<FILE>    where that goes, instead of standard error                                                          
+          --exits-by=<COLUMNS>    what CSV and JSON tell apart, such as vdev,register,pc                                              
+               --budget=<FILE>    fail where the run needs more exits than the [budget.NAME] tables of FILE allow                     
+        --budget-record=<FILE>    write what this run needs as such a file                                                            
+                       --watch    when a module that the profile uses changes, its vdevs go on with the new code and their old state  
+                   -q, --quiet    print nothing but the guest's output and errors                                                     
+                     --verbose    tell what guests do that they should not                                                            
 
       "
     `);

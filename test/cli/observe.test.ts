@@ -1,6 +1,6 @@
 // What a run tells about exits, and where it goes.
-import { describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { command, ROOT, VIRT, vmrun } from "./vmrun.ts";
@@ -57,6 +57,61 @@ describe("--exits", () => {
       2,
       'error[cli/exits]: exits have no column "regsiter"\n  hint: did you mean "register"?\n',
     ]);
+  });
+});
+
+describe("budgets", () => {
+  const folder = mkdtempSync(join(tmpdir(), "vmrun-budget-"));
+  const path = (name: string) => join(folder, name);
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test("of a recorded run are kept by the same run, and broken by one that does more", async () => {
+    const recorded = await vmrun([VIRT, "-q", "--budget-record", path("budget.toml")], POWEROFF);
+    expect([recorded.code, recorded.err]).toEqual([0, ""]);
+    const kept = await vmrun([VIRT, "-q", "--budget", path("budget.toml")], POWEROFF);
+    expect([kept.code, kept.err]).toEqual([0, ""]);
+    const broken = await vmrun([VIRT, "-q", "--budget", path("budget.toml")], `\n${POWEROFF}`);
+    expect(broken.code).toBe(10);
+    expect(broken.err).toMatch(
+      /budget\.toml:\d+:2: error\[budget\/exceeded\]: budget uart0-RBR-read is exceeded: 10 exits, 9 allowed/,
+    );
+    expect(broken.err).toMatch(/^ {2}10 {2}read {2}uart0\.RBR\n {2}10 {2}from {2}0x8000/m);
+    expect(broken.err).not.toContain("plic-");
+  });
+
+  test("count between markers: text on the console, or a write to a register", async () => {
+    const profile = (limits: string) => {
+      writeFileSync(path("board.toml"), `schema = 1\ninclude = ${JSON.stringify(VIRT)}\n${limits}`);
+      return path("board.toml");
+    };
+    // "help" is typed behind the first prompt; the finisher is written once, behind everything.
+    const limits = (echo: number, finisher: number) => `
+      [budget.echo]
+      vdev = "uart0"
+      register = "THR"
+      from = "> "
+      to = "help"
+      exits = ${echo}
+      [budget.finisher]
+      vdev = "power"
+      from = { vdev = "uart0", register = "IER", value = 1 }
+      exits = ${finisher}`;
+    const kept = await vmrun([profile(limits(4, 1)), "-q"], `help\n${POWEROFF}`);
+    expect([kept.code, kept.err]).toEqual([0, ""]);
+    const broken = await vmrun([profile(limits(3, 0)), "-q"], `help\n${POWEROFF}`);
+    expect(broken.code).toBe(10);
+    expect(broken.err).toContain("budget echo is exceeded: 4 exits, 3 allowed");
+    expect(broken.err).toContain("budget finisher is exceeded: 1 exits, 0 allowed");
+    const never = await vmrun([profile(`[budget.login]\nfrom = "login:"\nexits = 1`), "-q"], POWEROFF);
+    expect(never.code).toBe(10);
+    expect(never.err).toContain('error[budget/phase]: budget login: its phase never began: there was no "login:"');
+  });
+
+  test("do not hide how a run fails otherwise", async () => {
+    writeFileSync(path("board.toml"), `schema = 1\ninclude = ${JSON.stringify(VIRT)}\n[budget.all]\nexits = 1\n`);
+    const { code, err } = await vmrun([path("board.toml")], "poweroff 9\n");
+    expect(code).toBe(3);
+    expect(err).toContain("budget all is exceeded");
   });
 });
 

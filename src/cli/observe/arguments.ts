@@ -11,9 +11,16 @@ export const observeArguments = {
     valueHint: "COLUMNS",
     description: "what CSV and JSON tell apart, such as vdev,register,pc",
   },
+  budget: {
+    type: "string",
+    valueHint: "FILE",
+    description: "fail where the run needs more exits than the [budget.NAME] tables of FILE allow",
+  },
+  "budget-record": { type: "string", valueHint: "FILE", description: "write what this run needs as such a file" },
 } as const;
 
 export interface ObserveGiven {
+  readonly "budget-record"?: string;
   readonly "exits-file"?: string;
   readonly "exits-by"?: string;
 }

@@ -1,9 +1,11 @@
 /** What `vmrun run` is asked to find out about exits, and where the answers go. */
 import { writeFileSync } from "node:fs";
-import { fail } from "../../diagnostics/diagnostic.ts";
+import { fail, render } from "../../diagnostics/diagnostic.ts";
+import { BufferedStream } from "../../machine/buffered-stream.ts";
 import type { Observer } from "../../machine/observer.ts";
+import { BudgetKeeper, recordedBudgets } from "../../observe/budget.ts";
 import { BY_REGISTER, EXIT_COLUMNS, type ExitColumn, type Exits } from "../../observe/exits.ts";
-import { exitCsv, exitJson, exitTable, isExitColumn } from "../../observe/print.ts";
+import { exitCsv, exitJson, exitTable, isExitColumn, spentTable } from "../../observe/print.ts";
 import { Recorder } from "../../observe/recorder.ts";
 import type { Board } from "../../profile/board.ts";
 import { nearestName, type VdevRegistry } from "../../vdev/registry.ts";
@@ -12,18 +14,20 @@ import type { ObserveGiven } from "./arguments.ts";
 const FORMATS = ["table", "csv", "json"] as const;
 type Format = (typeof FORMATS)[number];
 
-/** What was asked for; `undefined` where nothing was, and nothing is to be measured. */
+/** What was asked for, on the command line and by the profile's budgets. */
 export function observationFrom(
   given: ObserveGiven,
   rawArgs: readonly string[],
   board: Board,
   registry: VdevRegistry,
-): Observation | undefined {
+): Observation {
   const by = given["exits-by"] === undefined ? undefined : columnsFrom(given["exits-by"]);
   const file = given["exits-file"];
   const format = formatFrom(rawArgs) ?? (by || file ? "table" : undefined);
-  if (format === undefined) return undefined;
-  return new Observation(new Recorder(board, registry, "costs"), { format, by, file });
+  const record = given["budget-record"];
+  const costs = format !== undefined || board.budgets.some(({ time }) => time !== undefined);
+  const recorder = new Recorder(board, registry, costs ? "costs" : "counts");
+  return new Observation(recorder, new BudgetKeeper(board, registry, recorder), { format, by, file, record });
 }
 
 /** `--exits` has a value only where it is written with "=". */
@@ -50,19 +54,32 @@ function columnsFrom(text: string): ExitColumn[] {
 }
 
 interface Wanted {
-  readonly format: Format;
+  /** Absent where nobody wants to see them. */
+  readonly format?: Format;
   readonly by?: readonly ExitColumn[];
   readonly file?: string;
+  /** Where budgets are recorded. */
+  readonly record?: string;
 }
 
 export class Observation {
-  constructor(
-    readonly recorder: Recorder,
-    readonly wanted: Wanted,
-  ) {}
+  readonly #recorder: Recorder;
+  readonly #budgets: BudgetKeeper;
+  readonly #wanted: Wanted;
+
+  constructor(recorder: Recorder, budgets: BudgetKeeper, wanted: Wanted) {
+    this.#recorder = recorder;
+    this.#budgets = budgets;
+    this.#wanted = wanted;
+  }
 
   get observer(): Observer {
-    return this.recorder;
+    return this.#budgets;
+  }
+
+  /** The console of the run: what the guest prints may begin or end the phase of a budget. */
+  console(sink: (bytes: Uint8Array) => void): BufferedStream {
+    return new HeardStream(sink, (byte) => this.#budgets.printed(byte));
   }
 
   /** For a person who looks while the guest runs. */
@@ -70,20 +87,48 @@ export class Observation {
     return exitTable(this.#exits());
   }
 
-  /** The run has ended. `say` writes to standard error. */
-  finish(say: (text: string) => void): void {
-    const { format, by = BY_REGISTER, file } = this.wanted;
+  /** The run has ended: tells what was asked for by `say`, and answers whether all budgets were kept. */
+  finish(say: (text: string) => void): boolean {
+    const { format, by = BY_REGISTER, file, record } = this.#wanted;
     const exits = this.#exits();
-    const text = format === "csv" ? exitCsv(exits, by) : format === "json" ? exitJson(exits, by) : exitTable(exits);
-    if (file === undefined) return say(text);
-    try {
-      writeFileSync(file, text);
-    } catch (error) {
-      fail("cli/exits", `cannot write ${file}: ${error instanceof Error ? error.message : error}`);
+    if (format !== undefined) {
+      const text = format === "csv" ? exitCsv(exits, by) : format === "json" ? exitJson(exits, by) : exitTable(exits);
+      if (file === undefined) say(text);
+      else write(file, text);
     }
+    if (record !== undefined) write(record, recordedBudgets(exits));
+    const breaches = this.#budgets.breaches();
+    for (const { finding, spent } of breaches) {
+      say(`${render(finding)}\n`);
+      if (spent) say(spentTable(spent));
+    }
+    return breaches.length === 0;
   }
 
   #exits(): Exits {
-    return this.recorder.exits();
+    return this.#recorder.exits();
+  }
+}
+
+/** A console with an ear on what the guest prints. */
+class HeardStream extends BufferedStream {
+  readonly #hear: (byte: number) => void;
+
+  constructor(sink: (bytes: Uint8Array) => void, hear: (byte: number) => void) {
+    super(sink);
+    this.#hear = hear;
+  }
+
+  override write(byte: number): void {
+    super.write(byte);
+    this.#hear(byte);
+  }
+}
+
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    fail("cli/exits", `cannot write ${file}: ${error instanceof Error ? error.message : error}`);
   }
 }

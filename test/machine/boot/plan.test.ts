@@ -27,6 +27,7 @@ function makeBoard(boot: BoardBoot, memory: readonly BoardMemory[] = [dram], ext
     fdt: { symbols: false, overlays: [] },
     hangAfter: 10,
     seed: 0,
+    budgets: [],
     unsupported: { memory: "fault", instruction: "fault", register: "fault" },
   };
 }
