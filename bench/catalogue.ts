@@ -1,5 +1,6 @@
 /** Every benchmark there is, in the order in which they run. */
 import type { Benchmark } from "./benchmark.ts";
+import { backingsOfMemory } from "./parts/backings.ts";
 import { bus } from "./parts/bus.ts";
 import { decode } from "./parts/decode.ts";
 import { deviceTree } from "./parts/device-tree.ts";
@@ -20,6 +21,8 @@ export const benchmarks: readonly Benchmark[] = [
   linux,
   mmio,
   tree,
+  // First of the parts: the first memories of a process are quicker than later ones.
+  backingsOfMemory,
   bus,
   uart,
   plicCycle,
