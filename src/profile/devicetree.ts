@@ -7,7 +7,7 @@ import type { FdtContext, FdtContribution } from "../vdev/descriptor.ts";
 import type { VdevPlacement } from "../vdev/placement.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import { type Board, type BoardMemory, type BoardVdev, type MemoryDescription, outlastsReset } from "./board.ts";
-import { ClockNodes } from "./clock-nodes.ts";
+import type { ClockNodes } from "./clock-nodes.ts";
 import { auxiliaryPhandle } from "./phandle.ts";
 import { applyProperties, referencesOf } from "./properties.ts";
 import type { Labels } from "./tree-changes.ts";
@@ -24,7 +24,7 @@ const SOC = "soc";
 const RESERVED = "reserved-memory";
 
 export function boardTree(board: Board, registry: VdevRegistry, options: BoardTreeOptions = {}): Fdt {
-  const clocks = new ClockNodes(board, options.clocks);
+  const clocks = clockNodes(board, options.clocks);
   const parts = board.vdevs.map((vdev) => contribute(board, vdev, registry, clocks));
   const bus = parts.flatMap(({ bus: nodes = [] }) => nodes).sort((a, b) => unitAddress(a) - unitAddress(b));
   const root = node("", { "#address-cells": 2, "#size-cells": 2, compatible: board.compatible, model: board.model }, [
@@ -33,7 +33,7 @@ export function boardTree(board: Board, registry: VdevRegistry, options: BoardTr
     ...memory(board),
     ...reservedMemory(board),
     cpusNode(board),
-    ...clocks.fixed(),
+    ...(clocks?.fixed() ?? []),
     ...parts.flatMap(({ root: nodes = [] }) => nodes),
     node(SOC, { "#address-cells": 2, "#size-cells": 2, compatible: "simple-bus", ranges: true }, bus),
   ]);
@@ -42,6 +42,13 @@ export function boardTree(board: Board, registry: VdevRegistry, options: BoardTr
   // Most boards need no parser of source.
   const { changeTree } = require("./tree-changes.ts") as typeof import("./tree-changes.ts");
   return changeTree(fdt, board.fdt, labels(board, parts));
+}
+
+/** Of boards whose devices name clocks: few do. */
+function clockNodes(board: Board, states: ClockStates | undefined): ClockNodes | undefined {
+  if (!board.vdevs.some(({ clocks }) => clocks)) return undefined;
+  const { ClockNodes } = require("./clock-nodes.ts") as typeof import("./clock-nodes.ts");
+  return new ClockNodes(board, states);
 }
 
 export function changesTree({ fdt: { symbols, overlays, dts } }: Board): boolean {
@@ -68,7 +75,7 @@ function labels({ cpu, vdevs, reserve }: Board, parts: readonly FdtContribution[
 }
 
 /** A vdev's own nodes, by its binding. Its first node on the bus is what others refer to. */
-function contribute(board: Board, vdev: BoardVdev, registry: VdevRegistry, clocks: ClockNodes): FdtContribution {
+function contribute(board: Board, vdev: BoardVdev, registry: VdevRegistry, clocks?: ClockNodes): FdtContribution {
   const { placement, options, node: name, fdt = {} } = vdev;
   const descriptor = descriptorOf(vdev.table, placement.type, registry);
   const labels = descriptor?.auxiliaryPhandles ?? [];
@@ -88,9 +95,9 @@ function contribute(board: Board, vdev: BoardVdev, registry: VdevRegistry, clock
   };
   const contribution = descriptor?.fdt?.(context) ?? {};
   const own = contribution.bus?.[0];
-  const referred = isReferredTo(board, placement.name) || clocks.refersTo(placement.name);
+  const referred = isReferredTo(board, placement.name) || clocks?.refersTo(placement.name);
   if (own && referred) setProperty(own, "phandle", placement.phandle);
-  if (own && vdev.clocks) clocks.name(own, vdev.clocks);
+  if (own && vdev.clocks) clocks?.name(own, vdev.clocks);
   if (own && name !== undefined) own.name = own.name.replace(/^[^@]*/, name);
   if (own) applyProperties(own, fdt, (target) => phandleOf(board, target));
   return contribution;

@@ -13,7 +13,7 @@ export function profileJsonSchema(registry: VdevRegistry): JsonSchema {
   properties["memory"] = listOf(profile, "memory", withoutRequired(convert(memorySchema)));
   properties["reserve"] = listOf(profile, "reserve", withoutRequired(convert(reserveSchema)));
   properties["vdev"] = listOf(profile, "vdev", { anyOf: vdevBranches(registry) });
-  for (const [table, descriptor] of DEVICE_TABLES) properties[table] = listOf(profile, table, tableBranch(descriptor));
+  for (const [table, load] of DEVICE_TABLES) properties[table] = listOf(profile, table, tableBranch(load()));
   return {
     $schema: "http://json-schema.org/draft-07/schema#",
     title: "vmrun board profile",

@@ -8,14 +8,13 @@ import { resolveBacking } from "./backing.ts";
 import type { Board, BoardCaches, BoardFdt, BoardVdev } from "./board.ts";
 import { resolveBoot } from "./boot.ts";
 import { resolveBudgets } from "./budgets.ts";
-import { resolveClocks } from "./clocks.ts";
 import type { ProfileFiles } from "./files.ts";
 import type { Findings } from "./findings.ts";
 import { HostNames } from "./host-references.ts";
 import { nameplace } from "./include.ts";
 import { routeInterrupts } from "./interrupts.ts";
 import { type Isa, parseIsa } from "./isa.ts";
-import { type DraftMemory, type DraftReserve, layOut } from "./layout.ts";
+import { type DraftMemory, type DraftReserve, type Layout, layOut } from "./layout.ts";
 import { type Located, lookup, plain, type TableNode, table, textOf } from "./located.ts";
 import { intcPhandle, tablePhandle, vdevPhandle } from "./phandle.ts";
 import { referencesOf } from "./properties.ts";
@@ -127,7 +126,7 @@ class Resolver {
     const routes = this.#routes(vdevElements, vdevs);
     const drafted = new Set(vdevs.map((draft) => draft.name));
     const broken = new Set(vdevElements.flatMap(({ name }) => (drafted.has(name) ? [] : [name])));
-    const clocks = resolveClocks(vdevs, layout.regions, broken, findings);
+    const clocks = this.#clocks(vdevs, layout.regions, broken);
     this.#requireRam(memoryElements, memory);
     const budgeted = vdevs.map(({ name, descriptor }) => ({
       name,
@@ -169,7 +168,7 @@ class Resolver {
           onFault: profile.on_fault,
           log: profile.log,
           delayed: profile.delayed,
-          clocks: clocks.get(vdev),
+          clocks: clocks?.get(vdev),
           node: profile.node,
           fdt: profile.fdt,
         };
@@ -330,6 +329,13 @@ class Resolver {
         this.findings.error("profile/unknown-vdev", place, message, { hint: near && `did you mean "&${near}"?` });
       }
     }
+  }
+
+  /** Each device's, by its name. Most boards have none, and do without what would check them. */
+  #clocks(vdevs: readonly DraftVdev[], regions: Layout["regions"], missing: ReadonlySet<string>) {
+    if (!vdevs.some(({ table: list, profile }) => list === "clock" || profile.clocks !== undefined)) return undefined;
+    const { resolveClocks } = require("./clocks.ts") as typeof import("./clocks.ts");
+    return resolveClocks(vdevs, regions, missing, this.findings);
   }
 
   #caches({ cache: { l1i, l1d, l2, l3 } = {}, harts }: ProfileCpu): BoardCaches {

@@ -54,7 +54,7 @@ export function draftVdev(
 ): DraftVdev | undefined {
   const path = [table, name];
   const values = plain(node) as Readonly<Record<string, Plain>>;
-  const own = DEVICE_TABLES.get(table);
+  const own = DEVICE_TABLES.get(table)?.();
   const profile = typed(vdevSchema, node, own ? { ...values, type: own.type } : values, path, findings);
   const descriptor = own ?? descriptorOf(node, name, registry, findings);
   if (!descriptor) return undefined;
