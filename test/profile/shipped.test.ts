@@ -54,7 +54,7 @@ describe("virt-rv64", () => {
 });
 
 test("every board explained loads as the same board", () => {
-  for (const name of ["virt-rv64", "hifive-rv64", "linux-rv64"]) {
+  for (const name of ["virt-rv64", "hifive-rv64", "linux-rv64", "devices-rv64"]) {
     const { board, provenance } = load(name);
     const text = explainBoard(board, provenance, registry);
     const explained = join(root, "profiles", "explained.toml");
