@@ -22,6 +22,8 @@ export const ExitCode = {
   different: 9,
   /** A `[budget.NAME]` was exceeded, or its phase never began. */
   budget: 10,
+  /** The guest did not answer a watchdog whose action is to end the run. */
+  watchdog: 10,
   /** Ended from the keyboard (Ctrl-A x) or by SIGINT. */
   interrupted: 130,
   terminated: 143,

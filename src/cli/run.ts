@@ -276,6 +276,8 @@ class Session {
         return judged(ExitCode.success, "guest powered off");
       case "reboot":
         return judged(ExitCode.success, "guest rebooted");
+      case "watchdog":
+        return [ExitCode.watchdog, "ended by a watchdog that the guest did not answer"];
       case "failed":
         return [ExitCode.guestFailed, `guest reported failure ${end.code}`];
       case "aborted":

@@ -81,6 +81,8 @@ export interface MachineHost extends StreamHost {
 export type Ending =
   | { readonly kind: "poweroff" }
   | { readonly kind: "reboot" }
+  /** A watchdog that the guest did not answer. */
+  | { readonly kind: "watchdog" }
   /** The guest says that it failed. */
   | { readonly kind: "failed"; readonly code: number }
   /** An access that the profile's policy does not let pass. */

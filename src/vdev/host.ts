@@ -100,6 +100,8 @@ export interface DiskImage {
 export type PowerRequest =
   | { readonly action: "poweroff" }
   | { readonly action: "reboot" }
+  /** A watchdog ends the run: the guest has not answered. */
+  | { readonly action: "watchdog" }
   /** The guest says that it failed, with its own code. */
   | { readonly action: "fail"; readonly code: number };
 

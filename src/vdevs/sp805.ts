@@ -47,14 +47,12 @@ const ITOP = fieldMasks(registers.ITOP);
 
 const UNLOCK = 0x1acc_e551;
 const APB_CLOCK = 24_000_000;
-/** What a run ends with that a watchdog has terminated. */
-const TERMINATED = 4;
 
 const options = v.object({
   action: v.pipe(
     v.optional(v.picklist(["reset", "terminate", "interrupt", "dump"]), "reset"),
     v.description(
-      'At the second expiry: "reset" restarts the guest, "terminate" ends the run, "dump" writes down the state of the guest, which goes on, "interrupt" does nothing more.',
+      'At the second expiry: "reset" restarts the guest, "terminate" ends the run, with an exit code of its own, "dump" writes down the state of the guest, which goes on, "interrupt" does nothing more.',
     ),
   ),
   frequency: v.pipe(v.optional(frequency(), "25MHz"), v.description("WDOGCLK: how fast it counts.")),
@@ -148,7 +146,7 @@ export const sp805 = defineVdev({
       held = 0;
       host.log.warn(`expired twice without an answer: ${action}`);
       if (action === "reset") host.power({ action: "reboot" });
-      else if (action === "terminate") host.power({ action: "fail", code: TERMINATED });
+      else if (action === "terminate") host.power({ action: "watchdog" });
       else if (action === "dump") host.dump(`watchdog ${host.name} bites`);
     }
 

@@ -88,7 +88,7 @@ describe("the second expiry", () => {
   });
 
   test("terminate ends the run", () => {
-    expect(starve("terminate").host.powerRequests).toEqual([{ action: "fail", code: 4 }]);
+    expect(starve("terminate").host.powerRequests).toEqual([{ action: "watchdog" }]);
   });
 
   test("dump writes down the state and lets the guest go on", () => {
