@@ -3,10 +3,7 @@ import type { Context, Qemu } from "../benchmark.ts";
 import { type Run, watch } from "../whole/child.ts";
 import { type Guest, qemuCommand, vmrunCommand, writeProfile } from "../whole/contest.ts";
 import { bareImage, type Kernel } from "./kernels.ts";
-import { type Engine, type Runs, type Score, score } from "./scores.ts";
-
-/** `--quick` leaves this part of the work. */
-const QUICK = 4;
+import { type Engine, QUICK, type Runs, type Score, score } from "./scores.ts";
 
 export interface Plan {
   readonly engines: readonly Engine[];

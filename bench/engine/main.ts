@@ -7,14 +7,19 @@ import type { Context } from "../benchmark.ts";
 import { describeMachine, findQemu, NO_QEMU } from "../surroundings.ts";
 import { bareScores } from "./bare.ts";
 import { kernels } from "./kernels.ts";
-import { ENGINES, type Engine, type Score, scoreTable } from "./scores.ts";
+import { jobs, linuxScores } from "./linux.ts";
+import { ENGINES, type Engine, type JobScore, jobTable, type Score, scoreTable } from "./scores.ts";
 
 const HELP = `bun run bench engine [KERNELS...] [--engine KIND]... [--layouts N] [--rounds N] [--quick] [--json FILE] [--list]
+bun run bench engine --linux [JOBS...] [...]
 
 Runs each kernel on bare metal under qemu-system-riscv64 and under vmrun, in turns, and compares what both print. Speeds
 are QEMU's time over vmrun's, from medians: 2x is twice as fast. Without "whole", what starting takes is taken off both.
 
-  KERNELS        all when omitted
+With --linux, the same kernels and other jobs as programs under Linux, timed by what they print. It takes the images of
+firmware/linux/, and a RISC-V compiler.
+
+  KERNELS, JOBS  all when omitted
   --engine KIND  ${ENGINES.join(", ")}; translator when omitted; may be repeated
   --layouts N    the code in N places, to see what depends on it; takes a RISC-V compiler
   --rounds N     3 when omitted
@@ -31,9 +36,11 @@ export async function engine(args: string[]): Promise<number> {
   if (typeof options === "string") return complain(options);
   const { values, positionals } = options;
   if (values.help) return say(HELP);
-  if (values.list) return say(kernels.map((k) => `${k.name.padEnd(12)} ${k.summary}`).join("\n"));
-  const unknown = positionals.filter((name) => !kernels.some((kernel) => kernel.name === name));
-  if (unknown.length > 0) return complain(`no kernel is called ${unknown.join(", ")}; --list tells what there is`);
+  const known = values.linux ? jobs : kernels;
+  if (values.list) return say(known.map((k) => `${k.name.padEnd(12)} ${k.summary}`).join("\n"));
+  const unknown = positionals.filter((name) => !known.some((one) => one.name === name));
+  if (unknown.length > 0) return complain(`nothing here is called ${unknown.join(", ")}; --list tells what there is`);
+  const wanted = ({ name }: { readonly name: string }) => positionals.length === 0 || positionals.includes(name);
   const engines = values.engine.map((name) => ENGINES.find((known) => known === name));
   if (!engines.every((known): known is Engine => known !== undefined))
     return complain(`--engine takes ${ENGINES.join(", ")}`);
@@ -42,7 +49,6 @@ export async function engine(args: string[]): Promise<number> {
   const qemu = findQemu();
   if (!qemu) return complain(NO_QEMU);
 
-  const chosen = kernels.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
   const machine = describeMachine(qemu);
   const command = ["bun bench/main.ts engine", ...args].join(" ");
   say(`${machine}\n${command}`);
@@ -57,25 +63,39 @@ export async function engine(args: string[]): Promise<number> {
   };
   const plan = { engines, rounds, layouts: LAYOUTS.slice(0, layouts) };
   const scores: Score[] = [];
+  const jobScores: JobScore[] = [];
   const failures: string[] = [];
+  const attempt = async (name: string, measure: () => Promise<void>) => {
+    try {
+      await measure();
+    } catch (error) {
+      failures.push(`${name}: ${error instanceof Error ? error.message : error}`);
+    }
+  };
   try {
-    for (const kernel of chosen)
-      try {
-        scores.push(...(await bareScores(context, qemu, kernel, plan)));
-      } catch (error) {
-        failures.push(`${kernel.name}: ${error instanceof Error ? error.message : error}`);
-      }
+    if (values.linux)
+      await attempt("Linux", async () => {
+        jobScores.push(...(await linuxScores(context, qemu, jobs.filter(wanted), engines, rounds)));
+      });
+    else
+      for (const kernel of kernels.filter(wanted))
+        await attempt(kernel.name, async () => {
+          scores.push(...(await bareScores(context, qemu, kernel, plan)));
+        });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
   for (const engine of engines) {
     const own = scores.filter((s) => s.engine === engine);
-    if (own.length > 0) say(`\nvmrun, ${engine}: times QEMU's speed\n\n${scoreTable(own)}`);
+    const ownJobs = jobScores.filter((s) => s.engine === engine);
+    const title = `\nvmrun, ${engine}: times QEMU's speed\n\n`;
+    if (own.length > 0) say(title + scoreTable(own));
+    if (ownJobs.length > 0) say(title + jobTable(ownJobs));
   }
   for (const failure of failures) process.stderr.write(`FAILED ${failure}\n`);
   if (values.json !== undefined)
-    writeFileSync(values.json, `${JSON.stringify({ machine, command, scores, failures }, null, 2)}\n`);
-  return failures.length === 0 && scores.every((s) => s.same) ? 0 : 1;
+    writeFileSync(values.json, `${JSON.stringify({ machine, command, scores, jobScores, failures }, null, 2)}\n`);
+  return failures.length === 0 && [...scores, ...jobScores].every((s) => s.same) ? 0 : 1;
 }
 
 function readOptions(args: string[]) {
@@ -87,6 +107,7 @@ function readOptions(args: string[]) {
         engine: { type: "string", multiple: true, default: ["translator"] },
         layouts: { type: "string", default: "1" },
         rounds: { type: "string" },
+        linux: { type: "boolean", default: false },
         quick: { type: "boolean", default: false },
         json: { type: "string" },
         list: { type: "boolean", default: false },

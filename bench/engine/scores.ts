@@ -6,6 +6,9 @@ import type { Run } from "../whole/child.ts";
 export type Engine = "interpreter" | "translator" | "forced";
 export const ENGINES: readonly Engine[] = ["interpreter", "translator", "forced"];
 
+/** `--quick` leaves this part of the work. */
+export const QUICK = 4;
+
 /** Runs of one participant: with the work, and without it. What the second takes is starting. */
 export interface Runs {
   readonly work: readonly Times[];
@@ -29,6 +32,17 @@ export interface Score {
   /** Of the work, as vmrun counts them. */
   readonly instructions: number;
   /** Both printed the same. */
+  readonly same: boolean;
+}
+
+/** One job under Linux. */
+export interface JobScore {
+  readonly job: string;
+  readonly engine: Engine;
+  /** QEMU's time over vmrun's. */
+  readonly speed: { readonly wall: number; readonly cpu: number };
+  /** Medians in seconds. */
+  readonly wall: { readonly vmrun: number; readonly qemu: number };
   readonly same: boolean;
 }
 
@@ -65,6 +79,8 @@ export function geometricMean(values: readonly number[]): number {
   return Math.exp(known.reduce((sum, value) => sum + Math.log(value), 0) / known.length);
 }
 
+const times = (value: number) => (Number.isFinite(value) ? `${threeDigits(value)}x` : "-");
+
 const right = (title: string): Column => ({ title, align: "right" });
 const COLUMNS: readonly Column[] = [
   { title: "kernel", align: "left" },
@@ -74,7 +90,6 @@ const COLUMNS: readonly Column[] = [
 
 /** One engine's scores; the geometric mean is the last row. */
 export function scoreTable(scores: readonly Score[]): string {
-  const times = (value: number) => (Number.isFinite(value) ? `${threeDigits(value)}x` : "-");
   const lines = scores.map((s) => {
     const rate = (who: "vmrun" | "qemu") => threeDigits(s.instructions / 1e6 / (s.wall[who] - s.start[who]));
     return [
@@ -93,4 +108,24 @@ export function scoreTable(scores: readonly Score[]): string {
     mean((s) => s.whole.wall),
   ];
   return table(COLUMNS, [...lines, ["geometric mean", ...means, ...COLUMNS.slice(5).map(() => "")]]);
+}
+
+/** One engine's jobs under Linux. */
+export function jobTable(scores: readonly JobScore[]): string {
+  const columns: Column[] = [
+    { title: "under Linux", align: "left" },
+    ...["CPU", "wall", "vmrun", "QEMU"].map(right),
+    { title: "output", align: "left" },
+  ];
+  const lines = scores.map(({ job, speed, wall, same }) => [
+    job,
+    ...[speed.cpu, speed.wall].map(times),
+    ...[wall.vmrun, wall.qemu].map(duration),
+    same ? "same" : "DIFFERS",
+  ]);
+  const mean = (pick: (s: JobScore) => number) => times(geometricMean(scores.map(pick)));
+  return table(columns, [
+    ...lines,
+    ["geometric mean", mean((s) => s.speed.cpu), mean((s) => s.speed.wall), "", "", ""],
+  ]);
 }

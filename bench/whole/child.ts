@@ -1,4 +1,5 @@
 /** One run of a process: when its output said what, when it ended, and the CPU time that it took. */
+import { readFileSync } from "node:fs";
 
 const NS = 1e9;
 /** Longer than any run takes; a run that hangs must not hang the benchmark. */
@@ -16,6 +17,8 @@ export interface WatchOptions {
 export interface Run {
   /** Seconds from the start of the process to each mark. */
   readonly marks: readonly number[];
+  /** Seconds of CPU time, user and system, that it had taken by then; where the system tells them. */
+  readonly cpuAtMarks: readonly number[];
   /** Seconds to its end. */
   readonly wall: number;
   /** Seconds of CPU time, on behalf of itself and in the kernel. */
@@ -35,6 +38,7 @@ export async function watch(command: readonly string[], options: WatchOptions = 
   const limit = setTimeout(() => child.kill("SIGKILL"), TIME_LIMIT_MS);
   const decoder = new TextDecoder();
   const reached: number[] = [];
+  const cpuAtMarks: number[] = [];
   let output = "";
   let searched = 0;
   try {
@@ -46,6 +50,7 @@ export async function watch(command: readonly string[], options: WatchOptions = 
         if (at < 0) break;
         searched = at + marks[reached.length].length;
         reached.push(now);
+        cpuAtMarks.push(cpuTime(child.pid));
       }
       if (output.length > OUTPUT_LIMIT || (endAtLastMark && reached.length === marks.length)) break;
     }
@@ -63,5 +68,15 @@ export async function watch(command: readonly string[], options: WatchOptions = 
   }
   const cpu = child.resourceUsage()?.cpuTime;
   const seconds = (time: bigint | undefined) => Number(time ?? 0) / 1e6;
-  return { marks: reached, wall, user: seconds(cpu?.user), system: seconds(cpu?.system), output, notes };
+  return { marks: reached, cpuAtMarks, wall, user: seconds(cpu?.user), system: seconds(cpu?.system), output, notes };
+}
+
+/** Linux counts in hundredths of a second. proc_pid_stat(5): utime and stime. */
+function cpuTime(pid: number): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1].split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return Number.NaN;
+  }
 }

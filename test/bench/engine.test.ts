@@ -1,8 +1,10 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { cpio } from "../../bench/engine/cpio.ts";
 import { bareImage, kernels } from "../../bench/engine/kernels.ts";
+import { jobs, words } from "../../bench/engine/linux.ts";
 import { geometricMean, type Runs, score, scoreTable } from "../../bench/engine/scores.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
@@ -53,4 +55,32 @@ test("work too short to be seen has no speed, and the mean leaves it out", () =>
   const found = score({ kernel: "k", layout: 0, engine: "translator" }, runs(1.5, 1.499), runs(3, 1), 2e9, true);
   expect(found.speed.wall).toBeNaN();
   expect(geometricMean([Number.NaN, 2, 8])).toBeCloseTo(4, 12);
+});
+
+test.skipIf(Bun.which("cpio") === null)("cpio archives are as cpio reads them", () => {
+  const folder = mkdtempSync(join(tmpdir(), "vmrun-bench-test-"));
+  try {
+    const path = join(folder, "archive");
+    const data = new TextEncoder().encode("hello");
+    writeFileSync(
+      path,
+      cpio([
+        { path: "a", mode: 0o040755 },
+        { path: "a/b", mode: 0o100644, data },
+      ]),
+    );
+    const { stdout, exitCode } = Bun.spawnSync(["cpio", "-idv", "-F", path], { cwd: folder, stderr: "ignore" });
+    expect({ exitCode, stdout: stdout.toString() }).toEqual({ exitCode: 0, stdout: "" });
+    expect(readFileSync(join(folder, "a/b"), "utf8")).toBe("hello");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("jobs under Linux have names of their own, and their text is the same each time", () => {
+  expect(new Set(jobs.map(({ name }) => name)).size).toBe(jobs.length);
+  const text = words(10_000);
+  expect(text.length).toBe(10_000);
+  expect(Buffer.compare(text, words(10_000))).toBe(0);
+  expect(new Set(Buffer.from(text).toString().split(/\s/)).size).toBeGreaterThan(500);
 });
