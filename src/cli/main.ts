@@ -15,6 +15,7 @@ const commands: Record<string, () => Promise<CommandDef>> = {
   fdt: () => import("./fdt/generate.ts").then((m) => m.generate as CommandDef),
   map: () => import("./map.ts").then((m) => m.map as CommandDef),
   clocks: () => import("./clocks.ts").then((m) => m.clocks as CommandDef),
+  pass: () => import("./pass/plan.ts").then((m) => m.plan as CommandDef),
   vdevs: () => import("./vdevs.ts").then((m) => m.vdevs as CommandDef),
   new: () => import("./new/new.ts").then((m) => m.newFiles as CommandDef),
   test: () => import("./test.ts").then((m) => m.test as CommandDef),
@@ -22,7 +23,10 @@ const commands: Record<string, () => Promise<CommandDef>> = {
 };
 
 /** Commands whose first word may name a command of their own. */
-const verbs: Record<string, Readonly<Record<string, () => Promise<CommandDef>>>> = { fdt: fdtVerbs };
+const verbs: Record<string, Readonly<Record<string, () => Promise<CommandDef>>>> = {
+  fdt: fdtVerbs,
+  pass: { plan: () => import("./pass/plan.ts").then((m) => m.plan as CommandDef) },
+};
 
 const root = defineCommand({
   meta: {

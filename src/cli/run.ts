@@ -1,5 +1,5 @@
 /** `vmrun run`: builds the machine of a profile and runs it. */
-import { defineCommand } from "citty";
+import { defineCommand, type ParsedArgs } from "citty";
 import { fail } from "../diagnostics/diagnostic.ts";
 import { runCommand } from "../host/command.ts";
 import { openDisk } from "../host/disk.ts";
@@ -25,7 +25,7 @@ import { loadFromArguments, profileArguments } from "./profile-argument.ts";
 import { catchStrays } from "./strays.ts";
 import { ModuleWatch, type Watched } from "./watch.ts";
 
-const args = {
+export const runArguments = {
   ...profileArguments,
   timeout: { type: "string", valueHint: "TIME", description: "give up after this much guest time, e.g. 30s" },
   "host-timeout": { type: "string", valueHint: "TIME", description: "give up after this much time of the host" },
@@ -65,61 +65,83 @@ const args = {
 
 export const run = defineCommand({
   meta: { name: "run", description: "Run the machine of a profile; Ctrl-A x ends it, Ctrl-A h helps" },
-  args,
-  async run({ args: given, rawArgs }) {
-    refuseUnknown(rawArgs, args);
-    const limits = {
-      guestLimit: given.timeout === undefined ? undefined : duration("timeout", given.timeout),
-      hostLimit: given["host-timeout"] === undefined ? undefined : duration("host-timeout", given["host-timeout"]),
-    };
-    const steps = occurrences(rawArgs, ["expect", "input"]).map(
-      ({ name, value }): ScriptStep =>
-        name === "expect" ? { kind: "expect", text: unescaped(value) } : { kind: "input", text: unescaped(value) },
-    );
-    const load = () => loadFromArguments(given.profile, rawArgs, given.budget);
-    const { board, registry, modules } = await load();
-    if (given.watch && modules.length === 0) {
-      fail("cli/watch", "there is nothing to watch: the profile uses no modules of its own", {
-        hint: 'use = ["./my-vdev.ts"] in the profile',
-      });
-    }
-    const observation =
-      asksForExits(rawArgs) || board.budgets.length > 0
-        ? (await import("./observe/observation.ts")).observationFrom(given, rawArgs, board, registry)
-        : undefined;
-    // Code of one's own may hang; that of vmrun is trusted, and a thread less is started.
-    const heartbeat = modules.length > 0 ? new Heartbeat() : undefined;
-    const session = new Session(steps, {
-      observation,
-      quiet: given.quiet === true,
-      verbose: given.verbose === true,
-      hostCommands: given["allow-host-power"] === true,
-      heartbeat,
-    });
-    const engine = engineKind(given.engine);
-    const watchdog =
-      heartbeat &&
-      (await import("../machine/watchdog.ts")).startWatchdog(
-        board,
-        registry,
-        modules.flatMap(({ types }) => types),
-        heartbeat,
-        ExitCode.vdevFailed,
-      );
-    try {
-      const machine = assemble(board, registry, session.host, engine);
-      watchdog?.follow(machine);
-      const watched = given.watch ? { modules, load } : undefined;
-      const setup = { board, modules, ...limits, endOnReboot: given.reboot === false };
-      const code = await session.run(machine, setup, watched);
-      // Timers and sockets that a vdev left open keep nobody waiting.
-      if (modules.length > 0) await new Promise(() => process.stderr.write("", () => process.exit(code)));
-      return code;
-    } finally {
-      watchdog?.stop();
-    }
+  args: runArguments,
+  run({ args: given, rawArgs }) {
+    refuseUnknown(rawArgs, runArguments);
+    return runProfile(given, rawArgs);
   },
 });
+
+/** How a run differs from the one that the profile alone makes. */
+export interface RunVariation {
+  /** The board to run instead. */
+  board(board: Board): Board;
+  /** Before the guest's first instruction. */
+  assembled(machine: Machine): void;
+  /** Where the guest's output goes; answers `false` when nobody reads any more. */
+  readonly output: (bytes: Uint8Array) => boolean;
+}
+
+/** Runs the machine of the profile on the command line; answers the exit code. */
+export async function runProfile(
+  given: ParsedArgs<typeof runArguments>,
+  rawArgs: readonly string[],
+  variation?: RunVariation,
+): Promise<ExitCode> {
+  const limits = {
+    guestLimit: given.timeout === undefined ? undefined : duration("timeout", given.timeout),
+    hostLimit: given["host-timeout"] === undefined ? undefined : duration("host-timeout", given["host-timeout"]),
+  };
+  const steps = occurrences(rawArgs, ["expect", "input"]).map(
+    ({ name, value }): ScriptStep =>
+      name === "expect" ? { kind: "expect", text: unescaped(value) } : { kind: "input", text: unescaped(value) },
+  );
+  const load = () => loadFromArguments(given.profile, rawArgs, given.budget);
+  const { board: loaded, registry, modules } = await load();
+  const board = variation?.board(loaded) ?? loaded;
+  if (given.watch && modules.length === 0) {
+    fail("cli/watch", "there is nothing to watch: the profile uses no modules of its own", {
+      hint: 'use = ["./my-vdev.ts"] in the profile',
+    });
+  }
+  const observation =
+    asksForExits(rawArgs) || board.budgets.length > 0
+      ? (await import("./observe/observation.ts")).observationFrom(given, rawArgs, board, registry)
+      : undefined;
+  // Code of one's own may hang; that of vmrun is trusted, and a thread less is started.
+  const heartbeat = modules.length > 0 ? new Heartbeat() : undefined;
+  const session = new Session(steps, {
+    observation,
+    quiet: given.quiet === true,
+    verbose: given.verbose === true,
+    hostCommands: given["allow-host-power"] === true,
+    heartbeat,
+    output: variation?.output ?? writeStdout,
+  });
+  const engine = engineKind(given.engine);
+  const watchdog =
+    heartbeat &&
+    (await import("../machine/watchdog.ts")).startWatchdog(
+      board,
+      registry,
+      modules.flatMap(({ types }) => types),
+      heartbeat,
+      ExitCode.vdevFailed,
+    );
+  try {
+    const machine = assemble(board, registry, session.host, engine);
+    watchdog?.follow(machine);
+    variation?.assembled(machine);
+    const watched = given.watch ? { modules, load } : undefined;
+    const setup = { board, modules, ...limits, endOnReboot: given.reboot === false };
+    const code = await session.run(machine, setup, watched);
+    // Timers and sockets that a vdev left open keep nobody waiting.
+    if (modules.length > 0) await new Promise(() => process.stderr.write("", () => process.exit(code)));
+    return code;
+  } finally {
+    watchdog?.stop();
+  }
+}
 
 function engineKind(text: string | undefined): EngineKind {
   if (text === undefined || text === "interpreter") return "interpreter";
@@ -137,6 +159,7 @@ interface SessionOptions {
   /** Vdevs may run commands of the host. */
   readonly hostCommands: boolean;
   readonly heartbeat: Heartbeat | undefined;
+  readonly output: (bytes: Uint8Array) => boolean;
 }
 
 interface RunSetup {
@@ -264,7 +287,7 @@ class Session {
     this.#script.output(bytes);
     this.#atLineStart = bytes.at(-1) === 0x0a;
     // Nobody reads any more: there is no point in going on.
-    if (!writeStdout(bytes)) this.#interrupt ??= ExitCode.success;
+    if (!this.#options.output(bytes)) this.#interrupt ??= ExitCode.success;
   }
 
   #verdict(end: RunEnd): readonly [ExitCode, string] {
