@@ -66,11 +66,13 @@ export class LaidMemory {
   layPages(block: Block, { fd, offset, writable }: HostPages): void {
     const { buffer } = this.#memory.memory;
     const range = { buffer, offset: block.offset, length: block.size };
+    // A device has no size of its own.
+    const isFile = fileSize(fd) > 0;
     const rest = {
       describe: () => "pages of the host",
       startOver: () => {},
       release: () => {},
-      present: () => block.size,
+      present: () => (isFile ? Math.min(block.size, Math.max(0, fileSize(fd) - offset)) : block.size),
     };
     this.#laid.push(this.#layBlock(block, range, { fd, at: offset, shared: true, writable }, {}, rest));
   }
