@@ -9,6 +9,7 @@
 import { ObservedGuest, type ObservedGuestOptions } from "./observe/observed-guest.ts";
 import type { Board } from "./profile/board.ts";
 import { loadProfile, loadProfileWithVdevs } from "./profile/load.ts";
+import { withPlaces } from "./profile/provenance.ts";
 import { type AnyVdev, createRegistry } from "./vdev/registry.ts";
 import { catalogue } from "./vdevs/catalogue.ts";
 
@@ -56,13 +57,14 @@ export interface BootOptions extends ObservedGuestOptions {
  */
 export function boot(profile: string | Board, options: BootOptions = {}): ObservedGuest {
   const registry = createRegistry(options.vdevs ?? [], catalogue);
-  const board = typeof profile === "string" ? loadProfile(profile, { registry, set: options.set }).board : profile;
-  return new ObservedGuest(board, registry, options);
+  if (typeof profile !== "string") return new ObservedGuest(profile, registry, options);
+  const { board, provenance } = loadProfile(profile, { registry, set: options.set });
+  return withPlaces(provenance, () => new ObservedGuest(board, registry, options));
 }
 
 /** As {@link boot}, for profiles that bring vdevs of their own: imports the modules that they `use`. */
 export async function bootAsync(profile: string, options: BootOptions = {}): Promise<ObservedGuest> {
   const known = createRegistry(options.vdevs ?? [], catalogue);
-  const { board, registry } = await loadProfileWithVdevs(profile, { registry: known, set: options.set });
-  return new ObservedGuest(board, registry, options);
+  const { board, registry, provenance } = await loadProfileWithVdevs(profile, { registry: known, set: options.set });
+  return withPlaces(provenance, () => new ObservedGuest(board, registry, options));
 }

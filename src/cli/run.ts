@@ -16,6 +16,7 @@ import { type MessageLevel, reasonOf } from "../machine/tenant.ts";
 import { hostHardware } from "../pass/lazy-hardware.ts";
 import type { Board } from "../profile/board.ts";
 import type { LoadedModule } from "../profile/load.ts";
+import { withPlaces } from "../profile/provenance.ts";
 import { duration, occurrences, refuseUnknown, unescaped } from "./arguments.ts";
 import { ConsoleEscape } from "./console.ts";
 import { ExitCode } from "./exit-codes.ts";
@@ -97,7 +98,7 @@ export async function runProfile(
       name === "expect" ? { kind: "expect", text: unescaped(value) } : { kind: "input", text: unescaped(value) },
   );
   const load = () => loadFromArguments(given.profile, rawArgs, given.budget);
-  const { board: loaded, registry, modules } = await load();
+  const { board: loaded, registry, modules, provenance } = await load();
   const board = variation?.board(loaded) ?? loaded;
   if (given.watch && modules.length === 0) {
     fail("cli/watch", "there is nothing to watch: the profile uses no modules of its own", {
@@ -129,7 +130,7 @@ export async function runProfile(
       ExitCode.vdevFailed,
     );
   try {
-    const machine = assemble(board, registry, session.host, engine);
+    const machine = withPlaces(provenance, () => assemble(board, registry, session.host, engine));
     watchdog?.follow(machine);
     variation?.assembled(machine);
     const watched = given.watch ? { modules, load } : undefined;
@@ -328,6 +329,7 @@ class Session {
       if (messages > 0) said.push(`${messages} messages`);
       if (said.length > 0) this.#say(`${name} (${type}): ${said.join(", ")}`);
     }
+    for (const { name, text } of machine.laidMemory.status()) this.#say(`memory ${name}: ${text}`);
     const { observation } = this.#options;
     if (observation) this.#lines(observation.table());
   }

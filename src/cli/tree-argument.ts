@@ -8,6 +8,7 @@ import type { DtsTree, ParseDtsOptions } from "../fdt/dts/parse.ts";
 import { MAGIC } from "../fdt/format.ts";
 import { readDtb } from "../fdt/reader.ts";
 import type { Fdt, FdtNode } from "../fdt/tree.ts";
+import type { Board } from "../profile/board.ts";
 import { occurrences } from "./arguments.ts";
 
 export interface TreeArgument {
@@ -17,6 +18,8 @@ export interface TreeArgument {
   readonly file: string;
   /** The source behind the tree, where it has one. */
   readonly dts?: DtsTree;
+  /** What a profile's tree was made of. */
+  readonly board?: Board;
   /** What was wrong and tolerated, because the caller asked for that. */
   readonly findings: readonly Diagnostic[];
 }
@@ -99,7 +102,7 @@ async function loadProfileTree(path: string, rawArgs: readonly string[]): Promis
     import("../profile/devicetree.ts"),
   ]);
   const { board, registry } = await loadFromArguments(path, rawArgs);
-  return { fdt: boardTree(board, registry), kind: "profile", file: path, findings: [] };
+  return { fdt: boardTree(board, registry), kind: "profile", file: path, board, findings: [] };
 }
 
 function readAll(path: string): Uint8Array {

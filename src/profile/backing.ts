@@ -4,6 +4,7 @@ import type { ProfileFiles } from "./files.ts";
 import type { Findings } from "./findings.ts";
 import type { HostNames } from "./host-references.ts";
 import { lookup, type TableNode, textOf } from "./located.ts";
+import { hex } from "./place.ts";
 import type { ProfileMemory } from "./schema.ts";
 
 /** Mappings of files begin on pages. */
@@ -65,6 +66,22 @@ export function describeMemory({ describe, kind }: ProfileMemory, backing: Board
   if (describe !== undefined) return describe;
   if (kind === "rom") return "none";
   return outlastsReset({ backing }) ? "reserved" : "memory";
+}
+
+/** In a few words, for people. */
+export function shownBacking(backing: BoardBacking): string {
+  switch (backing.kind) {
+    case "anonymous":
+      return "memory of its own";
+    case "memfd":
+      return backing.share === undefined ? "memfd" : `memfd, shared as "${backing.share}"`;
+    case "file": {
+      const part = backing.at === 0 ? "" : ` from ${hex(backing.at)} on`;
+      return `${backing.private ? "private copy of" : "file"} ${backing.file}${part}`;
+    }
+    case "huge":
+      return `huge pages${backing.fallback ? ", or others" : ""}`;
+  }
 }
 
 function backingOf(

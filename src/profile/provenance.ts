@@ -1,5 +1,5 @@
 /** Where each value of a board comes from: what makes defaults visible. */
-import type { Place } from "../diagnostics/diagnostic.ts";
+import { type Diagnostic, type Place, VmrunError } from "../diagnostics/diagnostic.ts";
 import { NAMED_LISTS } from "./include.ts";
 import { type Located, lookup, type TableNode, textOf } from "./located.ts";
 
@@ -38,4 +38,20 @@ export function shownSource(source: Source | undefined): string {
   if (source.kind === "automatic") return "automatic";
   const { file = "", line } = source.place;
   return line === undefined ? file : `${file}:${line}`;
+}
+
+/** Does `work`; an error in it that names keys of the profile then says where they stand in the text, as far as they do. */
+export function withPlaces<Result>(provenance: Provenance, work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof VmrunError)) throw error;
+    throw new VmrunError(error.diagnostics.map((diagnostic) => inText(diagnostic, provenance)));
+  }
+}
+
+function inText(diagnostic: Diagnostic, provenance: Provenance): Diagnostic {
+  const { path, file } = diagnostic.place ?? {};
+  const source = path === undefined || file !== undefined ? undefined : provenance.get(path);
+  return source && "place" in source ? { ...diagnostic, place: source.place } : diagnostic;
 }

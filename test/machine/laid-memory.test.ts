@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { VmrunError } from "../../src/diagnostics/diagnostic.ts";
+import { type Diagnostic, VmrunError } from "../../src/diagnostics/diagnostic.ts";
 import { boot } from "../../src/index.ts";
 import type { Guest } from "../../src/machine/guest.ts";
 import { assemble } from "../engine/program.ts";
@@ -79,15 +79,17 @@ function count(guest: Guest): number {
   guest.runUntil(LIMIT);
   return x(guest, A0);
 }
-function codeOf(work: () => unknown): string | undefined {
+function refusal(work: () => unknown): Diagnostic | undefined {
   try {
     work();
   } catch (error) {
-    if (error instanceof VmrunError) return error.diagnostics[0]!.code;
+    if (error instanceof VmrunError) return error.diagnostics[0]!;
     throw error;
   }
   return undefined;
 }
+const codeOf = (work: () => unknown) => refusal(work)?.code;
+const placeOf = (work: () => unknown) => refusal(work)?.place;
 
 /** With the host's mappings, and without. */
 const ways = [
@@ -235,10 +237,16 @@ describe.if(process.platform === "linux")("mapped memory", () => {
     expect(codeOf(() => boot(other, { set: [`memory.window.size=${2 * SIZE}`] }))).toBe("memory/share-size");
   });
 
-  test("of a file has one writer or many readers", () => {
+  test("of a file has one writer or many readers; a refusal says where the profile asks for it", () => {
     const path = image("locked", 1);
     using _writer = boot(profile(fileKeys(path)));
     expect(codeOf(() => boot(profile(fileKeys(path))))).toBe("memory/in-use");
+    const again = profile(fileKeys(path));
+    expect(placeOf(() => boot(again))).toMatchObject({
+      file: again,
+      line: 11,
+      source: `file = ${JSON.stringify(path)}`,
+    });
     expect(codeOf(() => boot(profile(fileKeys(path, "private = true"))))).toBe("memory/in-use");
     const read = image("read", 1);
     using _one = boot(profile(fileKeys(read, "private = true")));
