@@ -1,17 +1,20 @@
 /** `vmrun clocks`: the clock tree of a board, what it runs at, and what the guest may change. */
 import { defineCommand } from "citty";
 import { fail } from "../diagnostics/diagnostic.ts";
+import { hostStates } from "../pass/clocks/host-values.ts";
 import { controllersOf } from "../pass/clocks/outputs.ts";
 import { clockStates, resetValue } from "../pass/clocks/rates.ts";
 import { clockLines, renderClocks } from "../pass/clocks/report.ts";
 import { clockTablesOf, clockUsers } from "../profile/clocks.ts";
 import { positionals, refuseUnknown } from "./arguments.ts";
 import { ExitCode } from "./exit-codes.ts";
+import { withHardware } from "./host-clocks.ts";
 import { loadFromArguments, profileArguments } from "./profile-argument.ts";
 import { writeText } from "./tree-output.ts";
 
 const args = {
   ...profileArguments,
+  host: { type: "boolean", description: "by the registers of the host as they are now, not as at reset" },
   json: { type: "boolean", description: "print JSON" },
 } as const;
 
@@ -25,7 +28,10 @@ export const clocks = defineCommand({
     const tables = clockTablesOf(board);
     if (tables.length === 0) fail("cli/no-clocks", `${board.name} has no [[clock]] tables`);
     const controllers = controllersOf(tables);
-    const lines = clockLines(controllers, clockStates(controllers, resetValue), clockUsers(board));
+    const states = given.host
+      ? withHardware(board, (open) => hostStates(tables, controllers, open))
+      : clockStates(controllers, resetValue);
+    const lines = clockLines(controllers, states, clockUsers(board));
     writeText(given.json ? `${JSON.stringify(lines, null, 2)}\n` : renderClocks(lines));
     return ExitCode.success;
   },

@@ -97,12 +97,14 @@ export function referencesIn({
 
 /** Loaded on demand: most uses of a tree need no registry of vdevs. */
 async function loadProfileTree(path: string, rawArgs: readonly string[]): Promise<TreeArgument> {
-  const [{ loadFromArguments }, { boardTree }] = await Promise.all([
+  const [{ loadFromArguments }, { boardTree }, { startingClocks }] = await Promise.all([
     import("./profile-argument.ts"),
     import("../profile/devicetree.ts"),
+    import("./host-clocks.ts"),
   ]);
   const { board, registry } = await loadFromArguments(path, rawArgs);
-  return { fdt: boardTree(board, registry), kind: "profile", file: path, board, findings: [] };
+  const fdt = boardTree(board, registry, { clocks: startingClocks(board) });
+  return { fdt, kind: "profile", file: path, board, findings: [] };
 }
 
 function readAll(path: string): Uint8Array {

@@ -3,21 +3,33 @@ import { readFileSync } from "node:fs";
 import { fail } from "../diagnostics/diagnostic.ts";
 import { writeDtb } from "../fdt/writer.ts";
 import type { Board } from "../profile/board.ts";
+import { clockStatesOfHost } from "../profile/clocks.ts";
 import { boardTree } from "../profile/devicetree.ts";
+import type { HostObject, HostObjectRequest } from "../vdev/host-object.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import { planBoot } from "./boot/plan.ts";
 import { type EngineKind, Machine, type MachineHost } from "./machine.ts";
 
 /** A machine at power-on. Throws a `VmrunError` where images cannot be read or do not fit. */
 export function assemble(board: Board, registry: VdevRegistry, host: MachineHost, engine?: EngineKind): Machine {
-  const plan = planBoot(board, { read: readImageFile }, (initrd) => writeDtb(boardTree(board, registry, { initrd })));
   try {
+    const clocks = clockStatesOfHost(board, (spec, request) => openHardware(board, host, spec, request));
+    const plan = planBoot(board, { read: readImageFile }, (initrd) =>
+      writeDtb(boardTree(board, registry, { initrd, clocks })),
+    );
     return new Machine(board, registry, plan, host, engine);
   } catch (error) {
     // What was opened for it would have its owner until the process ends.
     host.hardware?.close();
     throw error;
   }
+}
+
+/** To look at before there is a machine. */
+function openHardware({ name }: Board, host: MachineHost, spec: string, request: HostObjectRequest): HostObject {
+  if (!host.hardware)
+    return fail("vdev/host-object", `${spec} is not to be had: this machine has no hardware of the host`);
+  return host.hardware.open(spec, request, { name, ram: () => [] });
 }
 
 function readImageFile(path: string): Uint8Array {

@@ -1,11 +1,13 @@
 /** The `[[clock]]` tables of a profile and the `clocks` of its devices: checked, and every name resolved. */
-import type { ClockController } from "../pass/clocks/description.ts";
+import { fail } from "../diagnostics/diagnostic.ts";
+import type { ClockController, ClockReference } from "../pass/clocks/description.ts";
+import { hostStates, type Open } from "../pass/clocks/host-values.ts";
 import type { ClockOptions } from "../pass/clocks/options.ts";
 import { ClockNames, type ClockTable, controllersOf, reportLoops } from "../pass/clocks/outputs.ts";
 import type { Report } from "../pass/clocks/problems.ts";
-import { clockStates, resetValue } from "../pass/clocks/rates.ts";
+import { type ClockStates, clockStates, resetValue } from "../pass/clocks/rates.ts";
 import { checkRegisters } from "../pass/clocks/registers.ts";
-import { shownClock, whyNotSupplied } from "../pass/clocks/supply.ts";
+import { dependsOnHost, shownClock, supplyOf, whyNotSupplied } from "../pass/clocks/supply.ts";
 import type { PlacedRegion } from "../vdev/placement.ts";
 import type { Board, BoardClock } from "./board.ts";
 import type { Findings } from "./findings.ts";
@@ -116,4 +118,34 @@ export function clockUsers(board: Board): Map<string, string[]> {
     }
   }
   return users;
+}
+
+/**
+ * What the clocks run at, where the board cannot know that alone: a device's fixed clock depends on registers of the host.
+ * `undefined` where none does. Throws what `open` does, and where a rate stays unknown.
+ */
+export function clockStatesOfHost(board: Board, open: Open): ClockStates | undefined {
+  const tables = clockTablesOf(board);
+  const names = new ClockNames(tables);
+  const controllers = controllersOf(tables);
+  const used = board.vdevs.flatMap(({ clocks = [] }) => clocks.flatMap(({ clock }) => found(names.find(clock))));
+  const wanted = used.filter((at) => supplyOf(controllers, at) === "fixed" && dependsOnHost(controllers, at));
+  if (wanted.length === 0) return undefined;
+  const states = hostStates(tables, controllers, open);
+  for (const at of wanted) {
+    const { rate, unknown = "" } = states[at.controller]![at.output]!;
+    if (rate !== undefined) continue;
+    fail(
+      "clock/unknown-rate",
+      `${shownClock(controllers, at)} runs at a rate that the host does not tell: ${unknown}`,
+      {
+        hint: 'state its rate, such as rate = "24MHz"',
+      },
+    );
+  }
+  return states;
+}
+
+function found(at: ReturnType<ClockNames["find"]>): ClockReference[] {
+  return "problem" in at ? [] : [at];
 }

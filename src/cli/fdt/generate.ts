@@ -6,6 +6,7 @@ import { boardTree } from "../../profile/devicetree.ts";
 import { nearestName } from "../../vdev/registry.ts";
 import { occurrences, refuseUnknown } from "../arguments.ts";
 import { ExitCode } from "../exit-codes.ts";
+import { startingClocks } from "../host-clocks.ts";
 import { loadFromArguments, profileArguments } from "../profile-argument.ts";
 import { outputArguments, writeTree } from "../tree-output.ts";
 import { applyFiles } from "./overlays.ts";
@@ -28,7 +29,11 @@ export const generate = defineCommand({
     refuseMisspeltVerb(given.profile);
     const { board, registry } = await loadFromArguments(given.profile, rawArgs);
     const overlays = occurrences(rawArgs, ["overlay"]).map(({ value }) => value);
-    const { fdt, names } = await applyFiles(boardTree(board, registry), overlays, rawArgs);
+    const { fdt, names } = await applyFiles(
+      boardTree(board, registry, { clocks: startingClocks(board) }),
+      overlays,
+      rawArgs,
+    );
     writeTree(fdt, { ...given, names });
     return ExitCode.success;
   },

@@ -49,7 +49,11 @@ export function shownClock(controllers: readonly ClockController[], { controller
 }
 
 /** On registers that there is a host for, here or on the way up. */
-function dependsOnHost(controllers: readonly ClockController[], at: ClockReference, seen = new Set<string>()): boolean {
+export function dependsOnHost(
+  controllers: readonly ClockController[],
+  at: ClockReference,
+  seen = new Set<string>(),
+): boolean {
   const key = `${at.controller}.${at.output}`;
   if (seen.has(key)) return false;
   seen.add(key);
