@@ -30,7 +30,7 @@ monitor="$monitor -fno-jump-tables -fno-tree-switch-conversion"
     bench/start.S bench/board.c bench/memory.c bench/mmio.c
   for name in cross faults modes remap selfcode timers; do
     extra=
-    case $name in cross | faults | modes | remap) extra=trials/paging.c ;; esac
+    if [ $name != selfcode ]; then extra=trials/paging.c; fi
     "${prefix}gcc" $common $bench $link -T bench/bench.ld -o "$out/trials/$name.elf" \
       trials/start.S bench/board.c bench/memory.c "trials/$name.c" $extra
   done
