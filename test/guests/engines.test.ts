@@ -8,7 +8,18 @@ import { resolve } from "node:path";
 import { kernels } from "../../bench/engine/kernels.ts";
 import { boot } from "../../src/index.ts";
 import type { EngineKind } from "../../src/machine/machine.ts";
-import { ROOT, TEST_LIMIT, VIRT } from "./vmrun.ts";
+import {
+  answer,
+  endedWith,
+  LINUX,
+  linux,
+  linuxImages,
+  type Result,
+  ROOT,
+  TEST_LIMIT,
+  testWith,
+  VIRT,
+} from "./vmrun.ts";
 
 const ENGINES: readonly EngineKind[] = ["interpreter", "translator", "forced"];
 /** Seconds of guest time; the longest takes a tenth of one. */
@@ -86,5 +97,25 @@ describe("kernels", () => {
       },
       TEST_LIMIT,
     );
+  }
+});
+
+describe("Linux boots, compresses, sorts and forks", () => {
+  const GZIP = "gzip -9 </bin/busybox | gunzip | cmp - /bin/busybox && echo alike";
+  const SORT = "find / -xdev | sort -r | awk '{ n += length($0) * NR } END { print (n > 0) }'";
+  const FORK = "i=0; while [ $i -lt 40 ]; do (true); i=$((i+1)); done; echo $i";
+  const LINES = [GZIP, SORT, FORK, "poweroff -f"];
+  let interpreted: Result;
+
+  for (const engine of ENGINES) {
+    testWith(["driver-kernel/Image.gz", "debian/initramfs.cpio.gz"])(engine, async () => {
+      const result = await linux(LINUX, [...linuxImages("driver-kernel/Image.gz"), "--engine", engine], LINES);
+      endedWith(result, 0);
+      expect([GZIP, SORT, FORK].map((line) => answer(result, line))).toEqual(["alike", "1", "40"]);
+      interpreted ??= result;
+      expect(result.instructions).toBe(interpreted.instructions);
+      // Not `toBe`: a whole boot in a failure's message helps nobody.
+      expect(result.stdout === interpreted.stdout).toBe(true);
+    });
   }
 });
