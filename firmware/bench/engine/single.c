@@ -1,7 +1,7 @@
 // Single precision: a filter (fused multiply-add), then normalised (division, square root, conversions).
 #include "kernel.h"
 
-KERNEL(single, 600);
+KERNEL(single, 1800);
 
 enum { TAPS = 16, SAMPLES = 1024 };
 static float taps[TAPS], input[SAMPLES + TAPS], output[SAMPLES];

@@ -1,7 +1,7 @@
 // Sorting, and strings: numbers by quicksort, words by comparison, a table of words found by hash.
 #include "kernel.h"
 
-KERNEL(sort, 90);
+KERNEL(sort, 360);
 
 enum { NUMBERS = 8192, WORDS = 1024, LENGTH = 16, SLOTS = 4096 };
 static int32_t numbers[NUMBERS];
