@@ -6,7 +6,7 @@ out=
 if [ $# -gt 0 ]; then mkdir -p "$1" && out=$(cd "$1" && pwd); fi
 cd "$(dirname "$0")"
 out=${out:-.}
-mkdir -p "$out/bench" "$out/trials"
+mkdir -p "$out/bench" "$out/exits" "$out/trials"
 
 . ./compiler.sh
 echo "$("${prefix}gcc" --version | head -n 1)"
@@ -34,10 +34,13 @@ monitor="$monitor -fno-jump-tables -fno-tree-switch-conversion"
     "${prefix}gcc" $common $bench $link -T bench/bench.ld -o "$out/trials/$name.elf" \
       trials/start.S bench/board.c bench/memory.c "trials/$name.c" $extra
   done
+  # This one keeps symbols and lines, which name where its exits come from.
+  "${prefix}gcc" $common $bench $(echo "$link" | sed 's/ -s / /') -g1 -gdwarf-5 -fdebug-prefix-map="$PWD=." -fno-inline \
+    -T bench/bench.ld -o "$out/exits/exits.elf" exits/start.S exits/exits.c
   "${prefix}gcc" $common $bench $link -T bench/bench.ld -o "$out/bench/coremark-like.elf" \
     bench/start.S bench/board.c bench/memory.c bench/coremark-like.c bench/coremark-work.c
 }
 # All but the largest, which is made when it is wanted.
 # shellcheck disable=SC2046
 bench/engine/build.sh bare "$out/bench/engine" $(bench/engine/build.sh names | sed 's/ wide//')
-ls -l "$out/monitor.elf" "$out"/bench/*.elf "$out"/bench/engine/*.elf "$out"/trials/*.elf
+ls -l "$out/monitor.elf" "$out"/bench/*.elf "$out"/exits/*.elf "$out"/bench/engine/*.elf "$out"/trials/*.elf

@@ -172,7 +172,8 @@ function rowOf(key: Partial<ExitKey>, records: readonly ExitRecord[], shared: bo
   const count = records.reduce((sum, record) => sum + record.count, 0);
   if (records.every(({ ns }) => ns === undefined)) return { ...key, count };
   const ns = records.reduce((sum, record) => sum + (record.ns ?? 0), 0);
-  const histograms = [...new Set(records.flatMap(({ histogram }) => histogram ?? []))];
+  const kept = records.flatMap(({ histogram }) => (histogram !== undefined && histogram.timed > 0 ? histogram : []));
+  const histograms = [...new Set(kept)];
   if (shared || histograms.length === 0) return { ...key, count, ns };
   const [first, ...others] = histograms;
   const all = others.reduce((sum, histogram) => sum.with(histogram), first);

@@ -61,6 +61,7 @@ describe("usage", () => {
                        --exits    at the end, tell what the guest left its own code for and what that cost; also --exits=csv and =json
            --exits-file=<FILE>    where that goes, instead of standard error                                                          
           --exits-by=<COLUMNS>    what CSV and JSON tell apart, such as vdev,register,pc                                              
+              --symbols=<FILE>    names for the guest's code: an ELF file, System.map or /proc/kallsyms. Repeats                      
                --budget=<FILE>    fail where the run needs more exits than the [budget.NAME] tables of FILE allow                     
         --budget-record=<FILE>    write what this run needs as such a file                                                            
                        --watch    when a module that the profile uses changes, its vdevs go on with the new code and their old state  

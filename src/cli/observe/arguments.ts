@@ -11,6 +11,11 @@ export const observeArguments = {
     valueHint: "COLUMNS",
     description: "what CSV and JSON tell apart, such as vdev,register,pc",
   },
+  symbols: {
+    type: "string",
+    valueHint: "FILE",
+    description: "names for the guest's code: an ELF file, System.map or /proc/kallsyms. Repeats",
+  },
   budget: {
     type: "string",
     valueHint: "FILE",

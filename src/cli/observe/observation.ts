@@ -1,14 +1,17 @@
 /** What `vmrun run` is asked to find out about exits, and where the answers go. */
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fail, render } from "../../diagnostics/diagnostic.ts";
+import { isElf } from "../../machine/boot/elf.ts";
 import { BufferedStream } from "../../machine/buffered-stream.ts";
 import type { Observer } from "../../machine/observer.ts";
 import { BudgetKeeper, recordedBudgets } from "../../observe/budget.ts";
 import { BY_REGISTER, EXIT_COLUMNS, type ExitColumn, type Exits } from "../../observe/exits.ts";
 import { exitCsv, exitJson, exitTable, isExitColumn, spentTable } from "../../observe/print.ts";
 import { Recorder } from "../../observe/recorder.ts";
+import { Symbols } from "../../observe/symbols.ts";
 import type { Board } from "../../profile/board.ts";
 import { nearestName, type VdevRegistry } from "../../vdev/registry.ts";
+import { occurrences } from "../arguments.ts";
 import type { ObserveGiven } from "./arguments.ts";
 
 const FORMATS = ["table", "csv", "json"] as const;
@@ -27,7 +30,8 @@ export function observationFrom(
   const record = given["budget-record"];
   const costs = format !== undefined || board.budgets.some(({ time }) => time !== undefined);
   const recorder = new Recorder(board, registry, costs ? "costs" : "counts");
-  return new Observation(recorder, new BudgetKeeper(board, registry, recorder), { format, by, file, record });
+  const symbols = symbolsFrom(rawArgs, board);
+  return new Observation(recorder, new BudgetKeeper(board, registry, recorder), { format, by, file, record, symbols });
 }
 
 /** `--exits` has a value only where it is written with "=". */
@@ -53,7 +57,23 @@ function columnsFrom(text: string): ExitColumn[] {
   });
 }
 
+/** From `--symbols`, and from what the board starts where that is ELF: its symbols may still be there. */
+function symbolsFrom(rawArgs: readonly string[], { boot }: Board): () => Symbols {
+  const named = occurrences(rawArgs, ["symbols"]).map(({ value }) => value);
+  for (const path of named) if (!existsSync(path)) fail("cli/symbols", `there is no file ${path}`);
+  const booted = [boot.kernel, typeof boot.firmware === "string" ? undefined : boot.firmware.path];
+  const read = (path: string) => ({ path, bytes: readFileSync(path) });
+  let symbols: Symbols | undefined;
+  return () => {
+    const images = () => booted.flatMap((path) => (path === undefined ? [] : read(path)));
+    symbols ??= new Symbols([...named.map(read), ...images().filter(({ bytes }) => isElf(bytes))]);
+    return symbols;
+  };
+}
+
 interface Wanted {
+  /** The guest's; files are read when names are wanted first. */
+  readonly symbols: () => Symbols;
   /** Absent where nobody wants to see them. */
   readonly format?: Format;
   readonly by?: readonly ExitColumn[];
@@ -100,13 +120,15 @@ export class Observation {
     const breaches = this.#budgets.breaches();
     for (const { finding, spent } of breaches) {
       say(`${render(finding)}\n`);
-      if (spent) say(spentTable(spent));
+      if (spent) say(spentTable(spent.resolved(this.#wanted.symbols())));
     }
     return breaches.length === 0;
   }
 
   #exits(): Exits {
-    return this.#recorder.exits();
+    const exits = this.#recorder.exits();
+    const symbols = this.#wanted.symbols();
+    return symbols.size > 0 ? exits.resolved(symbols) : exits;
   }
 }
 
