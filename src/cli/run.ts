@@ -323,11 +323,12 @@ class Session {
   /** For Ctrl-A s and SIGUSR1: the run, what each vdev has to say, and the exits where they are counted. */
   #status(machine: Machine, begun: number): void {
     this.#say(this.#summary(machine, begun));
-    for (const { name, type, status, faults, messages } of machine.status()) {
+    for (const { name, type, group, status, faults, messages } of machine.status()) {
       const said = Object.entries(status).map(([key, value]) => `${key} ${value}`);
       if (faults > 0) said.push(`${faults} faults`);
       if (messages > 0) said.push(`${messages} messages`);
-      if (said.length > 0) this.#say(`${name} (${type}): ${said.join(", ")}`);
+      if (said.length > 0)
+        this.#say(`${name} (${group === undefined ? type : `${type}, ${group}`}): ${said.join(", ")}`);
     }
     for (const { name, text } of machine.laidMemory.status()) this.#say(`memory ${name}: ${text}`);
     const { observation } = this.#options;

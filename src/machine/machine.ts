@@ -515,6 +515,7 @@ export class Machine implements EnginePort {
           ((spec, request, vdev) =>
             host.hardware!.open(spec, request, { name: `${this.#board.name}/${vdev}`, ram: () => this.#ram() })),
         completions: new Map(),
+        lost: (vdev, reason) => this.#tenants.lost(vdev, reason),
         command: host.command,
       },
     );

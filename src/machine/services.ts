@@ -32,6 +32,8 @@ export interface Facilities {
   readonly completions: Completions;
   /** The memory of a region lets other accesses through than before. */
   accessChanged(): void;
+  /** A vdev is of no use any more: the other parts of its group are told. */
+  lost(vdev: string, reason: string): void;
   /** Lays pages of the host behind a block of memory. */
   layPages(block: Block, pages: HostPages): void;
   message(address: number, data: number): boolean;
@@ -116,6 +118,7 @@ export function servicesFor(tenant: Tenant, machine: Facilities): Services {
         },
       };
     },
+    lost: (reason) => machine.lost(placement.name, reason),
     completed: (line) => machine.completions.get(`${placement.name}:${line}`)?.(),
     message: (address, data) => machine.message(address, data),
     // Only names of its own come here.

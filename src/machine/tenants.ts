@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { fail } from "../diagnostics/diagnostic.ts";
 import { descriptorOf } from "../pass/tables.ts";
-import type { Board, BoardVdev } from "../profile/board.ts";
+import type { Board, BoardGroup, BoardVdev } from "../profile/board.ts";
 import type { VdevInstance } from "../vdev/descriptor.ts";
 import { guardHost } from "../vdev/guarded-host.ts";
 import type { GuestClock, Json } from "../vdev/host.ts";
@@ -17,6 +17,8 @@ import { type Landlord, reasonOf, Tenant } from "./tenant.ts";
 export interface VdevStatus {
   readonly name: string;
   readonly type: string;
+  /** That it is a part of. */
+  readonly group?: string;
   /** What it says itself. */
   readonly status: Readonly<Record<string, string | number | boolean>>;
   /** Failures of its code. */
@@ -35,11 +37,13 @@ export class Tenants {
   readonly #byName = new Map<string, Tenant>();
   readonly #services = new Map<Tenant, Services>();
   readonly #landlord: Landlord;
+  readonly #groups: readonly BoardGroup[];
   readonly #facilities: MachineFacilities;
 
   /** Throws a `VmrunError` where a vdev does not start. */
   constructor(board: Board, registry: VdevRegistry, landlord: Landlord, facilities: MachineFacilities) {
     this.#landlord = landlord;
+    this.#groups = board.groups;
     this.#facilities = facilities;
     for (const vdev of board.vdevs) {
       const { name, type } = vdev.placement;
@@ -157,6 +161,16 @@ export class Tenants {
     );
   }
 
+  /** Tells the other parts of a vdev's group, the last first, that it is gone. */
+  lost(vdev: string, reason: string): void {
+    const group = this.#groups.find(({ members }) => members.includes(vdev));
+    for (const name of [...(group?.members ?? [])].reverse()) {
+      const tenant = this.#byName.get(name);
+      if (name === vdev || tenant === undefined) continue;
+      tenant.call("the loss of its group", () => tenant.instance.lost?.(`${vdev} of group ${group!.name}: ${reason}`));
+    }
+  }
+
   status(): VdevStatus[] {
     return this.all.map((tenant) => {
       let status: VdevStatus["status"] = {};
@@ -165,7 +179,15 @@ export class Tenants {
       });
       status = { ...status, ...this.#services.get(tenant)?.streams() };
       const { name, descriptor, faults, log } = tenant;
-      return { name, type: descriptor.type, status, faults, messages: log.count };
+      const group = this.#groups.find(({ members }) => members.includes(name))?.name;
+      return {
+        name,
+        type: descriptor.type,
+        ...(group !== undefined && { group }),
+        status,
+        faults,
+        messages: log.count,
+      };
     });
   }
 

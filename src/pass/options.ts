@@ -58,7 +58,6 @@ const keys = v.object({
     "When the host may interrupt again: after the guest has completed the interrupt, or at once (edge only).",
   ),
   override: defaulted(flag(), false, "Take it although another machine has it. Never possible with DMA."),
-  group: optional(text("a group"), "The [[group]] that it belongs to."),
   compatible: optional(v.union([text("a binding"), v.array(text("a binding"))]), "Of its node in the device tree."),
   tree: optional(
     v.pipe(

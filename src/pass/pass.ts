@@ -120,9 +120,19 @@ class Passed implements VdevInstance {
   }
 
   #lose(reason: string): void {
+    if (this.#lost !== undefined) return;
+    this.lost(reason);
+    this.#host.lost(reason);
+  }
+
+  /** It goes as a whole: what is left of it is given back to the host. */
+  lost(reason: string): void {
+    if (this.#lost !== undefined) return;
     this.#lost = reason;
     this.#host.log.error(`${this.#options.host} is gone: ${reason}`);
     for (const interrupt of this.#interrupts) interrupt.end();
+    // A region that is mapped stays, as it is, until the machine ends.
+    if (this.#options.memory === "device") this.#object?.close();
   }
 
   reset(): void {

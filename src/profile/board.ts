@@ -17,6 +17,7 @@ export interface Board {
   readonly memory: readonly BoardMemory[];
   /** In the order of the profile, those of tables of their own last. */
   readonly vdevs: readonly BoardVdev[];
+  readonly groups: readonly BoardGroup[];
   /** Address ranges that automatic placement leaves alone; those in RAM, the guest too. */
   readonly reserve: readonly BoardReserve[];
   readonly boot: BoardBoot;
@@ -107,6 +108,15 @@ export type BoardBacking =
 /** Whether what is in it outlasts a reset of the guest: it belongs to others as well, or to the next run. */
 export function outlastsReset({ backing }: Pick<BoardMemory, "backing">): boolean {
   return backing.kind === "memfd" ? backing.share !== undefined : backing.kind === "file" && !backing.private;
+}
+
+/** Devices that are parts of one: started together, and ended together. */
+export interface BoardGroup {
+  readonly name: string;
+  /** By name, in the order of the board. */
+  readonly members: readonly string[];
+  /** Of the node that holds theirs. */
+  readonly compatible: readonly string[];
 }
 
 export interface BoardVdev {

@@ -22,26 +22,47 @@ export interface BoardTreeOptions {
 
 const SOC = "soc";
 const RESERVED = "reserved-memory";
+/** Addresses below are those above. DTSpec v0.4 §2.3.8 */
+const bus64 = (compatible: string | readonly string[]) => {
+  return { "#address-cells": 2, "#size-cells": 2, compatible, ranges: true } as const;
+};
 
 export function boardTree(board: Board, registry: VdevRegistry, options: BoardTreeOptions = {}): Fdt {
   const clocks = clockNodes(board, options.clocks);
   const parts = board.vdevs.map((vdev) => contribute(board, vdev, registry, clocks));
-  const bus = parts.flatMap(({ bus: nodes = [] }) => nodes).sort((a, b) => unitAddress(a) - unitAddress(b));
+  const bus = grouped(board, parts);
   const root = node("", { "#address-cells": 2, "#size-cells": 2, compatible: board.compatible, model: board.model }, [
     chosen(board, parts, options),
-    ...aliases(parts),
+    ...aliases(board, parts),
     ...memory(board),
     ...reservedMemory(board),
     cpusNode(board),
     ...(clocks?.fixed() ?? []),
     ...parts.flatMap(({ root: nodes = [] }) => nodes),
-    node(SOC, { "#address-cells": 2, "#size-cells": 2, compatible: "simple-bus", ranges: true }, bus),
+    node(SOC, bus64("simple-bus"), bus),
   ]);
   const fdt = { root, reservations: reservations(board), bootCpu: 0 };
   if (!changesTree(board)) return fdt;
   // Most boards need no parser of source.
   const { changeTree } = require("./tree-changes.ts") as typeof import("./tree-changes.ts");
   return changeTree(fdt, board.fdt, labels(board, parts));
+}
+
+/** The nodes of the bus by address. Those of a group stand in its own, where its first would stand. */
+function grouped({ groups, vdevs }: Board, parts: readonly FdtContribution[]): FdtNode[] {
+  const byAddress = (nodes: FdtNode[]) => nodes.sort((a, b) => unitAddress(a) - unitAddress(b));
+  const nodesOf = (isOne: (name: string) => boolean) =>
+    byAddress(parts.flatMap(({ bus = [] }, i) => (isOne(vdevs[i]!.placement.name) ? bus : [])));
+  const alone = nodesOf((name) => !groups.some(({ members }) => members.includes(name)));
+  const holders = groups.map(({ name, members, compatible }) =>
+    node(
+      name.slice(0, 31),
+      bus64(compatible),
+      nodesOf((member) => members.includes(member)),
+    ),
+  );
+  const first = (each: FdtNode) => (holders.includes(each) ? unitAddress(each.children[0] ?? each) : unitAddress(each));
+  return [...alone, ...holders].sort((a, b) => first(a) - first(b));
 }
 
 /** Of boards whose devices name clocks: few do. */
@@ -56,7 +77,8 @@ export function changesTree({ fdt: { symbols, overlays, dts } }: Board): boolean
 }
 
 /** How source text and overlays may call nodes: vdevs by their names, with _ for what a label cannot have. */
-function labels({ cpu, vdevs, reserve }: Board, parts: readonly FdtContribution[]): Labels {
+function labels(board: Board, parts: readonly FdtContribution[]): Labels {
+  const { cpu, vdevs, reserve } = board;
   const found = new Map<string, string>();
   for (const [hart] of cpu.intcPhandles.entries()) {
     const path = `/cpus/cpu@${hart.toString(16)}`;
@@ -65,7 +87,7 @@ function labels({ cpu, vdevs, reserve }: Board, parts: readonly FdtContribution[
   }
   for (const [i, { placement }] of vdevs.entries()) {
     const own = parts[i]!.bus?.[0];
-    if (own) found.set(placement.name.replaceAll("-", "_"), pathOnBus(own));
+    if (own) found.set(placement.name.replaceAll("-", "_"), pathOnBus(board, placement.name, own));
   }
   for (const { name, at, guest } of reserve) {
     if (guest?.as !== "node") continue;
@@ -131,10 +153,11 @@ function interruptProperties(board: Board, { interrupts }: VdevPlacement): Recor
 }
 
 function chosen(board: Board, parts: readonly FdtContribution[], { initrd }: BoardTreeOptions): FdtNode {
-  const stdout = parts.find(({ console }) => console)?.bus?.[0];
+  const first = parts.findIndex(({ console }) => console);
+  const stdout = parts[first]?.bus?.[0];
   return node("chosen", {
     bootargs: board.boot.cmdline,
-    "stdout-path": stdout && pathOnBus(stdout),
+    "stdout-path": stdout && pathOnBus(board, board.vdevs[first]!.placement.name, stdout),
     "linux,initrd-start": initrd && cells64(initrd.start),
     "linux,initrd-end": initrd && cells64(initrd.end),
     "rng-seed": rngSeed(board.seed),
@@ -147,14 +170,14 @@ function rngSeed(seed: number): Uint8Array {
 }
 
 /** DTSpec v0.4 §3.3: `serial0`, `serial1` by the order of the board. */
-function aliases(parts: readonly FdtContribution[]): FdtNode[] {
+function aliases(board: Board, parts: readonly FdtContribution[]): FdtNode[] {
   const next = new Map<string, number>();
   const properties: Record<string, string> = {};
-  for (const { alias, bus } of parts) {
+  for (const [i, { alias, bus }] of parts.entries()) {
     if (alias === undefined || !bus?.[0]) continue;
     const number = next.get(alias) ?? 0;
     next.set(alias, number + 1);
-    properties[`${alias}${number}`] = pathOnBus(bus[0]);
+    properties[`${alias}${number}`] = pathOnBus(board, board.vdevs[i]!.placement.name, bus[0]);
   }
   return next.size > 0 ? [node("aliases", properties)] : [];
 }
@@ -203,8 +226,10 @@ function reservations({ reserve }: Board): Fdt["reservations"] {
   return entries.map(({ at, size }) => ({ address: BigInt(at), size: BigInt(size) }));
 }
 
-function pathOnBus({ name }: FdtNode): string {
-  return `/${SOC}/${name}`;
+/** Of a device's own node. */
+function pathOnBus({ groups }: Board, device: string, { name }: FdtNode): string {
+  const group = groups.find(({ members }) => members.includes(device));
+  return group === undefined ? `/${SOC}/${name}` : `/${SOC}/${group.name.slice(0, 31)}/${name}`;
 }
 
 /** Nodes without one come first. */

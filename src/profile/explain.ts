@@ -61,6 +61,13 @@ export function explainBoard(
     addBacking(page, backing, path);
     page.add("describe", quote(describe), path);
   }
+  for (const { name, members, compatible } of board.groups) {
+    const path = `group.${name}`;
+    page.open("[[group]]");
+    page.add("name", quote(name), path);
+    page.add("members", toml(members), path);
+    page.add("compatible", toml(compatible), path);
+  }
   for (const { name, at, size, guest } of board.reserve) {
     const path = `reserve.${name}`;
     page.open("[[reserve]]");
@@ -74,7 +81,10 @@ export function explainBoard(
     page.add("memreserve", String(guest.as === "entry"), path);
     page.add("fdt", toml(guest.fdt), path);
   }
-  for (const vdev of board.vdevs) addVdev(page, vdev, registry);
+  for (const vdev of board.vdevs) {
+    const group = board.groups.find(({ members }) => members.includes(vdev.placement.name));
+    addVdev(page, vdev, group?.name, registry);
+  }
 
   page.open("[boot]");
   page.add("firmware", quote(typeof boot.firmware === "string" ? boot.firmware : boot.firmware.path), "boot");
@@ -148,7 +158,7 @@ function delayInWords(delayed: boolean | number): string {
   return quote(delayed === Number.POSITIVE_INFINITY ? "forever" : `${delayed}s`);
 }
 
-function addVdev(page: Page, vdev: BoardVdev, registry: VdevRegistry): void {
+function addVdev(page: Page, vdev: BoardVdev, group: string | undefined, registry: VdevRegistry): void {
   const { table, placement, options, onFault, log, delayed, node, fdt, clocks } = vdev;
   const descriptor = descriptorOf(table, placement.type, registry);
   const path = `${table}.${placement.name}`;
@@ -158,6 +168,7 @@ function addVdev(page: Page, vdev: BoardVdev, registry: VdevRegistry): void {
   page.add("at", addresses(placement), path);
   page.add("irq", interrupts(placement, descriptor), path);
   page.add("clocks", clocks && shownClocks(clocks), path);
+  page.add("group", group && quote(group), path);
   page.add("on_fault", quote(onFault), path);
   page.add("log", log && quote(log), path);
   page.add("delayed", delayInWords(delayed), path);

@@ -9,7 +9,13 @@ import { missingFile } from "./missing.ts";
 import { parseText } from "./text.ts";
 
 /** Lists whose elements are known by name: they merge element by element. */
-export const NAMED_LISTS: ReadonlySet<string> = new Set(["memory", "vdev", "reserve", ...DEVICE_TABLES.keys()]);
+export const NAMED_LISTS: ReadonlySet<string> = new Set([
+  "memory",
+  "vdev",
+  "reserve",
+  "group",
+  ...DEVICE_TABLES.keys(),
+]);
 
 const MAX_BYTES = 1 << 20;
 /** Includes may form diamonds; this keeps a tower of them from taking exponential time. */
@@ -230,7 +236,7 @@ const BARE = "plic";
 /** `goldfish-rtc` gives `rtc0`; a type that is a part number says what the part is. */
 function stemOf(list: string, item: TableNode): string {
   if (list === "memory") return textOf(lookup(item, "kind")) === "rom" ? "rom" : "ram";
-  if (list === "reserve" || DEVICE_TABLES.has(list)) return list;
+  if (list === "reserve" || list === "group" || DEVICE_TABLES.has(list)) return list;
   const type = textOf(lookup(item, "type")) ?? "vdev";
   if (type === "ns16550a") return "uart";
   const last = type.split("-").at(-1)!;

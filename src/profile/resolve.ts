@@ -10,6 +10,7 @@ import { resolveBoot } from "./boot.ts";
 import { resolveBudgets } from "./budgets.ts";
 import type { ProfileFiles } from "./files.ts";
 import type { Findings } from "./findings.ts";
+import { resolveGroups } from "./groups.ts";
 import { HostNames } from "./host-references.ts";
 import { nameplace } from "./include.ts";
 import { routeInterrupts } from "./interrupts.ts";
@@ -25,11 +26,13 @@ import {
   cpuSchema,
   DEFAULT_ISA,
   fdtSchema,
+  groupSchema,
   MAX_ELEMENTS,
   memorySchema,
   type ProfileBoot,
   type ProfileCpu,
   type ProfileFdt,
+  type ProfileGroup,
   type ProfileMemory,
   type ProfileReserve,
   type ProfileTime,
@@ -54,6 +57,7 @@ export interface Profile extends ProfileTop {
   readonly vdev: readonly ProfileVdev[];
   readonly pass: readonly ProfileVdev[];
   readonly clock: readonly ProfileVdev[];
+  readonly group: readonly ProfileGroup[];
   readonly reserve: readonly ProfileReserve[];
   readonly boot: ProfileBoot;
   readonly fdt: ProfileFdt;
@@ -112,6 +116,10 @@ class Resolver {
     const memoryElements = this.#elements("memory");
     const memory = memoryElements.flatMap((element) => this.#memory(element));
     const reserveElements = this.#elements("reserve");
+    const groups = this.#elements("group").flatMap(({ name, node }) => {
+      const profile = validate(groupSchema, node, ["group", name], findings);
+      return profile ? [{ name, node, profile }] : [];
+    });
     const reserve = reserveElements.flatMap((element) => this.#reserve(element));
     const vdevElements = ["vdev", ...DEVICE_TABLES.keys()].flatMap((list) => this.#elements(list));
     this.#distinct([...vdevElements, ...reserveElements]);
@@ -126,6 +134,7 @@ class Resolver {
     const routes = this.#routes(vdevElements, vdevs);
     const drafted = new Set(vdevs.map((draft) => draft.name));
     const broken = new Set(vdevElements.flatMap(({ name }) => (drafted.has(name) ? [] : [name])));
+    const boardGroups = resolveGroups(groups, vdevs, broken, findings);
     const clocks = this.#clocks(vdevs, layout.regions, broken);
     this.#requireRam(memoryElements, memory);
     const budgeted = vdevs.map(({ name, descriptor }) => ({
@@ -173,6 +182,7 @@ class Resolver {
           fdt: profile.fdt,
         };
       }),
+      groups: boardGroups,
       reserve: reserved,
       boot: resolvedBoot,
       fdt: changes,
@@ -189,6 +199,7 @@ class Resolver {
       vdev: vdevs.flatMap((draft) => (draft.table === "vdev" ? draft.profile : [])),
       pass: vdevs.flatMap((draft) => (draft.table === "pass" ? draft.profile : [])),
       clock: vdevs.flatMap((draft) => (draft.table === "clock" ? draft.profile : [])),
+      group: groups.map((draft) => draft.profile),
       reserve: reserve.map((draft) => draft.profile),
       boot,
       fdt,

@@ -220,6 +220,7 @@ export const vdevSchema = v.object({
     v.record(v.string(), property),
     'Properties of its node, over those of its binding: a cell, text, a list of them, true (empty) or false (taken out). "&name" refers to a vdev, or to reserved memory.',
   ),
+  group: optional(name(), "The [[group]] that it is a part of: its parts start together, and end together."),
   clocks: optional(
     v.union(
       [text("a clock"), v.array(text("a clock")), v.record(v.string(), text("a clock"))],
@@ -257,6 +258,13 @@ export const reserveSchema = v.object({
     v.record(v.string(), property),
     'In RAM: further properties of its node, as of a vdev: { "linux,cma-default" = true }.',
   ),
+  remove: remove(),
+});
+
+export const groupSchema = v.object({
+  name: v.pipe(name(), v.description("Name of the device that the parts make up.")),
+  members: optional(v.array(name()), "All of its parts, by name: a board that lacks one is refused."),
+  compatible: defaulted(compatible, ["simple-bus"], "Of the node that holds those of its parts."),
   remove: remove(),
 });
 
@@ -316,6 +324,7 @@ export const profileSchema = v.object({
   vdev: optional(v.array(vdevSchema), "The devices."),
   pass: optional(v.array(vdevSchema), "Hardware of the host that is passed through."),
   clock: optional(v.array(vdevSchema), "Clock controllers of the host, passed by register and bit, and fixed clocks."),
+  group: optional(v.array(groupSchema), "Devices of several parts."),
   reserve: optional(v.array(reserveSchema), "Addresses that automatic placement leaves alone; in RAM, also the guest."),
   boot: optional(bootSchema, "What is loaded and started."),
   fdt: optional(fdtSchema, "Changes to the device tree."),
@@ -329,6 +338,7 @@ export type ProfileTime = v.InferOutput<typeof timeSchema>;
 export type ProfileMemory = v.InferOutput<typeof memorySchema>;
 export type ProfileVdev = v.InferOutput<typeof vdevSchema>;
 export type ProfileReserve = v.InferOutput<typeof reserveSchema>;
+export type ProfileGroup = v.InferOutput<typeof groupSchema>;
 export type ProfileBoot = v.InferOutput<typeof bootSchema>;
 export type ProfileFdt = v.InferOutput<typeof fdtSchema>;
 export type ProfileProperty = v.InferOutput<typeof property>;

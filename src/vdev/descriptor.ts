@@ -124,6 +124,8 @@ export interface VdevInstance {
   status?(): Readonly<Record<string, string | number | boolean>>;
   /** Interrupt controllers: a wire of another vdev changed. */
   input?(line: number, level: boolean): void;
+  /** Another part of its group is gone: it ends as well. */
+  lost?(reason: string): void;
   /** An event from the person or program that runs the machine (`Machine.post`), between two slices of the guest. */
   event?(event: Json): void;
   /** A firmware call in the descriptor's `hooks.sbi`; `undefined` leaves it to the firmware. */

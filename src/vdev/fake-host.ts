@@ -79,6 +79,8 @@ export interface FakeHost extends VdevHost {
   readonly dumps: readonly string[];
   /** Lines that an interrupt controller completed, in order. */
   readonly completions: readonly number[];
+  /** Why the vdev said that what it stands for is gone. */
+  readonly losses: readonly string[];
   /** Interrupts by message, in order. */
   readonly messages: readonly InterruptMessage[];
   /** The interrupt of that name, as the test sees it. */
@@ -113,6 +115,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
   const messages: InterruptMessage[] = [];
   const dumps: string[] = [];
   const completions: number[] = [];
+  const losses: string[] = [];
   const regions = new Map<string, FakeRegion>();
   const queue = new EventQueue();
   const promises: PromiseLike<unknown>[] = [];
@@ -169,6 +172,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     interrupt: line,
     message: (address: number, data: number) => messages.push({ address, data }) > 0,
     completed: (line: number) => void completions.push(line),
+    lost: (reason: string) => void losses.push(reason),
     region,
     hostObject(spec: string, request: HostObjectRequest) {
       if (!options.hostObject) throw new Error("host objects are not allowed");
@@ -206,6 +210,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     powerRequests,
     messages,
     completions,
+    losses,
     dumps,
     line,
     fakeStream,

@@ -60,6 +60,7 @@ export function guardHost(raw: RawServices, life: VdevLife): VdevHost {
       return new GuardedLine(raw.interrupt(name), life, check);
     },
     completed: (line) => raw.completed(line),
+    lost: (reason) => raw.lost(reason),
     message(address, data) {
       check("message");
       if (!Number.isSafeInteger(address) || address < 0 || address % 4 !== 0 || data !== data >>> 0) {

@@ -190,6 +190,8 @@ export interface VdevHost {
   message(address: number, data: number): boolean;
   /** Interrupt controllers: the guest is done with what came over their input `line`. Told to whoever drives it. */
   completed(line: number): void;
+  /** What it stands for is gone, for good: the other parts of its group are told ({@link VdevInstance.lost}). */
+  lost(reason: string): void;
   /** The region that the descriptor calls `name`. */
   region(name: string): HostRegion;
   /** To be thrown by a `read` or `write` that the guest is to see as a bus error: `throw host.busError()`. */

@@ -245,3 +245,41 @@ test("a model that ends is a bus error from then on, told once; the guest goes o
   expect(machine.listening).toBe(false);
   machine.terminate();
 });
+
+test("a group ends with the first of its parts, and what is left goes back to the host", async () => {
+  const [codec, i2s] = [await recorder(), await recorder()];
+  const profile = ["codec", "i2s"].map((name, i) => {
+    const host = [codec, i2s][i]!.name;
+    return `[[pass]]\nname = "${name}"\nat = ${AT + i * 0x1000}\nsize = "4KiB"\nhost = "shm:${host}"\ngroup = "audio"\n`;
+  });
+  const { machine, run, log } = passRig(
+    `
+    la t0, handler
+    csrw mtvec, t0
+    li s0, ${AT}
+    li s1, ${AT + 0x1000}
+    lw a0, 0(s1)
+    sw zero, 0x30(s0)
+    lw a1, 0(s1)
+    ${END}
+  handler:
+    addi s11, s11, 1
+    csrr t0, mepc
+    addi t0, t0, 4
+    csrw mepc, t0
+    mret`,
+    `[[group]]\nname = "audio"\nmembers = ["codec", "i2s"]\n${profile.join("")}`,
+  );
+  expect(run()).toBe("poweroff");
+  expect([machine.harts[0]!.x(10), machine.harts[0]!.x(27)]).toEqual([1n, 2n]);
+  expect(log.filter((line) => line.includes("is gone"))).toEqual([
+    `error codec: shm:${codec.name} is gone: its process has ended`,
+    `error i2s: shm:${i2s.name} is gone: codec of group audio: its process has ended`,
+  ]);
+  expect(machine.status().filter(({ group }) => group === "audio")).toHaveLength(2);
+  // Somebody else may have the part that lives.
+  const other = passRig(END, passed(i2s));
+  expect(other.run()).toBe("poweroff");
+  other.machine.terminate();
+  machine.terminate();
+});

@@ -15,7 +15,7 @@ describe("names and keys", () => {
       board.toml:10:1: error[profile/unknown-key]: vdev.plic has no key speed
          10 | speed = 3
             | ^^^^^
-        hint: known keys: sources, type, name, at, irq, on_fault, log, node, fdt, clocks, delayed
+        hint: known keys: sources, type, name, at, irq, on_fault, log, node, fdt, group, clocks, delayed
       board.toml:13:1: error[profile/unknown-key]: vdev.uart0 has no key sped
          13 | sped = 3
             | ^^^^
@@ -36,7 +36,7 @@ describe("names and keys", () => {
       "board.toml:1:1: error[profile/unknown-key]: a profile has no key "\\x1b[31m"
           1 | "\\u001b[31m" = 1
             | ^^^^^^^^^^^^
-        hint: known keys: schema, name, model, compatible, include, use, seed, hang_after, cpu, time, memory, vdev, pass, clock, reserve, boot, fdt, unsupported, budget"
+        hint: known keys: schema, name, model, compatible, include, use, seed, hang_after, cpu, time, memory, vdev, pass, clock, group, reserve, boot, fdt, unsupported, budget"
     `);
   });
 

@@ -28,6 +28,7 @@ describe("the JSON Schema", () => {
         "clocks",
         "delayed",
         "fdt",
+        "group",
         "host",
         "irq",
         "log",

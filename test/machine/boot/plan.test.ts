@@ -22,6 +22,7 @@ function makeBoard(boot: BoardBoot, memory: readonly BoardMemory[] = [dram], ext
     time: { mode: "virtual", clock: 1e9, timebase: 1e7, epoch: 0 },
     memory,
     vdevs: [],
+    groups: [],
     reserve: [],
     boot,
     fdt: { symbols: false, overlays: [] },
