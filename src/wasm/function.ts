@@ -25,6 +25,8 @@ export class FunctionWriter implements Callable {
   readonly #code = new ByteWriter();
   readonly #locals: ValueType[] = [];
   #depth = 0;
+  /** Where conditional branches are that are hardly ever taken: offsets in the code. */
+  readonly #unlikely: number[] = [];
   readonly params: readonly Local[];
 
   constructor(
@@ -111,6 +113,11 @@ export class FunctionWriter implements Callable {
   if(result?: ValueType): Label {
     return this.#open(0x04, result);
   }
+  /** An `if` whose body is hardly ever executed: compilers keep it out of the way. */
+  ifUnlikely(): Label {
+    this.#unlikely.push(this.#code.length);
+    return this.#open(0x04, undefined);
+  }
   else(): this {
     this.#code.byte(0x05);
     return this;
@@ -160,9 +167,23 @@ export class FunctionWriter implements Callable {
     return this.#code.length;
   }
 
+  /** Offsets of unlikely branches in what {@link finish} answers. */
+  get unlikely(): readonly number[] {
+    const declarations = this.#declarations().length;
+    return this.#unlikely.map((offset) => declarations + offset);
+  }
+
   /** The body with its declarations of locals, as the code section holds it. */
   finish(): Uint8Array {
     if (this.#depth !== 0) throw new Error(`function ${this.index}: ${this.#depth} blocks were not ended`);
+    const out = new ByteWriter();
+    out.append(this.#declarations());
+    out.append(this.#code.finish());
+    out.byte(0x0b);
+    return out.finish();
+  }
+
+  #declarations(): Uint8Array {
     const out = new ByteWriter();
     const runs: { type: ValueType; count: number }[] = [];
     for (const type of this.#locals) {
@@ -175,8 +196,6 @@ export class FunctionWriter implements Callable {
       out.unsigned(run.count);
       out.byte(valueTypes[run.type]);
     }
-    out.append(this.#code.finish());
-    out.byte(0x0b);
     return out.finish();
   }
 

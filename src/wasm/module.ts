@@ -10,7 +10,8 @@ export interface Signature {
 
 const WASM_HEADER = Uint8Array.of(0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 const FUNCREF = 0x70;
-const Section = { type: 1, import: 2, function: 3, export: 7, code: 10 } as const;
+const UNLIKELY = 0;
+const Section = { custom: 0, type: 1, import: 2, function: 3, export: 7, code: 10 } as const;
 
 export class ModuleWriter {
   readonly #types: string[] = [];
@@ -96,12 +97,36 @@ export class ModuleWriter {
       s.byte(0);
       s.unsigned(e.index);
     });
+    this.#writeHints(out);
     section(out, Section.code, this.#functions, (s, f) => {
       const body = f.finish();
       s.unsigned(body.length);
       s.append(body);
     });
     return out.finish();
+  }
+
+  /** WebAssembly Code Metadata, branch hints: a custom section before the code. */
+  #writeHints(out: ByteWriter): void {
+    const hinted = this.#functions
+      .map((f) => ({ index: f.index, offsets: f.unlikely }))
+      .filter((f) => f.offsets.length > 0);
+    if (hinted.length === 0) return;
+    const body = new ByteWriter();
+    body.name("metadata.code.branch_hint");
+    body.unsigned(hinted.length);
+    for (const { index, offsets } of hinted) {
+      body.unsigned(index);
+      body.unsigned(offsets.length);
+      for (const offset of offsets) {
+        body.unsigned(offset);
+        body.unsigned(1);
+        body.byte(UNLIKELY);
+      }
+    }
+    out.byte(Section.custom);
+    out.unsigned(body.length);
+    out.append(body.finish());
   }
 
   #typeIndex({ params = [], results = [] }: Signature): number {

@@ -126,7 +126,7 @@ class RegionWriter extends CodeWriter {
     this.#chain = f.block();
     if (this.#flow.loops[0] === 0) {
       // Nothing has been taken up yet, so nothing has to be put back.
-      f.get(this.#budget).i32(this.#flow.longest[0]).op("i32.lt_s").if();
+      f.get(this.#budget).i32(this.#flow.longest[0]).op("i32.lt_s").ifUnlikely();
       this.#leaveWith(Leaving.spent(this.place.slot));
       this.#savePc(() => this.#pushAddress(region.entry.at));
       f.br(leave).end();
@@ -316,7 +316,7 @@ class RegionWriter extends CodeWriter {
     const count = block.operations.length;
     if (this.#flow.loops[block.order] === 1) {
       // What is spent before the loop begins anew has to be there now: then no block inside needs to ask.
-      f.get(this.#budget).i32(this.#flow.longest[block.order]).op("i32.lt_s").if();
+      f.get(this.#budget).i32(this.#flow.longest[block.order]).op("i32.lt_s").ifUnlikely();
       f.i32(Leaving.spent(this.place.slot)).set(this.#how);
       this.#leaveToInterpret(block.at, 0);
       f.end();
@@ -367,7 +367,11 @@ class RegionWriter extends CodeWriter {
       .op("i32.shl");
     f.i32(0).memory("i32.load", at(HartField.tlbFetch)).op("i32.add").tee(this.offset).memory("i64.load");
     f.get(this.#target).op("i64.ne");
-    f.get(this.offset).memory("i32.load", 8).i32(this.place.decodedPages.get(page)!).op("i32.ne", "i32.or").if();
+    f.get(this.offset)
+      .memory("i32.load", 8)
+      .i32(this.place.decodedPages.get(page)!)
+      .op("i32.ne", "i32.or")
+      .ifUnlikely();
     this.#leaveTo(from, to.at);
     f.end();
   }
@@ -375,7 +379,7 @@ class RegionWriter extends CodeWriter {
   /** Floating point needs the unit on; the first instruction to make it dirty is the interpreter's. */
   #requireFloat(block: Block): void {
     if (!block.operations.some(({ instruction }) => operandsOf(instruction).float)) return;
-    this.f.get(this.#floatOn!).op("i32.eqz").if();
+    this.f.get(this.#floatOn!).op("i32.eqz").ifUnlikely();
     this.#leaveToInterpret(block.at, block.operations.length);
     this.f.end();
   }
@@ -505,13 +509,13 @@ class RegionWriter extends CodeWriter {
       f.op("i64.ne", "i32.or");
     };
     outside(() => f.get(tag));
-    f.if();
+    f.ifUnlikely();
     this.tlbEntry(this.address, table);
     // Kept even where it is not taken: then it is no page of this address, or one that serves the next access.
     f.set(tag);
     f.get(this.offset).memory("i32.load", 8).set(addend);
     outside(() => f.get(tag));
-    f.if();
+    f.ifUnlikely();
     this.#sideExit();
     f.end().end();
     f.get(this.address).op("i32.wrap_i64").get(addend).op("i32.add").set(this.offset);
@@ -582,7 +586,7 @@ class RegionWriter extends CodeWriter {
     const { rm, rd } = this.#operation;
     const rounding = this.temporary("i32");
     if (semantics.rounds && rm === 7) {
-      f.i32(0).memory("i32.load", at(HartField.frm)).tee(rounding).i32(4).op("i32.gt_u").if();
+      f.i32(0).memory("i32.load", at(HartField.frm)).tee(rounding).i32(4).op("i32.gt_u").ifUnlikely();
       this.#sideExit();
       f.end();
     } else f.i32(rm).set(rounding);
