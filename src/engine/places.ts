@@ -6,6 +6,9 @@ import type { MemoryOpcode } from "../wasm/opcodes.ts";
 /** Linear-memory offset of a field of the resident hart. */
 export const at = (field: number): number => RESIDENT + field;
 
+/** Where floating-point helpers and the exact library find flags and operands. */
+export const FLOAT_PLACES = { flags: at(HartField.fflags), mail: at(HartField.mail0) } as const;
+
 export const MSTATUS = at(HartField.csr + CsrSlot.mstatus * 8);
 /** mstatus.FS; all ones is Dirty. */
 export const MSTATUS_FS = 0x6000;

@@ -10,7 +10,7 @@ import type { Callable, FunctionWriter, Label, Local } from "../../wasm/function
 import { ModuleWriter } from "../../wasm/module.ts";
 import type { ValueType } from "../../wasm/opcodes.ts";
 import { CodeWriter } from "../code-writer.ts";
-import { at, LOADS, MSTATUS, MSTATUS_FS, NAN_BOX, PAGE_MASK, STORES } from "../places.ts";
+import { at, FLOAT_PLACES, LOADS, MSTATUS, MSTATUS_FS, NAN_BOX, PAGE_MASK, STORES } from "../places.ts";
 import { REGION_SIGNATURE } from "../translator/emit.ts";
 import {
   COUNTER_SHIFT,
@@ -64,8 +64,6 @@ export const services: readonly Service[] = [
   "cbo.flush",
 ];
 
-/** Where floating-point helpers and the exact library find flags and operands. */
-export const FLOAT_PLACES = { flags: at(HartField.fflags), mail: at(HartField.mail0) } as const;
 const CBZE = 0x80;
 
 export interface InterpreterPlan {

@@ -9,10 +9,11 @@ import { Cause, mayWait, mret, raise, sret, takeInterrupt, wakes } from "../../i
 import { type GuestMemory, PAGE_SIZE, Pass } from "../../memory/guest-memory.ts";
 import type { Engine, EnginePort, EngineStatistics } from "../engine.ts";
 import { RunReason } from "../engine.ts";
+import { FLOAT_PLACES } from "../places.ts";
 import { Leaving } from "../translator/emit.ts";
 import { Regions } from "../translator/regions.ts";
 import { DecodedPages } from "./decoded-pages.ts";
-import { FLOAT_PLACES, generateInterpreter, type InterpreterImports, Status, services } from "./generate.ts";
+import { generateInterpreter, type InterpreterImports, Status, services } from "./generate.ts";
 import { MemoryAccess } from "./memory-access.ts";
 
 const word = (field: number) => (RESIDENT + field) >> 2;
@@ -41,6 +42,7 @@ export class Interpreter implements Engine {
   readonly #pages: DecodedPages;
   readonly #access: MemoryAccess;
   readonly #enter: () => void;
+  readonly #softFloat: (operation: number, rounding: number) => void;
   /** Translated code, where the engine translates. */
   readonly regions: Regions | undefined;
   #resident: Hart | undefined;
@@ -68,6 +70,7 @@ export class Interpreter implements Engine {
       return hart;
     });
     const { threshold = 0 } = options;
+    this.#softFloat = softFloat(memory.data, FLOAT_PLACES);
     const decoder = createDecoder(withBase(config.extensions));
     this.#pages = new DecodedPages(memory, decoder, threshold > 0);
     this.#pages.onProtect = () => {
@@ -90,7 +93,16 @@ export class Interpreter implements Engine {
       const locate = (address: bigint) => this.#locateCode(address);
       const immediate = threshold === 1;
       const batch = immediate ? 1 : BATCH;
-      this.regions = new Regions({ memory, pages: this.#pages, decoder, table, exports, batch, immediate, locate });
+      this.regions = new Regions({
+        memory,
+        pages: this.#pages,
+        decoder,
+        table,
+        softFloat: this.#softFloat,
+        batch,
+        immediate,
+        locate,
+      });
     }
   }
 
@@ -206,7 +218,7 @@ export class Interpreter implements Engine {
         return status;
       },
       hot: (op) => this.regions?.consider(op >>> 0, this.#resident!.pc),
-      float: softFloat(this.#memory.data, FLOAT_PLACES),
+      float: this.#softFloat,
     };
   }
 

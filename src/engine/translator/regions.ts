@@ -1,16 +1,16 @@
 /** The regions of a machine: found when code gets hot, compiled in batches, entered through patched ops, dropped when bytes change. */
 import type { Decoder } from "../../isa/riscv/decode.ts";
-import type { FloatOperation, Semantics } from "../../isa/riscv/semantics.ts";
+import { floatHelpersOf } from "../../isa/riscv/float/fast.ts";
+import { importSoftFloat } from "../../isa/riscv/float/mail.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
-import type { Callable } from "../../wasm/function.ts";
-import { ModuleWriter, type Signature } from "../../wasm/module.ts";
-import type { ValueType } from "../../wasm/opcodes.ts";
+import { ModuleWriter } from "../../wasm/module.ts";
 import type { EngineStatistics } from "../engine.ts";
 import type { DecodedPages } from "../interpreter/decoded-pages.ts";
 import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.ts";
+import { FLOAT_PLACES } from "../places.ts";
 import { type Level, REGION_SIGNATURE, writeRegion } from "./emit.ts";
-import { formRegion, pageOf, type Region } from "./region.ts";
+import { formRegion, type Operation, pageOf, type Region } from "./region.ts";
 
 /** Counters are 2 bytes, and hold slots. */
 const MAX_REGIONS = 65535;
@@ -33,8 +33,8 @@ export interface RegionHost {
   readonly pages: DecodedPages;
   readonly decoder: Decoder;
   readonly table: WebAssembly.Table;
-  /** The interpreter's exports: the floating-point helpers by name. */
-  readonly exports: Readonly<Record<string, unknown>>;
+  /** What serves floating point exactly: see `importSoftFloat`. */
+  readonly softFloat: (operation: number, rounding: number) => void;
   /** Regions compiled together: a module costs more than a function. */
   readonly batch: number;
   /** Compile at once, for tests that are to run translated code from its first execution. */
@@ -187,12 +187,9 @@ export class Regions {
 
   #install(batch: readonly Pending[], module: WebAssembly.Module): void {
     const started = performance.now();
-    const { memory, table, exports, pages } = this.#host;
-    const operations = new Set(batch.flatMap(({ region }) => floatSemantics(region).map((s) => s.operation)));
-    const float = Object.fromEntries([...operations].map((name) => [name, exports[name]]));
+    const { memory, table, softFloat, pages } = this.#host;
     const instance = new WebAssembly.Instance(module, {
-      env: { memory: memory.memory, regions: table },
-      float: float as Record<string, CallableFunction>,
+      env: { memory: memory.memory, regions: table, float: softFloat },
     });
     batch.forEach(({ region, installed }, i) => {
       if (installed.dead) return;
@@ -241,16 +238,12 @@ export class Regions {
     const module = new ModuleWriter();
     module.importMemory("env", "memory", memoryPages, memoryPages);
     module.importTable("env", "regions", 0);
-    // Imports stand before functions, so what is needed has to be known first.
-    const helpers = new Map<FloatOperation, Callable>();
-    for (const semantics of batch.flatMap(({ region }) => floatSemantics(region))) {
-      const { operation } = semantics;
-      if (!helpers.has(operation)) {
-        helpers.set(operation, module.importFunction("float", operation, signatureOf(semantics)));
-      }
-    }
+    // In the same module, where the compiler may put them in place of the calls. Imports stand before functions.
+    const usesFloat = batch.some(({ region }) => region.blocks.some(({ operations }) => operations.some(isFloat)));
+    const floatHelper = usesFloat
+      ? floatHelpersOf(module, FLOAT_PLACES, importSoftFloat(module, "env", "float"))
+      : () => unexpected();
     const signature = module.signature(REGION_SIGNATURE);
-    const floatHelper = (operation: FloatOperation) => helpers.get(operation)!;
     const { counters } = pages;
     batch.forEach(({ region, decodedPages, installed: { slot, level } }, i) => {
       const f = module.func(REGION_SIGNATURE, `r${i}`);
@@ -275,16 +268,10 @@ export class Regions {
   }
 }
 
-type FloatSemantics = Extract<Semantics, { does: "float" }>;
-const NATIVE = { x: "i64", s: "f32", d: "f64" } as const;
-
-function floatSemantics(region: Region): FloatSemantics[] {
-  return region.blocks.flatMap(({ operations }) =>
-    operations.flatMap(({ instruction: { semantics } }) => (semantics.does === "float" ? [semantics] : [])),
-  );
+function isFloat({ instruction }: Operation): boolean {
+  return instruction.semantics.does === "float";
 }
 
-/** Of a floating-point helper: operands, rounding mode, result. */
-function signatureOf({ from, to, operands }: FloatSemantics): Signature {
-  return { params: [...Array<ValueType>(operands).fill(NATIVE[from]), "i32"], results: [NATIVE[to]] };
+function unexpected(): never {
+  throw new Error("a floating-point helper is wanted by a module without floating point");
 }

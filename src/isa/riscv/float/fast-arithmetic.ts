@@ -10,10 +10,11 @@ import type { Callable, FunctionWriter, Local } from "../../../wasm/function.ts"
 import type { ModuleWriter } from "../../../wasm/module.ts";
 import { FloatOp } from "./dispatch.ts";
 import { defineFastPath, double, type FastPath, type HelperContext, type Lane, single } from "./fast-path.ts";
-import { binary32, binary64 } from "./format.ts";
+import { binary32, binary64, Flag } from "./format.ts";
 
 export function defineArithmetic(context: HelperContext) {
-  const productFits = defineProductFits(context.module);
+  let defined: Callable | undefined;
+  const productFits = () => (defined ??= defineProductFits(context.module));
   const helper = (op: FloatOp, lane: Lane, arity: number, write: (path: FastPath) => void): Callable => {
     const shape = { operands: Array.from({ length: arity }, () => lane.type), result: lane.type };
     return defineFastPath(context, op, lane, shape, (path) => {
@@ -25,18 +26,18 @@ export function defineArithmetic(context: HelperContext) {
   const divide = (path: FastPath) => writeDivide(path, productFits);
   const root = (path: FastPath) => writeSquareRoot(path, productFits);
   return {
-    addS: helper(FloatOp.addS, single, 2, writeAdd),
-    addD: helper(FloatOp.addD, double, 2, writeAdd),
-    subS: helper(FloatOp.subS, single, 2, writeSubtract),
-    subD: helper(FloatOp.subD, double, 2, writeSubtract),
-    mulS: helper(FloatOp.mulS, single, 2, multiply),
-    mulD: helper(FloatOp.mulD, double, 2, multiply),
-    divS: helper(FloatOp.divS, single, 2, divide),
-    divD: helper(FloatOp.divD, double, 2, divide),
-    sqrtS: helper(FloatOp.sqrtS, single, 1, root),
-    sqrtD: helper(FloatOp.sqrtD, double, 1, root),
-    fmaS: helper(FloatOp.fmaS, single, 3, writeFusedSingle),
-    fmaD: helper(FloatOp.fmaD, double, 3, writeFusedDouble),
+    addS: () => helper(FloatOp.addS, single, 2, writeAdd),
+    addD: () => helper(FloatOp.addD, double, 2, writeAdd),
+    subS: () => helper(FloatOp.subS, single, 2, writeSubtract),
+    subD: () => helper(FloatOp.subD, double, 2, writeSubtract),
+    mulS: () => helper(FloatOp.mulS, single, 2, multiply),
+    mulD: () => helper(FloatOp.mulD, double, 2, multiply),
+    divS: () => helper(FloatOp.divS, single, 2, divide),
+    divD: () => helper(FloatOp.divD, double, 2, divide),
+    sqrtS: () => helper(FloatOp.sqrtS, single, 1, root),
+    sqrtD: () => helper(FloatOp.sqrtD, double, 1, root),
+    fmaS: () => helper(FloatOp.fmaS, single, 3, writeFusedSingle),
+    fmaD: () => helper(FloatOp.fmaD, double, 3, writeFusedDouble),
   };
 }
 
@@ -88,7 +89,7 @@ function writeSubtract(path: FastPath): void {
   });
 }
 
-function writeMultiply(path: FastPath, productFits: Callable): void {
+function writeMultiply(path: FastPath, productFits: () => Callable): void {
   const { f, operands, result } = path;
   const [a, b] = operands;
   path.apply(a, "mul", b);
@@ -109,7 +110,7 @@ function writeMultiply(path: FastPath, productFits: Callable): void {
  * Leaves whether a × b, known to have a normal result, had to be rounded. For singles the product of two 24-bit
  * significands is exact in double (48 <= 53 bits, exponents within ±300). For doubles the significands are counted.
  */
-function writeProductInexact(path: FastPath, a: Local, b: Local, productFits: Callable): void {
+function writeProductInexact(path: FastPath, a: Local, b: Local, productFits: () => Callable): void {
   const { f, lane, result } = path;
   if (lane.type === "f32") {
     path.widened(a).widened(b);
@@ -120,14 +121,14 @@ function writeProductInexact(path: FastPath, a: Local, b: Local, productFits: Ca
   }
   path.magnitude(a, "ge", lane.smallestNormal).require();
   path.magnitude(b, "ge", lane.smallestNormal).require();
-  f.get(a).get(b).call(productFits).op("i32.eqz");
+  f.get(a).get(b).call(productFits()).op("i32.eqz");
 }
 
 /**
  * a / b = r exactly if r × b = a exactly. For singles the product is exact in double. For doubles, fl(r × b) = a and
  * the product of the significands having at most 53 bits mean that: a is normal, so fl lost nothing to underflow.
  */
-function writeDivide(path: FastPath, productFits: Callable): void {
+function writeDivide(path: FastPath, productFits: () => Callable): void {
   const { f, lane, operands, result } = path;
   const [a, b] = operands;
   path.apply(a, "div", b);
@@ -149,7 +150,7 @@ function writeDivide(path: FastPath, productFits: Callable): void {
 }
 
 /** √a = r exactly if r × r = a exactly, as for division. The root of a positive number is always normal. */
-function writeSquareRoot(path: FastPath, productFits: Callable): void {
+function writeSquareRoot(path: FastPath, productFits: () => Callable): void {
   const { f, lane, operands, result } = path;
   const [a] = operands;
   f.get(a);
@@ -167,13 +168,13 @@ function writeSquareRoot(path: FastPath, productFits: Callable): void {
 }
 
 /** Leaves whether x × y is not exactly `expected`. Doubles are normal numbers. */
-function writeProductDiffers(path: FastPath, x: Local, y: Local, expected: Local, productFits: Callable): void {
+function writeProductDiffers(path: FastPath, x: Local, y: Local, expected: Local, productFits: () => Callable): void {
   const { f, lane } = path;
   path.widened(x).widened(y);
   f.op("f64.mul");
   path.widened(expected);
   f.op("f64.ne");
-  if (lane.type === "f64") f.get(x).get(y).call(productFits).op("i32.eqz", "i32.or");
+  if (lane.type === "f64") f.get(x).get(y).call(productFits()).op("i32.eqz", "i32.or");
 }
 
 /**
@@ -211,7 +212,8 @@ const DROPPED_BITS = BigInt(binary64.fractionBits - binary32.fractionBits);
 /**
  * The product of singles is exact in double, the sum with c rounds to 53 bits, and narrowing rounds again to 24. That
  * errs only when the first rounding lands on a midpoint between two singles: from any other double, the true value
- * lies on the same side of all midpoints, for they are doubles themselves. Midpoints are left to the exact way.
+ * lies on the same side of all midpoints, for they are doubles themselves. A midpoint that the sum met exactly is right
+ * as well; others are left to the exact way.
  */
 function writeFusedSingle(path: FastPath): void {
   const { f, operands, result } = path;
@@ -227,8 +229,12 @@ function writeFusedSingle(path: FastPath): void {
     .op("i64.reinterpret_f64")
     .i64((1n << DROPPED_BITS) - 1n)
     .op("i64.and");
-  f.i64(1n << (DROPPED_BITS - 1n)).op("i64.ne");
+  f.i64(1n << (DROPPED_BITS - 1n)).op("i64.eq");
+  f.if();
+  writeSumError(f, "f64", product, addend, sum);
+  f.f64(0).op("f64.eq");
   path.require();
+  f.end();
   path.returnInexactIf(() => {
     path.widened(result);
     f.get(sum).op("f64.ne");
@@ -278,6 +284,7 @@ function writeFusedDouble(path: FastPath): void {
   const low = value();
   writeProductError(f, a, b, product);
   f.set(low);
+  writeFusedQuickly(path, c, product, low);
   const [t, tError] = [value(), value()];
   path.apply(c, "add", low);
   f.set(t);
@@ -304,6 +311,37 @@ function writeFusedDouble(path: FastPath): void {
     writeSumError(f, "f64", v, tail, result);
     f.f64(0).op("f64.ne", "i32.or");
   });
+}
+
+/**
+ * Returns the result where NX is set already and rounding is beyond doubt: a × b + c = sum + error + low exactly, and
+ * rest = fl(error + low) is within half a unit in its last place of the truth. If sum + rest rounds the same with rest a
+ * unit larger and smaller, the truth rounds to that, too (Ziv, "Fast evaluation of elementary mathematical functions with
+ * correctly rounded last bit", ACM TOMS 17, 1991).
+ */
+function writeFusedQuickly(path: FastPath, c: Local, product: Local, low: Local): void {
+  const { f, places, result } = path;
+  const [sum, rest, upper] = [f.local("f64"), f.local("f64"), f.local("f64")];
+  f.i32(0).memory("i32.load", places.flags).i32(Flag.inexact).op("i32.and").if();
+  f.get(product).get(c).op("f64.add").set(sum);
+  writeSumError(f, "f64", product, c, sum);
+  f.get(low).op("f64.add").set(rest);
+  f.get(sum).get(rest).op("f64.add").set(result);
+  f.get(sum)
+    .get(rest)
+    .f64(1 + 2 ** -51)
+    .op("f64.mul", "f64.add")
+    .set(upper);
+  f.get(sum)
+    .get(rest)
+    .f64(1 - 2 ** -51)
+    .op("f64.mul", "f64.add")
+    .get(upper)
+    .op("f64.eq");
+  path.isNormal(result);
+  f.op("i32.and");
+  path.returnExactIf();
+  f.end();
 }
 
 /** Leaves the rounding error of product = x × y (Dekker 1971), exact within the bounds that the caller has checked. */

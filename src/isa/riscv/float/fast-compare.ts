@@ -16,18 +16,18 @@ export function defineComparisons(context: HelperContext) {
   const classify = (lane: Lane): Callable =>
     defineWhole(context, lane, { operands: [lane.type], result: "i64" }, writeClass);
   return {
-    minS: choose(single, "min"),
-    minD: choose(double, "min"),
-    maxS: choose(single, "max"),
-    maxD: choose(double, "max"),
-    eqS: compare(single, "eq"),
-    eqD: compare(double, "eq"),
-    ltS: compare(single, "lt"),
-    ltD: compare(double, "lt"),
-    leS: compare(single, "le"),
-    leD: compare(double, "le"),
-    classS: classify(single),
-    classD: classify(double),
+    minS: () => choose(single, "min"),
+    minD: () => choose(double, "min"),
+    maxS: () => choose(single, "max"),
+    maxD: () => choose(double, "max"),
+    eqS: () => compare(single, "eq"),
+    eqD: () => compare(double, "eq"),
+    ltS: () => compare(single, "lt"),
+    ltD: () => compare(double, "lt"),
+    leS: () => compare(single, "le"),
+    leD: () => compare(double, "le"),
+    classS: () => classify(single),
+    classD: () => classify(double),
   };
 }
 

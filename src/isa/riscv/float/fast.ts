@@ -3,7 +3,7 @@
 
 import type { Callable } from "../../../wasm/function.ts";
 import type { ModuleWriter } from "../../../wasm/module.ts";
-import type { FloatOp } from "./dispatch.ts";
+import { FloatOp } from "./dispatch.ts";
 import { defineArithmetic } from "./fast-arithmetic.ts";
 import { defineComparisons } from "./fast-compare.ts";
 import { defineConversions } from "./fast-convert.ts";
@@ -16,8 +16,38 @@ import type { FloatPlaces } from "./mail.ts";
  */
 export type FloatHelpers = Readonly<Record<keyof typeof FloatOp, Callable>>;
 
-/** Adds the helpers to a module. `softFloat` is what `importSoftFloat` declared. */
-export function defineFloatHelpers(module: ModuleWriter, places: FloatPlaces, softFloat: Callable): FloatHelpers {
+type Definitions = Readonly<Record<keyof typeof FloatOp, () => Callable>>;
+
+/**
+ * The helpers of a module by operation, each added when it is first asked for. `softFloat` is what `importSoftFloat`
+ * declared.
+ */
+export function floatHelpersOf(
+  module: ModuleWriter,
+  places: FloatPlaces,
+  softFloat: Callable,
+): (operation: keyof typeof FloatOp) => Callable {
   const context = { module, places, softFloat };
-  return { ...defineArithmetic(context), ...defineComparisons(context), ...defineConversions(context) };
+  const definitions: Definitions = {
+    ...defineArithmetic(context),
+    ...defineComparisons(context),
+    ...defineConversions(context),
+  };
+  const known = new Map<keyof typeof FloatOp, Callable>();
+  return (operation) => {
+    let helper = known.get(operation);
+    if (helper === undefined) {
+      helper = definitions[operation]();
+      known.set(operation, helper);
+    }
+    return helper;
+  };
+}
+
+/** Adds every helper to a module. `softFloat` is what `importSoftFloat` declared. */
+export function defineFloatHelpers(module: ModuleWriter, places: FloatPlaces, softFloat: Callable): FloatHelpers {
+  const helper = floatHelpersOf(module, places, softFloat);
+  return Object.fromEntries(
+    (Object.keys(FloatOp) as (keyof typeof FloatOp)[]).map((operation) => [operation, helper(operation)]),
+  ) as FloatHelpers;
 }
