@@ -9,6 +9,7 @@ import { resolve } from "node:path";
 const MADE_BY = {
   debian: "firmware/linux/fetch-debian.sh",
   "driver-kernel": "firmware/linux/build-driver-kernel.sh",
+  perl: "firmware/linux/fetch-perl.sh",
   stopwatch: "firmware/linux/stopwatch/build.sh",
 } as const;
 
@@ -21,6 +22,7 @@ export type ImageName =
   | "debian/fw_dynamic.elf"
   | "debian/u-boot.bin"
   | "driver-kernel/Image.gz"
+  | "perl/perl.cpio"
   | "stopwatch/initramfs.cpio.gz";
 
 const CACHE = resolve(import.meta.dir, "../../firmware/linux/cache");
