@@ -43,7 +43,8 @@ export interface JobScore {
   readonly speed: { readonly wall: number; readonly cpu: number };
   /** Medians in seconds. */
   readonly wall: { readonly vmrun: number; readonly qemu: number };
-  readonly same: boolean;
+  /** Both printed the same; absent where nothing is printed. */
+  readonly same?: boolean;
 }
 
 /** A shorter difference is noise, and no speed follows from it; seconds. */
@@ -121,7 +122,7 @@ export function jobTable(scores: readonly JobScore[]): string {
     job,
     ...[speed.cpu, speed.wall].map(times),
     ...[wall.vmrun, wall.qemu].map(duration),
-    same ? "same" : "DIFFERS",
+    same === undefined ? "" : same ? "same" : "DIFFERS",
   ]);
   const mean = (pick: (s: JobScore) => number) => times(geometricMean(scores.map(pick)));
   return table(columns, [
