@@ -4,6 +4,7 @@ import { backingsOfMemory } from "./parts/backings.ts";
 import { bus } from "./parts/bus.ts";
 import { decode } from "./parts/decode.ts";
 import { deviceTree } from "./parts/device-tree.ts";
+import { largeTree } from "./parts/large-tree.ts";
 import { pageWalk } from "./parts/page-walk.ts";
 import { plicCycle } from "./parts/plic.ts";
 import { softFloat } from "./parts/soft-float.ts";
@@ -30,6 +31,7 @@ export const benchmarks: readonly Benchmark[] = [
   pageWalk,
   decode,
   deviceTree,
+  largeTree,
   softFloat,
 ];
 
