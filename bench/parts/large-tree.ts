@@ -11,7 +11,9 @@ import { writeDtb } from "../../src/fdt/writer.ts";
 import type { Benchmark, Context, Row } from "../benchmark.ts";
 import { compare } from "../statistics.ts";
 
-const NODES = 10_000;
+const NODES = { full: 10_000, quick: 1000 } as const;
+/** Larger ones are beyond the bound of a blob. */
+const SIZES = { full: [1000, 10_000, 50_000], quick: [500, 1000] } as const;
 const BUS = 100;
 /** Of the small tree that stands for a tool's start: as much as it can do in no time. */
 const EMPTY = "/dts-v1/;\n/ { x: x { a = <1>; }; };\n";
@@ -19,7 +21,7 @@ const NS = 1e9;
 
 export const largeTree: Benchmark = {
   name: "large-tree",
-  summary: `a device tree of ${NODES} nodes, beside dtc, fdtoverlay and fdtget`,
+  summary: `a device tree of ${NODES.full} nodes, beside dtc, fdtoverlay and fdtget`,
   kind: "parts",
 
   async run(context) {
@@ -38,8 +40,9 @@ interface Case {
 }
 
 function besideTools(context: Context): Row[] {
-  const base = source(NODES);
-  const overlay = overlaySource(NODES);
+  const nodes = context.quick ? NODES.quick : NODES.full;
+  const base = source(nodes);
+  const overlay = overlaySource(nodes);
   const blob = writeDtb(parseDts(base, { symbols: true }));
   const overlayBlob = writeDtb(parseDts(overlay));
   const path = (name: string) => join(context.folder, name);
@@ -53,14 +56,14 @@ function besideTools(context: Context): Row[] {
   const dtc = (from: string, to: string) => (name: string) => [
     ...["dtc", "-q", "-I", from, "-O", to, "-o", "/dev/null", path(`${name}.${from}`)],
   ];
-  const last = `/bus@${((NODES / BUS - 1) * 0x10_0000).toString(16)}/device@${(0x1000 * (BUS - 2)).toString(16)}`;
+  const last = `/bus@${((nodes / BUS - 1) * 0x10_0000).toString(16)}/device@${(0x1000 * (BUS - 2)).toString(16)}`;
   const cases: Case[] = [
     { what: "source to blob, beside dtc", own: () => writeDtb(parseDts(base)), tool: dtc("dts", "dtb") },
     { what: "source to source, beside dtc", own: () => printSource(parseDts(base)), tool: dtc("dts", "dts") },
     { what: "blob to source, beside dtc", own: () => printDts(readDtb(blob)), tool: dtc("dtb", "dts") },
     { what: "blob to blob, beside dtc", own: () => writeDtb(readDtb(blob)), tool: dtc("dtb", "dtb") },
     {
-      what: `overlay of ${NODES / BUS} fragments applied, beside fdtoverlay`,
+      what: `overlay of ${2 * (nodes / BUS)} fragments applied, beside fdtoverlay`,
       own: () => writeDtb(applyOverlays(readDtb(blob), [{ fdt: readDtb(overlayBlob) }]).fdt),
       tool: (name) => ["fdtoverlay", "-i", path(`${name}.dtb`), "-o", "/dev/null", path(`${name}.dtbo`)],
     },
@@ -73,7 +76,7 @@ function besideTools(context: Context): Row[] {
   return cases.map(({ what, own, tool }) => {
     context.progress(what);
     const [ours, theirs]: [number[], number[]] = [[], []];
-    for (let round = 0; round <= (context.quick ? 3 : 9); round++) {
+    for (let round = 0; round <= (context.quick ? 1 : 9); round++) {
       const mine = seconds(own);
       const whole = seconds(() => run(tool("large")));
       const start = seconds(() => run(tool("empty")));
@@ -88,7 +91,7 @@ function besideTools(context: Context): Row[] {
 
 /** Whether the time of each step grows with the tree: a node of a larger tree beside one of a smaller. */
 function perNode(context: Context): Row[] {
-  const sizes = context.quick ? [1000, NODES] : [1000, NODES, 5 * NODES];
+  const sizes = context.quick ? SIZES.quick : SIZES.full;
   const trees = sizes.map((nodes) => {
     const text = source(nodes);
     const fdt = parseDts(text, { symbols: true });
@@ -103,9 +106,12 @@ function perNode(context: Context): Row[] {
     "overlay applied": ({ fdt, overlay }) => applyOverlays(fdt, [{ fdt: overlay }]),
   };
   return Object.entries(steps).flatMap(([what, step]) => {
-    context.progress(`${what}, by size`);
+    const names = trees.slice(1).map(({ nodes }, i) => {
+      return `${what}, a node of ${nodes}, beside one of ${trees[i]!.nodes}`;
+    });
+    for (const name of names) context.progress(name);
     const times = trees.map((): number[] => []);
-    for (let round = 0; round <= (context.quick ? 3 : 7); round++) {
+    for (let round = 0; round <= (context.quick ? 1 : 7); round++) {
       for (const [i, tree] of trees.entries()) {
         // Nearly as many nodes in each measurement.
         const repeats = Math.max(1, Math.round(sizes.at(-1)! / tree.nodes / 4));
@@ -115,9 +121,7 @@ function perNode(context: Context): Row[] {
         if (round > 0) times[i]!.push(spent / repeats / tree.nodes);
       }
     }
-    return trees.slice(1).map(({ nodes }, i) => {
-      return compare(`${what}, a node of ${nodes}, beside one of ${trees[i]!.nodes}`, times[i + 1]!, times[i]!);
-    });
+    return names.map((name, i) => compare(name, times[i + 1]!, times[i]!));
   });
 }
 
