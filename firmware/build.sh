@@ -6,7 +6,7 @@ out=
 if [ $# -gt 0 ]; then mkdir -p "$1" && out=$(cd "$1" && pwd); fi
 cd "$(dirname "$0")"
 out=${out:-.}
-mkdir -p "$out/bench" "$out/exits" "$out/trials"
+mkdir -p "$out/bench" "$out/exits" "$out/sbi" "$out/trials"
 
 . ./compiler.sh
 echo "$("${prefix}gcc" --version | head -n 1)"
@@ -28,6 +28,8 @@ monitor="$monitor -fno-jump-tables -fno-tree-switch-conversion"
   "${prefix}gcc" $common $bench $link -T bench/bench.ld -o "$out/bench/poweroff.elf" bench/poweroff.S
   "${prefix}gcc" $common $bench $link -T bench/bench.ld -o "$out/bench/mmio.elf" \
     bench/start.S bench/board.c bench/memory.c bench/mmio.c
+  # Where SBI firmware starts what comes after it; nobody sets gp there.
+  "${prefix}gcc" $common $bench $link -Wl,-N,--no-relax,-Ttext=0x80200000 -o "$out/sbi/vendor.elf" sbi/vendor.S
   for name in cross faults modes remap selfcode timers; do
     extra=
     if [ $name != selfcode ]; then extra=trials/paging.c; fi
@@ -43,4 +45,4 @@ monitor="$monitor -fno-jump-tables -fno-tree-switch-conversion"
 # All but the largest, which is made when it is wanted.
 # shellcheck disable=SC2046
 bench/engine/build.sh bare "$out/bench/engine" $(bench/engine/build.sh names | sed 's/ wide//')
-ls -l "$out/monitor.elf" "$out"/bench/*.elf "$out"/exits/*.elf "$out"/bench/engine/*.elf "$out"/trials/*.elf
+ls -l "$out/monitor.elf" "$out"/bench/*.elf "$out"/exits/*.elf "$out"/bench/engine/*.elf "$out"/sbi/*.elf "$out"/trials/*.elf
