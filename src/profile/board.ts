@@ -18,6 +18,8 @@ export interface Board {
   /** In the order of the profile, those of tables of their own last. */
   readonly vdevs: readonly BoardVdev[];
   readonly groups: readonly BoardGroup[];
+  /** What the guest finds in its memory beside what it boots. */
+  readonly blobs: readonly BoardBlob[];
   /** Address ranges that automatic placement leaves alone; those in RAM, the guest too. */
   readonly reserve: readonly BoardReserve[];
   readonly boot: BoardBoot;
@@ -164,6 +166,14 @@ export interface BoardRange {
   readonly name: string;
   readonly at: number;
   readonly size: number;
+}
+
+/** A file's bytes in memory, from power-on. */
+export interface BoardBlob extends BoardRange {
+  /** Absolute. */
+  readonly path: string;
+  readonly kind: "data" | "fdt";
+  readonly compatible?: readonly string[];
 }
 
 export interface BoardReserve extends BoardRange {

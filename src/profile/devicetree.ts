@@ -6,7 +6,14 @@ import { descriptorOf } from "../pass/tables.ts";
 import type { FdtContext, FdtContribution } from "../vdev/descriptor.ts";
 import type { VdevPlacement } from "../vdev/placement.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
-import { type Board, type BoardMemory, type BoardVdev, type MemoryDescription, outlastsReset } from "./board.ts";
+import {
+  type Board,
+  type BoardBlob,
+  type BoardMemory,
+  type BoardVdev,
+  type MemoryDescription,
+  outlastsReset,
+} from "./board.ts";
 import type { ClockNodes } from "./clock-nodes.ts";
 import { auxiliaryPhandle } from "./phandle.ts";
 import { applyProperties, referencesOf } from "./properties.ts";
@@ -216,8 +223,18 @@ function reservedMemory(board: Board): FdtNode[] {
   for (const block of blocks) {
     children.push(node(unitName(block.name, block), { reg: cells64(block.at, block.size), "no-map": true }));
   }
+  for (const { name, at, size, compatible } of blobsInRam(board)) {
+    children.push(node(unitName(name, { at }), { compatible, reg: cells64(at, size) }));
+  }
   if (children.length === 0) return [];
   return [node(RESERVED, { "#address-cells": 2, "#size-cells": 2, ranges: true }, children)];
+}
+
+/** What the guest has to be told of, so that it leaves it alone. */
+function blobsInRam({ blobs, memory: blocks }: Board): readonly BoardBlob[] {
+  return blobs.filter(({ at }) =>
+    blocks.some((block) => block.kind === "ram" && at >= block.at && at < block.at + block.size),
+  );
 }
 
 /** The memory reservation block (DTSpec v0.4 §5.3). */

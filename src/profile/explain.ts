@@ -61,6 +61,16 @@ export function explainBoard(
     addBacking(page, backing, path);
     page.add("describe", quote(describe), path);
   }
+  for (const { name, at, size, path: file, kind, compatible } of board.blobs) {
+    const path = `blob.${name}`;
+    page.open("[[blob]]");
+    page.add("name", quote(name), path);
+    page.add("at", hex(at), path);
+    page.add("file", quote(file), path);
+    page.add("size", bytes(size), path);
+    page.add("kind", quote(kind), path);
+    page.add("compatible", toml(compatible), path);
+  }
   for (const { name, members, compatible } of board.groups) {
     const path = `group.${name}`;
     page.open("[[group]]");

@@ -14,6 +14,7 @@ export const NAMED_LISTS: ReadonlySet<string> = new Set([
   "vdev",
   "reserve",
   "group",
+  "blob",
   ...DEVICE_TABLES.keys(),
 ]);
 
@@ -236,7 +237,7 @@ const BARE = "plic";
 /** `goldfish-rtc` gives `rtc0`; a type that is a part number says what the part is. */
 function stemOf(list: string, item: TableNode): string {
   if (list === "memory") return textOf(lookup(item, "kind")) === "rom" ? "rom" : "ram";
-  if (list === "reserve" || list === "group" || DEVICE_TABLES.has(list)) return list;
+  if (list === "reserve" || list === "group" || list === "blob" || DEVICE_TABLES.has(list)) return list;
   const type = textOf(lookup(item, "type")) ?? "vdev";
   if (type === "ns16550a") return "uart";
   const last = type.split("-").at(-1)!;

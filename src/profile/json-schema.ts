@@ -3,7 +3,7 @@ import { type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
 import type * as v from "valibot";
 import { DEVICE_TABLES } from "../pass/tables.ts";
 import type { AnyVdev, VdevRegistry } from "../vdev/registry.ts";
-import { groupSchema, memorySchema, profileSchema, reserveSchema, vdevSchema } from "./schema.ts";
+import { blobSchema, groupSchema, memorySchema, profileSchema, reserveSchema, vdevSchema } from "./schema.ts";
 
 type ObjectLike = v.ObjectSchema<v.ObjectEntries, undefined>;
 
@@ -12,6 +12,7 @@ export function profileJsonSchema(registry: VdevRegistry): JsonSchema {
   const properties = { ...profile.properties };
   properties["memory"] = listOf(profile, "memory", withoutRequired(convert(memorySchema)));
   properties["reserve"] = listOf(profile, "reserve", withoutRequired(convert(reserveSchema)));
+  properties["blob"] = listOf(profile, "blob", withoutRequired(convert(blobSchema)));
   properties["group"] = listOf(profile, "group", withoutRequired(convert(groupSchema)));
   properties["vdev"] = listOf(profile, "vdev", { anyOf: vdevBranches(registry) });
   for (const [table, load] of DEVICE_TABLES) properties[table] = listOf(profile, table, tableBranch(load()));

@@ -5,6 +5,7 @@ import { DEVICE_TABLES } from "../pass/tables.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import { nearestName } from "../vdev/registry.ts";
 import { resolveBacking } from "./backing.ts";
+import { resolveBlobs } from "./blobs.ts";
 import type { Board, BoardCaches, BoardFdt, BoardVdev } from "./board.ts";
 import { resolveBoot } from "./boot.ts";
 import { resolveBudgets } from "./budgets.ts";
@@ -22,6 +23,7 @@ import { referencesOf } from "./properties.ts";
 import { type Provenance, provenanceOf } from "./provenance.ts";
 import { resolveReserve } from "./reserve.ts";
 import {
+  blobSchema,
   bootSchema,
   cpuSchema,
   DEFAULT_ISA,
@@ -29,6 +31,7 @@ import {
   groupSchema,
   MAX_ELEMENTS,
   memorySchema,
+  type ProfileBlob,
   type ProfileBoot,
   type ProfileCpu,
   type ProfileFdt,
@@ -57,6 +60,7 @@ export interface Profile extends ProfileTop {
   readonly vdev: readonly ProfileVdev[];
   readonly pass: readonly ProfileVdev[];
   readonly clock: readonly ProfileVdev[];
+  readonly blob: readonly ProfileBlob[];
   readonly group: readonly ProfileGroup[];
   readonly reserve: readonly ProfileReserve[];
   readonly boot: ProfileBoot;
@@ -116,6 +120,10 @@ class Resolver {
     const memoryElements = this.#elements("memory");
     const memory = memoryElements.flatMap((element) => this.#memory(element));
     const reserveElements = this.#elements("reserve");
+    const blobs = this.#elements("blob").flatMap(({ name, node }) => {
+      const profile = validate(blobSchema, node, ["blob", name], findings);
+      return profile ? [{ name, node, profile }] : [];
+    });
     const groups = this.#elements("group").flatMap(({ name, node }) => {
       const profile = validate(groupSchema, node, ["group", name], findings);
       return profile ? [{ name, node, profile }] : [];
@@ -147,6 +155,7 @@ class Resolver {
     const empty = table(tree.place, tree.origin);
     const known = memory.length === memoryElements.length ? layout.memory : undefined;
     const reserved = resolveReserve(reserve, known, findings);
+    const boardBlobs = blobs.length > 0 ? resolveBlobs(blobs, known, this.names, findings) : [];
     this.#allReferences(vdevs, reserve, [
       ...vdevElements.map((element) => element.name),
       ...reserved.flatMap((range) => (range.guest?.as === "node" || !known ? range.name : [])),
@@ -183,6 +192,7 @@ class Resolver {
         };
       }),
       groups: boardGroups,
+      blobs: boardBlobs,
       reserve: reserved,
       boot: resolvedBoot,
       fdt: changes,
@@ -199,6 +209,7 @@ class Resolver {
       vdev: vdevs.flatMap((draft) => (draft.table === "vdev" ? draft.profile : [])),
       pass: vdevs.flatMap((draft) => (draft.table === "pass" ? draft.profile : [])),
       clock: vdevs.flatMap((draft) => (draft.table === "clock" ? draft.profile : [])),
+      blob: blobs.map((draft) => draft.profile),
       group: groups.map((draft) => draft.profile),
       reserve: reserve.map((draft) => draft.profile),
       boot,

@@ -268,6 +268,16 @@ export const groupSchema = v.object({
   remove: remove(),
 });
 
+export const blobSchema = v.object({
+  name: v.pipe(name(), v.description("What the bytes are.")),
+  at: v.pipe(address(), v.description("Where they begin, in the board's memory.")),
+  file: v.pipe(inputFile(), v.description("The file that holds them.")),
+  size: optional(size(), "Of the space that is theirs; the file's when omitted."),
+  kind: defaulted(choice(["data", "fdt"]), "data", "`fdt`: a device tree (DTB), which is checked."),
+  compatible: optional(compatible, "Of its node in the device tree's `reserved-memory`."),
+  remove: remove(),
+});
+
 export const bootSchema = v.object({
   firmware: defaulted(
     inputFile(),
@@ -324,6 +334,7 @@ export const profileSchema = v.object({
   vdev: optional(v.array(vdevSchema), "The devices."),
   pass: optional(v.array(vdevSchema), "Hardware of the host that is passed through."),
   clock: optional(v.array(vdevSchema), "Clock controllers of the host, passed by register and bit, and fixed clocks."),
+  blob: optional(v.array(blobSchema), "Files that the guest finds in its memory."),
   group: optional(v.array(groupSchema), "Devices of several parts."),
   reserve: optional(v.array(reserveSchema), "Addresses that automatic placement leaves alone; in RAM, also the guest."),
   boot: optional(bootSchema, "What is loaded and started."),
@@ -338,6 +349,7 @@ export type ProfileTime = v.InferOutput<typeof timeSchema>;
 export type ProfileMemory = v.InferOutput<typeof memorySchema>;
 export type ProfileVdev = v.InferOutput<typeof vdevSchema>;
 export type ProfileReserve = v.InferOutput<typeof reserveSchema>;
+export type ProfileBlob = v.InferOutput<typeof blobSchema>;
 export type ProfileGroup = v.InferOutput<typeof groupSchema>;
 export type ProfileBoot = v.InferOutput<typeof bootSchema>;
 export type ProfileFdt = v.InferOutput<typeof fdtSchema>;

@@ -3,7 +3,7 @@
  * Addresses follow QEMU's `virt` machine and OpenSBI, so that images made for them run unmodified.
  */
 import { fail, type Place, VmrunError } from "../../diagnostics/diagnostic.ts";
-import type { Board, BoardMemory, BoardReserve } from "../../profile/board.ts";
+import type { Board, BoardBlob, BoardMemory, BoardReserve } from "../../profile/board.ts";
 import { alignUp, hex, shownSpan } from "../../profile/place.ts";
 import { FIRMWARE_INFO_SIZE, firmwareInfo } from "./firmware-info.ts";
 import { type ElfBootImage, type LinuxImage, type RawImage, readImage, UNPACKED_LIMIT } from "./image.ts";
@@ -105,6 +105,7 @@ class Planner {
   plan(makeTree: MakeTree): BootPlan {
     const { boot } = this.board;
     for (const block of this.board.memory) this.#loadMemory(block);
+    for (const blob of this.board.blobs) this.#loadBlob(blob);
     const firmware = typeof boot.firmware === "object" ? this.#firmware(boot.firmware.path) : undefined;
     if (firmware) {
       // Firmware of a board with little RAM is content with less.
@@ -150,6 +151,21 @@ class Planner {
     }
     this.#room.claim({ name, at: block.at, size: bytes.length, place });
     if (bytes.length > 0) this.#loads.push({ name, at: block.at, bytes });
+  }
+
+  #loadBlob({ name, at, size, path, kind }: BoardBlob): void {
+    const place = { file: path, path: `blob.${name}` };
+    const bytes = this.#readFile(path, place);
+    // The file may be another one than when the profile was checked.
+    if (bytes.length > size) {
+      fail("boot/too-small", `blob "${name}" has ${shownSize(size)}, its file ${shownSize(bytes.length)}`, { place });
+    }
+    if (kind === "fdt") {
+      const { readDtb } = require("../../fdt/reader.ts") as typeof import("../../fdt/reader.ts");
+      readDtb(bytes, { file: path });
+    }
+    this.#room.claim({ name: `blob "${name}"`, at, size, place, mover: `blob.${name}.at` });
+    if (bytes.length > 0) this.#loads.push({ name: `blob "${name}"`, at, bytes });
   }
 
   #firmware(path: string): Placed {

@@ -23,6 +23,7 @@ function makeBoard(boot: BoardBoot, memory: readonly BoardMemory[] = [dram], ext
     memory,
     vdevs: [],
     groups: [],
+    blobs: [],
     reserve: [],
     boot,
     fdt: { symbols: false, overlays: [] },
