@@ -52,7 +52,7 @@ export async function loadTree(
   if (path.endsWith(".toml")) return await loadProfileTree(path, rawArgs);
   const findings: Diagnostic[] = [];
   if (isDirectory(path)) {
-    const { readDirectoryTree } = await import("./directory-tree.ts");
+    const { readDirectoryTree } = await import("../profile/directory-tree.ts");
     return { fdt: readDirectoryTree(path), kind: "directory", file: path, findings };
   }
   const file = path === "-" ? "<stdin>" : path;

@@ -1,6 +1,6 @@
 /** The keys of a `[[pass]]` table beside those that every device has, and what they may not say together. */
 import * as v from "valibot";
-import { integer, size } from "../vdev/options.ts";
+import { type HostReference, integer, size } from "../vdev/options.ts";
 import { hostObjectName, parseHostSpec } from "./host-spec.ts";
 
 /** What the host maps: whole pages. */
@@ -62,7 +62,8 @@ const keys = v.object({
   tree: optional(
     v.pipe(
       text("a node"),
-      v.regex(/^(host|.+)#\/.*$|^host$/, 'expected "host", "host#/soc/mmc@4020000" or "board.dtb#/soc/mmc@4020000"'),
+      v.regex(/^[^#]+#\/.*$|^host$/, 'expected "host", "host#/soc/mmc@4020000" or "board.dtb#/soc/mmc@4020000"'),
+      v.metadata({ vmrun: "tree-node" satisfies HostReference }),
     ),
     'A node to take properties from: "board.dtb#/soc/mmc", "host#/soc/mmc" or "host" (by address) in the host\'s own tree.',
   ),

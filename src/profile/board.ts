@@ -3,6 +3,7 @@
  * proved not to clash. The device tree and the machine are both made from it and from nothing else.
  */
 import type { Place } from "../diagnostics/diagnostic.ts";
+import type { FdtNode } from "../fdt/tree.ts";
 import type { LogLevel } from "../vdev/host.ts";
 import type { FaultPolicy, VdevPlacement } from "../vdev/placement.ts";
 
@@ -137,6 +138,8 @@ export interface BoardVdev {
   readonly delayed: boolean | number;
   /** What its node names as its clocks, where the profile says it. */
   readonly clocks?: readonly BoardClock[];
+  /** Of the platform's tree: what its node says beside its binding. */
+  readonly platform?: FdtNode;
   /** Of its own node: the name before the unit address, and properties over those of its binding. */
   readonly node?: string;
   readonly fdt?: Readonly<Record<string, BoardProperty>>;

@@ -124,12 +124,22 @@ function contribute(board: Board, vdev: BoardVdev, registry: VdevRegistry, clock
   };
   const contribution = descriptor?.fdt?.(context) ?? {};
   const own = contribution.bus?.[0];
+  if (own && vdev.platform) takeOver(own, vdev.platform);
   const referred = isReferredTo(board, placement.name) || clocks?.refersTo(placement.name);
   if (own && referred) setProperty(own, "phandle", placement.phandle);
   if (own && vdev.clocks) clocks?.name(own, vdev.clocks);
   if (own && name !== undefined) own.name = own.name.replace(/^[^@]*/, name);
   if (own) applyProperties(own, fdt, (target) => phandleOf(board, target));
   return contribution;
+}
+
+/** What the platform says first, and over it what the board does. */
+function takeOver(own: FdtNode, platform: FdtNode): void {
+  const said = [...own.properties];
+  own.properties.clear();
+  for (const [name, value] of [...platform.properties, ...said]) own.properties.set(name, value);
+  own.name = own.name.replace(/^[^@]*/, platform.name.split("@")[0]!);
+  own.children.push(...platform.children);
 }
 
 /** By interrupts, by a property of the profile, or by whatever overlays may come. */

@@ -43,7 +43,7 @@ function referenceOf(schema: unknown, depth: number): HostReference | undefined 
   if (typeof schema !== "object" || schema === null || depth > 8) return undefined;
   const { metadata, pipe, wrapped, options } = schema as Record<string, unknown>;
   const mark = (metadata as { readonly vmrun?: unknown } | undefined)?.vmrun;
-  if (mark === "input-file" || mark === "stream" || mark === "host-object") return mark;
+  if (mark === "input-file" || mark === "stream" || mark === "host-object" || mark === "tree-node") return mark;
   const inner = [...(Array.isArray(pipe) ? pipe : []), ...(Array.isArray(options) ? options : []), wrapped];
   for (const part of inner) {
     const reference = part === schema ? undefined : referenceOf(part, depth + 1);
@@ -65,9 +65,17 @@ export class HostNames {
     const values = visitReferences(schema, plain(node), node, path, (reference, text, at, where) => {
       if (!at) return text;
       if (reference === "input-file") return this.inputFile(at, text, pathOf(...where));
+      if (reference === "tree-node") return this.#treeNode(at, text, pathOf(...where));
       return reference === "stream" ? absoluteStream(at, text) : absoluteObject(at, text);
     });
     return values as Record<string, Plain>;
+  }
+
+  /** `FILE#/path`, or `host` in place of the file. */
+  #treeNode(at: Located, text: string, key: string): string {
+    const [file = "", ...path] = text.split("#");
+    if (file === "host" || file === "") return text;
+    return [this.inputFile(at, file, key), ...path].join("#");
   }
 
   /** Notes every stream of a vdev's parsed options, those of defaults too. */

@@ -1,6 +1,7 @@
 /** A merged profile to a board: tables typed, defaults filled in, addresses and interrupts decided, everything checked. */
 import { basename } from "node:path";
 import type { Place } from "../diagnostics/diagnostic.ts";
+import type { FdtNode } from "../fdt/tree.ts";
 import { DEVICE_TABLES } from "../pass/tables.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import { nearestName } from "../vdev/registry.ts";
@@ -142,6 +143,7 @@ class Resolver {
     const routes = this.#routes(vdevElements, vdevs);
     const drafted = new Set(vdevs.map((draft) => draft.name));
     const broken = new Set(vdevElements.flatMap(({ name }) => (drafted.has(name) ? [] : [name])));
+    const platforms = this.#platforms(vdevs);
     const boardGroups = resolveGroups(groups, vdevs, broken, findings);
     const clocks = this.#clocks(vdevs, layout.regions, broken);
     this.#requireRam(memoryElements, memory);
@@ -187,6 +189,7 @@ class Resolver {
           log: profile.log,
           delayed: profile.delayed,
           clocks: clocks?.get(vdev),
+          platform: platforms.get(vdev),
           node: profile.node,
           fdt: profile.fdt,
         };
@@ -351,6 +354,14 @@ class Resolver {
         this.findings.error("profile/unknown-vdev", place, message, { hint: near && `did you mean "&${near}"?` });
       }
     }
+  }
+
+  /** What the platform's own tree says, of devices of the host whose profile names a node. Most boards have none. */
+  #platforms(vdevs: readonly DraftVdev[]): ReadonlyMap<string, FdtNode | undefined> {
+    const asked = vdevs.filter((draft) => draft.table === "pass" && draft.options["tree"] !== undefined);
+    if (asked.length === 0) return new Map();
+    const { platformNode } = require("./platform-node.ts") as typeof import("./platform-node.ts");
+    return new Map(asked.map((draft) => [draft.name, platformNode(draft, this.findings)]));
   }
 
   /** Each device's, by its name. Most boards have none, and do without what would check them. */

@@ -88,7 +88,7 @@ export function frequency() {
 }
 
 /** How a schema marks text that names something on the host; the profile room reads it. */
-export type HostReference = "input-file" | "stream" | "host-object";
+export type HostReference = "input-file" | "stream" | "host-object" | "tree-node";
 
 /** A file that is read: resolved against the profile's folder, and must exist when the profile is loaded. */
 export function inputFile() {
