@@ -25,10 +25,11 @@ export const largeTree: Benchmark = {
   kind: "parts",
 
   async run(context) {
-    const rows = perNode(context);
     const missing = ["dtc", "fdtoverlay", "fdtget"].filter((tool) => Bun.which(tool) === null);
-    if (missing.length > 0) return { rows, skipped: [`beside dtc: install device-tree-compiler`] };
-    return { rows: [...besideTools(context), ...rows] };
+    if (missing.length > 0) {
+      return { rows: perNode(context), skipped: ["beside dtc: install device-tree-compiler"] };
+    }
+    return { rows: [...besideTools(context), ...perNode(context)] };
   },
 };
 
