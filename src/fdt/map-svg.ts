@@ -112,35 +112,33 @@ function drawLegend(x: number, y: number): string[] {
   ]);
 }
 
-/** Controllers as boxes of their lines; one that is fed by another stands to its right, wired to the line it raises. */
+/** Controllers as boxes of their lines; one that is fed by others stands to the right of the first, wired to all their lines. */
 function drawInterrupts(controllers: readonly InterruptController[], left: number, top: number): Drawing {
   const parts = [text("title", left, top + 14, "Interrupts")];
   let [right, bottom] = [left + BOX_WIDTH, top + TITLE];
+  const boxes = new Map<string, { readonly x: number; readonly y: number }>();
+  const rows: { readonly path: string; readonly x: number; readonly y: number }[] = [];
   const draw = (controller: InterruptController, x: number, y: number): number => {
     const height = LINE_HEIGHT * controller.lines.length + BLOCK_HEIGHT;
     parts.push(...drawController(controller, x, y, height));
     right = Math.max(right, x + BOX_WIDTH);
-    const rows = new Map<string, number[]>();
+    boxes.set(controller.path, { x, y: y + BLOCK_HEIGHT / 2 });
     controller.lines.forEach(({ path }, i) => {
-      const row = y + BLOCK_HEIGHT + LINE_HEIGHT * i + LINE_HEIGHT / 2;
-      const known = rows.get(path);
-      if (known) known.push(row);
-      else rows.set(path, [row]);
+      rows.push({ path, x: x + BOX_WIDTH, y: y + BLOCK_HEIGHT + LINE_HEIGHT * i + LINE_HEIGHT / 2 });
     });
     let next = y;
-    for (const below of controller.below) {
-      const [start, end] = [x + BOX_WIDTH, x + BOX_WIDTH + BOX_DISTANCE];
-      const middle = (start + end) / 2;
-      const to = next + BLOCK_HEIGHT / 2;
-      for (const from of rows.get(below.path) ?? []) {
-        const curve = `M${start} ${from} C${middle} ${from} ${middle} ${to} ${end} ${to}`;
-        parts.push(`<path d="${curve}" fill="none" stroke="#6b4fa0" stroke-width="1.5"/>`);
-      }
-      next = draw(below, end, next) + GAP;
-    }
+    for (const below of controller.below) next = draw(below, x + BOX_WIDTH + BOX_DISTANCE, next) + GAP;
     return Math.max(y + height, next - GAP);
   };
   for (const controller of controllers) bottom = draw(controller, left, bottom) + GAP;
+  for (const { path, x, y } of rows) {
+    const box = boxes.get(path);
+    // What feeds a controller beside or before it has no room for a wire.
+    if (!box || box.x <= x) continue;
+    const middle = box.x - BOX_DISTANCE / 2;
+    const curve = `M${x} ${y} C${middle} ${y} ${middle} ${box.y} ${box.x} ${box.y}`;
+    parts.push(`<path d="${curve}" fill="none" stroke="#6b4fa0" stroke-width="1.5"/>`);
+  }
   return { parts, right, bottom };
 }
 

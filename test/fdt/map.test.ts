@@ -52,6 +52,22 @@ test("as text", () => {
   expect(renderMapText(board())).toMatchSnapshot();
 });
 
+test("every line that feeds a controller is wired to it", () => {
+  const lines = (hart: number) => [hart + 1, 11, hart + 1, 9];
+  const cpus = [0, 1, 2].map((hart) => {
+    const intc = { "interrupt-controller": true as const, "#interrupt-cells": 1, phandle: hart + 1 };
+    return node(`cpu@${hart}`, { device_type: "cpu", reg: hart }, [node("interrupt-controller", intc)]);
+  });
+  const plic = {
+    "interrupt-controller": true as const,
+    "#interrupt-cells": 1,
+    "interrupts-extended": [0, 1, 2].flatMap(lines),
+  };
+  const root = node("", {}, [node("cpus", {}, cpus), node("plic", plic)]);
+  const picture = renderMapSvg({ root, reservations: [], bootCpu: 0 });
+  expect(picture.match(/<path /g)).toHaveLength(6);
+});
+
 test("as a picture", () => {
   expect(renderMapSvg(board())).toMatchSnapshot();
 });
