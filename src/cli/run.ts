@@ -240,6 +240,7 @@ class Session {
         runner.wake();
       });
     let end: RunEnd;
+    const endShow = this.#options.observation?.show();
     try {
       end = await runner.run();
       await machine.streams.finish(LAST_WORDS);
@@ -249,6 +250,7 @@ class Session {
     } finally {
       endStrays();
       process.off("SIGUSR1", status);
+      endShow?.();
       watch?.close();
       this.#input.close();
       machine.terminate();
@@ -256,7 +258,7 @@ class Session {
     if (this.#bug !== undefined) throw this.#bug.error;
     const [code, how] = this.#verdict(end);
     if (!this.#options.quiet) this.#say(`${how}: ${this.#summary(machine, begun)}`);
-    const kept = this.#options.observation?.finish((text) => this.#lines(text)) ?? true;
+    const kept = (await this.#options.observation?.finish((text) => this.#lines(text))) ?? true;
     return code === ExitCode.success && !kept ? ExitCode.budget : code;
   }
 

@@ -434,13 +434,13 @@ export class Machine implements EnginePort {
       this.#rate = perInstruction / active;
       const untilTimer = Math.ceil((this.clock.deadline - this.#base) / this.#rate);
       const budget = Math.max(1, Math.min(turn, limit, this.#board.time.mode === "host" ? turn : untilTimer));
-      this.#running = i;
       this.#heartbeat.beat();
       this.bus.beginAccount();
       const { exits } = this.bus;
       const { observer } = this.#host;
       const begun = this.#host.nanoseconds();
       observer?.enter(i, begun);
+      this.#running = i;
       const reason = this.#engine.run(i, budget);
       const executed = this.#engine.executed;
       const ended = this.#host.nanoseconds();

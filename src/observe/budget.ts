@@ -1,11 +1,12 @@
 /** Budgets: what a run may spend on exits, in all or between two markers, and what is told where it spends more. */
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { EnginePort } from "../engine/engine.ts";
-import type { Observed, Observer } from "../machine/observer.ts";
+import type { Observed } from "../machine/observer.ts";
 import type { Board, BoardBudget, BoardMarker } from "../profile/board.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import type { ExitKey, ExitRow, Exits } from "./exits.ts";
 import { BY_REGISTER } from "./exits.ts";
+import { Layer } from "./layer.ts";
 import { RegisterMaps } from "./names.ts";
 import { duration, thousands } from "./print.ts";
 import type { Recorder } from "./recorder.ts";
@@ -26,21 +27,22 @@ interface Watched {
 }
 
 /** Stands around the recorder, and looks for the markers of phases. */
-export class BudgetKeeper implements Observer {
+export class BudgetKeeper extends Layer {
   readonly #recorder: Recorder;
   readonly #maps: RegisterMaps;
   readonly #watched: readonly Watched[];
   #texts: readonly TextWatch[] = [];
 
   constructor(board: Board, registry: VdevRegistry, recorder: Recorder) {
+    super(recorder);
     this.#recorder = recorder;
     this.#maps = new RegisterMaps(board, registry);
     this.#watched = board.budgets.map((budget) => ({ budget }));
     this.#texts = this.#awaitedTexts();
   }
 
-  attach(port: EnginePort, machine: Observed): EnginePort {
-    const inner = this.#recorder.attach(port, machine);
+  override attach(port: EnginePort, machine: Observed): EnginePort {
+    const inner = super.attach(port, machine);
     const markers = this.#watched.flatMap(({ budget: { from, to } }) => [from, to]);
     if (!markers.some((marker) => marker !== undefined && "vdev" in marker)) return inner;
     return {
@@ -51,19 +53,6 @@ export class BudgetKeeper implements Observer {
         return stored;
       },
     };
-  }
-
-  enter(hart: number, ns: number): void {
-    this.#recorder.enter(hart, ns);
-  }
-  leave(hart: number, ns: number, instructions: number, waits: boolean): void {
-    this.#recorder.leave(hart, ns, instructions, waits);
-  }
-  timer(owner: string): void {
-    this.#recorder.timer(owner);
-  }
-  powerOn(): void {
-    this.#recorder.powerOn();
   }
 
   /** The guest prints a byte on the console. */

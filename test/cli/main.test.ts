@@ -9,19 +9,20 @@ describe("usage", () => {
     expect(out).toMatchInlineSnapshot(`
       "Machine emulator: runs the board that a TOML profile declares. \`vmrun PROFILE\` is \`vmrun run PROFILE\`. (vmrun v0.1.0)
 
-      USAGE vmrun run|check|fdt|map|clocks|vdevs|new|test|schema
+      USAGE vmrun run|check|fdt|map|clocks|pass|vdevs|new|test|schema
 
       COMMANDS
 
-           run    Run the machine of a profile; Ctrl-A x ends it, Ctrl-A h helps                                                 
-         check    Check a profile and, with --resolved, show every value that it comes to                                        
-           fdt    Generate the device tree of a board; or check, diff, get, list, set, convert, apply one (vmrun fdt VERB --help)
-           map    Show the memory map and the interrupt tree of a board or a device tree                                         
-        clocks    Show the clock tree of a board, its rates, and what the guest may change                                       
-         vdevs    List the vdevs that there are, or document one                                                                 
-           new    Write a new vdev with its test and profile, or a new profile                                                   
-          test    Run vdevs' own tests: \`bun test\` with vmrun at hand, wherever they lie                                         
-        schema    Print the JSON Schema of profiles, for editors with TOML support                                               
+           run    Run the machine of a profile; Ctrl-A x ends it, Ctrl-A h helps                                                                                                                                          
+         check    Check a profile and, with --resolved, show every value that it comes to                                                                                                                                 
+           fdt    Generate the device tree of a board; or check, diff, get, list, set, convert, apply one (vmrun fdt VERB --help)                                                                                         
+           map    Show the memory map and the interrupt tree of a board or a device tree                                                                                                                                  
+        clocks    Show the clock tree of a board, its rates, and what the guest may change                                                                                                                                
+          pass    Run a guest with its [[pass]] and [[clock]] regions observed, and propose the smallest profile that would do. Clock controllers are forwarded whole meanwhile. The guest's output goes to standard error
+         vdevs    List the vdevs that there are, or document one                                                                                                                                                          
+           new    Write a new vdev with its test and profile, or a new profile                                                                                                                                            
+          test    Run vdevs' own tests: \`bun test\` with vmrun at hand, wherever they lie                                                                                                                                  
+        schema    Print the JSON Schema of profiles, for editors with TOML support                                                                                                                                        
 
       Use vmrun <command> --help for more information about a command.
       "
@@ -61,6 +62,11 @@ describe("usage", () => {
                        --exits    at the end, tell what the guest left its own code for and what that cost; also --exits=csv and =json
            --exits-file=<FILE>    where that goes, instead of standard error                                                          
           --exits-by=<COLUMNS>    what CSV and JSON tell apart, such as vdev,register,pc                                              
+           --exits-html=<FILE>    the same as a page with pictures                                                                    
+            --exits-svg=<FILE>    the same as one picture                                                                             
+                --trace=<FILE>    write what happens, in host time and in guest time, for ui.perfetto.dev                             
+            --trace-events=<N>    how many events a trace keeps, the first ones: 200000                                               
+                         --top    at a terminal, show exits in its upper half while the guest runs                                    
               --symbols=<FILE>    names for the guest's code: an ELF file, System.map or /proc/kallsyms. Repeats                      
                --budget=<FILE>    fail where the run needs more exits than the [budget.NAME] tables of FILE allow                     
         --budget-record=<FILE>    write what this run needs as such a file                                                            

@@ -11,6 +11,19 @@ export const observeArguments = {
     valueHint: "COLUMNS",
     description: "what CSV and JSON tell apart, such as vdev,register,pc",
   },
+  "exits-html": { type: "string", valueHint: "FILE", description: "the same as a page with pictures" },
+  "exits-svg": { type: "string", valueHint: "FILE", description: "the same as one picture" },
+  trace: {
+    type: "string",
+    valueHint: "FILE",
+    description: "write what happens, in host time and in guest time, for ui.perfetto.dev",
+  },
+  "trace-events": {
+    type: "string",
+    valueHint: "N",
+    description: "how many events a trace keeps, the first ones: 200000",
+  },
+  top: { type: "boolean", description: "at a terminal, show exits in its upper half while the guest runs" },
   symbols: {
     type: "string",
     valueHint: "FILE",
@@ -26,6 +39,11 @@ export const observeArguments = {
 
 export interface ObserveGiven {
   readonly "budget-record"?: string;
+  readonly "exits-html"?: string;
+  readonly "exits-svg"?: string;
+  readonly trace?: string;
+  readonly "trace-events"?: string;
+  readonly top?: boolean;
   readonly "exits-file"?: string;
   readonly "exits-by"?: string;
 }

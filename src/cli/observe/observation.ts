@@ -1,18 +1,21 @@
 /** What `vmrun run` is asked to find out about exits, and where the answers go. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { fail, render } from "../../diagnostics/diagnostic.ts";
 import { isElf } from "../../machine/boot/elf.ts";
 import { BufferedStream } from "../../machine/buffered-stream.ts";
 import type { Observer } from "../../machine/observer.ts";
 import { BudgetKeeper, recordedBudgets } from "../../observe/budget.ts";
 import { BY_REGISTER, EXIT_COLUMNS, type ExitColumn, type Exits } from "../../observe/exits.ts";
-import { exitCsv, exitJson, exitTable, isExitColumn, spentTable } from "../../observe/print.ts";
+import { exitCsv, exitJson, exitTable, isExitColumn, spentTable, thousands } from "../../observe/print.ts";
 import { Recorder } from "../../observe/recorder.ts";
 import { Symbols } from "../../observe/symbols.ts";
+import { Timeline } from "../../observe/timeline.ts";
+import { Tracer } from "../../observe/tracer.ts";
 import type { Board } from "../../profile/board.ts";
 import { nearestName, type VdevRegistry } from "../../vdev/registry.ts";
 import { occurrences } from "../arguments.ts";
 import type { ObserveGiven } from "./arguments.ts";
+import { showTop } from "./top.ts";
 
 const FORMATS = ["table", "csv", "json"] as const;
 type Format = (typeof FORMATS)[number];
@@ -27,11 +30,22 @@ export function observationFrom(
   const by = given["exits-by"] === undefined ? undefined : columnsFrom(given["exits-by"]);
   const file = given["exits-file"];
   const format = formatFrom(rawArgs) ?? (by || file ? "table" : undefined);
-  const record = given["budget-record"];
-  const costs = format !== undefined || board.budgets.some(({ time }) => time !== undefined);
-  const recorder = new Recorder(board, registry, costs ? "costs" : "counts");
-  const symbols = symbolsFrom(rawArgs, board);
-  return new Observation(recorder, new BudgetKeeper(board, registry, recorder), { format, by, file, record, symbols });
+  const wanted = {
+    ...{ format, by, file },
+    record: given["budget-record"],
+    page: given["exits-html"],
+    picture: given["exits-svg"],
+    trace: given.trace,
+    events: eventsFrom(given["trace-events"]),
+    top: given.top === true,
+  };
+  return new Observation(board, registry, wanted, symbolsFrom(rawArgs, board));
+}
+
+function eventsFrom(text = "200000"): number {
+  const events = /^\d{1,8}$/.test(text) ? Number(text) : 0;
+  if (events > 0) return events;
+  return fail("cli/trace", `--trace-events takes a number of events, and "${text}" is none`, { hint: "1 to 99999999" });
 }
 
 /** `--exits` has a value only where it is written with "=". */
@@ -72,34 +86,53 @@ function symbolsFrom(rawArgs: readonly string[], { boot }: Board): () => Symbols
 }
 
 interface Wanted {
-  /** The guest's; files are read when names are wanted first. */
-  readonly symbols: () => Symbols;
   /** Absent where nobody wants to see them. */
   readonly format?: Format;
   readonly by?: readonly ExitColumn[];
+  /** Where that goes, where a page, a picture, a trace go, and where budgets are recorded. */
   readonly file?: string;
-  /** Where budgets are recorded. */
+  readonly page?: string;
+  readonly picture?: string;
+  readonly trace?: string;
   readonly record?: string;
+  /** The most events of a trace. */
+  readonly events: number;
+  readonly top: boolean;
 }
 
 export class Observation {
+  /** What the machine is to tell. */
+  readonly observer: Observer;
+  readonly #board: Board;
+  readonly #wanted: Wanted;
+  readonly #symbols: () => Symbols;
   readonly #recorder: Recorder;
   readonly #budgets: BudgetKeeper;
-  readonly #wanted: Wanted;
+  readonly #timeline: Timeline | undefined;
+  readonly #tracer: Tracer | undefined;
 
-  constructor(recorder: Recorder, budgets: BudgetKeeper, wanted: Wanted) {
-    this.#recorder = recorder;
-    this.#budgets = budgets;
+  constructor(board: Board, registry: VdevRegistry, wanted: Wanted, symbols: () => Symbols) {
+    const { format, page, picture, trace, top } = wanted;
+    const costs = format ?? page ?? picture ?? (top || board.budgets.some(({ time }) => time !== undefined));
+    this.#board = board;
     this.#wanted = wanted;
-  }
-
-  get observer(): Observer {
-    return this.#budgets;
+    this.#symbols = symbols;
+    this.#recorder = new Recorder(board, registry, costs ? "costs" : "counts");
+    this.#budgets = new BudgetKeeper(board, registry, this.#recorder);
+    let observer: Observer = this.#budgets;
+    if (page ?? picture) observer = this.#timeline = new Timeline(observer, this.#recorder);
+    if (trace !== undefined) observer = this.#tracer = new Tracer(observer, board, registry, wanted.events);
+    this.observer = observer;
   }
 
   /** The console of the run: what the guest prints may begin or end the phase of a budget. */
   console(sink: (bytes: Uint8Array) => void): BufferedStream {
     return new HeardStream(sink, (byte) => this.#budgets.printed(byte));
+  }
+
+  /** Shows exits in the upper part of a terminal until the answer is called; where that was asked for. */
+  show(): () => void {
+    return this.#wanted.top ? showTop((rows) => exitTable(this.#exits(), { rows, places: 0 })) : () => {};
   }
 
   /** For a person who looks while the guest runs. */
@@ -108,26 +141,55 @@ export class Observation {
   }
 
   /** The run has ended: tells what was asked for by `say`, and answers whether all budgets were kept. */
-  finish(say: (text: string) => void): boolean {
-    const { format, by = BY_REGISTER, file, record } = this.#wanted;
+  async finish(say: (text: string) => void): Promise<boolean> {
+    const { format, file, page, picture, trace, record, top } = this.#wanted;
     const exits = this.#exits();
     if (format !== undefined) {
-      const text = format === "csv" ? exitCsv(exits, by) : format === "json" ? exitJson(exits, by) : exitTable(exits);
+      const text = this.#text(format, exits);
       if (file === undefined) say(text);
       else write(file, text);
+    } else if (top) say(exitTable(exits));
+    if (page ?? picture) {
+      const steps = this.#timeline!.finished();
+      if (page) write(page, (await import("../../observe/page.ts")).exitPage(exits, steps, this.#board));
+      if (picture) write(picture, (await import("../../observe/picture.ts")).exitSvg(exits, steps, this.#board));
     }
+    if (trace !== undefined) await this.#writeTrace(trace, say);
     if (record !== undefined) write(record, recordedBudgets(exits));
     const breaches = this.#budgets.breaches();
     for (const { finding, spent } of breaches) {
       say(`${render(finding)}\n`);
-      if (spent) say(spentTable(spent.resolved(this.#wanted.symbols())));
+      if (spent) say(spentTable(spent.resolved(this.#symbols())));
     }
     return breaches.length === 0;
   }
 
+  #text(format: Format, exits: Exits): string {
+    const { by = BY_REGISTER } = this.#wanted;
+    if (format === "table") return exitTable(exits);
+    return format === "csv" ? exitCsv(exits, by) : exitJson(exits, by);
+  }
+
+  async #writeTrace(path: string, say: (text: string) => void): Promise<void> {
+    const tracer = this.#tracer!;
+    const { writeChromeTrace } = await import("../../observe/chrome-trace.ts");
+    const { dropped } = tracer;
+    try {
+      const file = openSync(path, "w");
+      const about = { board: this.#board.name, harts: this.#board.cpu.harts, dropped };
+      writeChromeTrace(tracer.events(), about, this.#symbols(), (text) => writeSync(file, text));
+      closeSync(file);
+    } catch (error) {
+      refuse(path, error);
+    }
+    if (dropped === 0) return;
+    const more = `${thousands(dropped)} later ones are not in it; --trace-events raises that`;
+    say(`${path} has the first ${thousands(this.#wanted.events)} events: ${more}\n`);
+  }
+
   #exits(): Exits {
     const exits = this.#recorder.exits();
-    const symbols = this.#wanted.symbols();
+    const symbols = this.#symbols();
     return symbols.size > 0 ? exits.resolved(symbols) : exits;
   }
 }
@@ -151,6 +213,10 @@ function write(file: string, text: string): void {
   try {
     writeFileSync(file, text);
   } catch (error) {
-    fail("cli/exits", `cannot write ${file}: ${error instanceof Error ? error.message : error}`);
+    refuse(file, error);
   }
+}
+
+function refuse(file: string, error: unknown): never {
+  return fail("cli/exits", `cannot write ${file}: ${error instanceof Error ? error.message : error}`);
 }
