@@ -7,6 +7,7 @@ import { plugin } from "bun";
 /** By name. Addresses, not imports: they are loaded when a vdev asks for them, and this room stays below them. */
 const OWN: Readonly<Record<string, string>> = {
   vmrun: new URL("../index.ts", import.meta.url).href,
+  "vmrun/model": new URL("../pass/model.ts", import.meta.url).href,
   "vmrun/testing": new URL("../vdev/testing.ts", import.meta.url).href,
   valibot: import.meta.resolve("valibot"),
 };

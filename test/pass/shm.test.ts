@@ -1,6 +1,7 @@
 // Device models in another process, and real guests: what the guest does is what the model sees, on every engine.
 import { afterAll, describe, expect, test } from "bun:test";
 import type { VmrunError } from "../../src/diagnostics/diagnostic.ts";
+import { Runner } from "../../src/machine/runner.ts";
 import { type ModelProcess, passRig, startModel } from "./support.ts";
 
 const AT = 0x1900_0000;
@@ -198,6 +199,26 @@ describe("an interrupt", () => {
     expect(run()).toBe("poweroff");
     const status = machine.status().find(({ name }) => name === "it")!.status;
     expect([machine.harts[0]!.x(27), status["interrupts"], status["masked"]]).toEqual([3n, 3, false]);
+    machine.terminate();
+  });
+
+  test("wakes a guest that sleeps, in the event loop, and nothing turns meanwhile", async () => {
+    const model = await recorder();
+    const { machine } = passRig(
+      COUNTING("li a1, 2\nli t0, 60\nsw t0, 0x50(s0)", "sw zero, 0x10(s0)\nli t4, 60\nsw t4, 0x50(s0)"),
+      passed(model, 'irq = "plic:5"\n'),
+    );
+    let slices = 0;
+    const runner = new Runner(machine, {
+      listening: () => false,
+      between: () => {
+        slices++;
+        return false;
+      },
+    });
+    expect(await runner.run()).toEqual({ kind: "poweroff" });
+    expect(machine.harts[0]!.x(27)).toBe(2n);
+    expect(slices).toBeLessThan(50);
     machine.terminate();
   });
 

@@ -27,6 +27,7 @@ const model = serveModel({
         if (offset === 0x10) model.interrupts[0]!.set(value === 1);
         else if (offset === 0x18) storm(Number(value));
         else if (offset === 0x30) process.exit(0);
+        else if (offset === 0x50) setTimeout(() => model.interrupts[0]!.set(true), Number(value));
         else if (width === 8) bytes.setBigUint64(offset, BigInt(value), true);
         else if (width === 4) bytes.setUint32(offset, Number(value), true);
         else if (width === 2) bytes.setUint16(offset, Number(value), true);
