@@ -1,6 +1,9 @@
 /** Guest memory by what the host has behind it: bandwidth and random access of guest code, and what starting takes. */
-import { truncateSync, writeFileSync } from "node:fs";
+import { ftruncateSync, openSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { askForTransparent, pageUse } from "../../src/host/huge-pages.ts";
+import { lay, lift, type MappedRange } from "../../src/host/mapping.ts";
+import { createMemfd } from "../../src/host/shared-memory.ts";
 import { syscall } from "../../src/host/syscall.ts";
 import { boot } from "../../src/index.ts";
 import type { Guest } from "../../src/machine/guest.ts";
@@ -14,11 +17,10 @@ const RAM = 0x8000_0000;
 const WINDOW = 0x9000_0000;
 /** Beyond every cache, and many pages of the host. */
 const SIZE = 64 << 20;
-/** Instructions of one measurement, and measurements of each guest: enough of them, of the quick tier, whatever else runs. */
+/** Instructions of one measurement; how many of them until the code is of the quickest tier, and how many count. */
 const TURN = 2_000_000;
 const WARM_UP = 100;
 const TURNS = { full: 60, quick: 20 } as const;
-const PAGES_OF_64 = 64 << 10;
 
 /** Reads the window from end to end, again and again. */
 const SEQUENTIAL = `
@@ -52,16 +54,36 @@ const RANDOM = `
     sd   t2, 0(t1)
     j    next`;
 
-/** Keys of a `[[memory]]`, by what lies behind it. */
-function backings(context: Context, name: string, size: number): Readonly<Record<string, string>> {
-  const file = join(context.folder, `${name}.img`);
-  writeFileSync(file, "");
-  truncateSync(file, size);
-  return {
-    memfd: 'backing = "memfd"',
-    file: `backing = "file"\nfile = ${JSON.stringify(file)}\ndescribe = "memory"`,
-    huge: 'backing = "huge"',
+/** Puts something of the host's into the window, every page of it touched. */
+type Backing = (range: MappedRange) => void;
+
+/** The same guest, the same code, the same place: only what lies behind it differs. */
+function backings({ folder }: Context): Readonly<Record<string, Backing>> {
+  const file = openSync(join(folder, "window.img"), "w+");
+  ftruncateSync(file, SIZE);
+  const objects = { memfd: createMemfd("bench", SIZE), file };
+  const object = (fd: number) => (range: MappedRange) => {
+    if (lay(range, { fd, shared: true, writable: true }) < 0) throw new Error("the host maps nothing");
+    touch(range);
   };
+  return {
+    memfd: object(objects.memfd),
+    file: object(objects.file),
+    huge(range) {
+      lift(range);
+      askForTransparent(range);
+      touch(range);
+    },
+  };
+}
+
+function anonymous(range: MappedRange): void {
+  lift(range);
+  touch(range);
+}
+
+function touch({ buffer, offset, length }: MappedRange): void {
+  new Uint8Array(buffer, offset, length).fill(1);
 }
 
 export const backingsOfMemory: Benchmark = {
@@ -75,28 +97,36 @@ export const backingsOfMemory: Benchmark = {
       ["sequential reads", SEQUENTIAL],
       ["random reads and writes", RANDOM],
     ] as const) {
-      using anonymous = guest(context, program, "");
-      for (const [kind, keys] of Object.entries(backings(context, "window", SIZE))) {
-        using other = guest(context, program, keys);
-        const how = other.machine.laidMemory.status()[0]!.text;
-        const row = alternate(context, `${what}, ${kind} beside anonymous memory`, other, anonymous);
-        rows.push(kind === "huge" ? { ...row, what: `${row.what} (${how})` } : row);
+      using bare = guest(context, program);
+      const { memory } = bare.machine;
+      const range = { buffer: memory.memory.buffer, offset: memory.blockAt(WINDOW)!.offset, length: SIZE };
+      anonymous(range);
+      for (let turn = 0; turn < WARM_UP; turn++) bare.machine.run(TURN);
+      for (const [kind, backing] of Object.entries(backings(context))) {
+        const row = alternate(context, `${what}, ${kind} beside anonymous memory`, bare, range, backing);
+        rows.push(kind === "huge" ? { ...row, what: `${row.what} (${given(range, backing)})` } : row);
       }
+      lift(range);
     }
     return { rows: [...rows, ...(await starts(context))] };
   },
 };
 
-/** Both run in turns; a measurement is the CPU time of this thread, which others on the machine do not add to. */
-function alternate(context: Context, what: string, subject: Guest, peer: Guest): Row {
+/** What the host makes of the wish for huge pages. */
+function given(range: MappedRange, backing: Backing): string {
+  backing(range);
+  return `${Math.round((100 * pageUse(range).huge) / range.length)} % in huge pages`;
+}
+
+/** A measurement is the CPU time of this thread: what else runs on the machine adds nothing to it. */
+function alternate(context: Context, what: string, guest: Guest, range: MappedRange, backing: Backing): Row {
   context.progress(what);
   const times: { readonly subject: number[]; readonly peer: number[] } = { subject: [], peer: [] };
-  const turns = WARM_UP + (context.quick ? TURNS.quick : TURNS.full);
-  for (let turn = 0; turn < turns; turn++) {
-    const [a, b] = [cpuTime(subject), cpuTime(peer)];
-    if (turn < WARM_UP) continue;
-    times.subject.push(a / TURN);
-    times.peer.push(b / TURN);
+  for (let turn = 0; turn < (context.quick ? TURNS.quick : TURNS.full); turn++) {
+    backing(range);
+    times.subject.push(cpuTime(guest) / TURN);
+    anonymous(range);
+    times.peer.push(cpuTime(guest) / TURN);
   }
   return compare(what, times.subject, times.peer);
 }
@@ -115,18 +145,14 @@ function threadTime(): number {
   return Number(now[0]) + Number(now[1]) / 1e9;
 }
 
-/** All of its window touched: pages of the host are there. */
-function guest({ folder }: Context, program: string, keys: string): Guest {
+function guest({ folder }: Context, program: string): Guest {
   writeFileSync(join(folder, "program.bin"), assemble(RAM, program).bytes);
   const path = join(folder, "backings.toml");
-  // Large enough to be where programs go: the window holds data alone.
+  // Large enough to be where programs go: the window holds data alone, and begins where a huge page may.
   const dram = `[[memory]]\nname = "dram"\nat = ${RAM}\nsize = "64MiB"\n`;
-  const window = `[[memory]]\nname = "window"\nat = ${WINDOW}\nsize = ${SIZE}\n${keys}\n`;
+  const window = `[[memory]]\nname = "window"\nat = ${WINDOW}\nsize = ${SIZE}\nbacking = "huge"\n`;
   writeFileSync(path, `schema = 1\n${dram}${window}[boot]\nfirmware = "none"\nkernel = "program.bin"\n`);
-  const made = boot(path, { engine: "translator" });
-  const { memory } = made.machine;
-  for (let at = 0; at < SIZE; at += PAGES_OF_64) memory.mutable(WINDOW + at, PAGES_OF_64)!.fill(1);
-  return made;
+  return boot(path, { engine: "translator" });
 }
 
 /** Process start to its end, with a guest that powers off at once. */
@@ -140,7 +166,15 @@ async function starts(context: Context): Promise<Row[]> {
     return vmrunCommand(path);
   };
   const small = board("small", "64MiB");
-  const large = { anonymous: "", ...backings(context, "ram", 3 * 2 ** 30) };
+  const file = join(context.folder, "ram.img");
+  writeFileSync(file, "");
+  truncateSync(file, 3 * 2 ** 30);
+  const large = {
+    anonymous: "",
+    memfd: 'backing = "memfd"',
+    file: `backing = "file"\nfile = ${JSON.stringify(file)}\ndescribe = "memory"`,
+    huge: 'backing = "huge"',
+  };
   const rows: Row[] = [];
   for (const [kind, keys] of Object.entries(large)) {
     const what = `start with 3 GiB of RAM (${kind}), beside 64 MiB`;
