@@ -6,6 +6,10 @@
 #define UART 0x10000000ul
 #define UART_LSR (UART + 5)
 #define UART_SCRATCH (UART + 7)
+#define RTC 0x00101000ul
+#define RTC_IRQ_ENABLED (RTC + 0x10)
+#define PLIC 0x0c000000ul
+#define PLIC_CLAIM (PLIC + 0x200004)
 #define MTIME 0x0200bff8ul
 
 typedef unsigned long ulong;
