@@ -1,9 +1,10 @@
 /** The interpreter as an engine: runs harts one at a time in generated WebAssembly and serves what that cannot do. */
-import { accessCsr, type CsrOperation, isCsr, pendingInterrupts, setPending } from "../../isa/riscv/csr.ts";
+import { accessCsr, CsrOperation, csrHalves, isCsr, pendingInterrupts, setPending } from "../../isa/riscv/csr.ts";
+import type { CsrHalves } from "../../isa/riscv/csr-table.ts";
 import { createDecoder } from "../../isa/riscv/decode.ts";
 import { Access } from "../../isa/riscv/fields.ts";
 import { softFloat } from "../../isa/riscv/float/mail.ts";
-import { Hart, type HartConfig, HartField, Privilege, RESIDENT } from "../../isa/riscv/hart.ts";
+import { CsrSlot, Hart, type HartConfig, HartField, Privilege, RESIDENT } from "../../isa/riscv/hart.ts";
 import { CacheOperation, mayFence, mayManageCache, translate, walk } from "../../isa/riscv/mmu.ts";
 import { Cause, mayWait, mret, raise, sret, takeInterrupt, wakes } from "../../isa/riscv/trap.ts";
 import { type GuestMemory, PAGE_SIZE, Pass } from "../../memory/guest-memory.ts";
@@ -25,6 +26,7 @@ const LEAVING = word(HartField.mail3);
 const IN_PAGE = PAGE_SIZE - 1;
 const SYSTEM_LENGTH = 4;
 const SATP = 0x180;
+const ASID = 0xffff;
 /** Instructions after which it is asked where they were spent. */
 const SAMPLE = 200_000;
 /** Regions compiled together: a module costs more than a function. */
@@ -321,6 +323,11 @@ export class Interpreter implements Engine {
     const operation = (((bits >>> 12) & 3) - 1) as CsrOperation;
     const source = (bits >>> 15) & 31;
     const rd = (bits >>> 7) & 31;
+    const halves = csrHalves(hart, bits >>> 20);
+    if (halves !== undefined) {
+      this.#csrInHalves(hart, halves, operation, bits & 0x4000 ? source : this.#xLow(source), rd, source !== 0);
+      return Status.next;
+    }
     const operand = bits & 0x4000 ? BigInt(source) : hart.x(source);
     const write = operation === 0;
     const old = accessCsr(hart, bits >>> 20, operation, operand, !write || rd !== 0, write || source !== 0);
@@ -339,6 +346,29 @@ export class Interpreter implements Engine {
     return Status.moved;
   }
 
+  #csrInHalves(
+    hart: Hart,
+    halves: CsrHalves,
+    operation: CsrOperation,
+    operand: number,
+    rd: number,
+    hasSource: boolean,
+  ): void {
+    const low = halves.low(hart);
+    const high = halves.high(hart);
+    if (operation === CsrOperation.write) halves.write(hart, operand);
+    else if (hasSource) halves.write(hart, operation === CsrOperation.clear ? low & ~operand : low | operand);
+    if (rd === 0) return;
+    const { i32 } = this.#memory;
+    i32[word(HartField.x) + rd * 2] = low;
+    i32[word(HartField.x) + rd * 2 + 1] = high;
+  }
+
+  /** The low half of an integer register. */
+  #xLow(index: number): number {
+    return this.#memory.i32[word(HartField.x) + index * 2];
+  }
+
   #wait(hart: Hart, bits: number): number {
     if (!mayWait(hart)) return this.#illegal(bits);
     if (pendingInterrupts(hart) !== 0) return Status.next;
@@ -347,13 +377,18 @@ export class Interpreter implements Engine {
     return Status.exit;
   }
 
-  /** SFENCE.VMA: all, or one page where rs1 is not x0. ASIDs are not implemented, so rs2 narrows nothing. */
+  /** SFENCE.VMA: for one page where rs1 is not x0, for one address space where rs2 is not x0. RISC-V Priv §10.2.1 */
   #fence(hart: Hart, bits: number): number {
     if (!mayFence(hart)) return this.#illegal(bits);
-    const source = (bits >>> 15) & 31;
+    const page = (bits >>> 15) & 31;
+    const space = (bits >>> 20) & 31;
     const { i32 } = this.#memory;
-    if (source === 0) hart.flushTlb();
-    else hart.flushTlbPage(i32[word(HartField.x) + source * 2], i32[word(HartField.x) + source * 2 + 1]);
+    if (page !== 0) hart.flushTlbPage(i32[word(HartField.x) + page * 2], i32[word(HartField.x) + page * 2 + 1]);
+    else if (space === 0) hart.flushTlb();
+    // No space but the current one has translations here.
+    else if ((i32[word(HartField.x) + space * 2] & ASID) === ((hart.csrHigh(CsrSlot.satp) >>> 12) & ASID)) {
+      hart.flushAddressSpace();
+    }
     // The page being executed may be mapped elsewhere now: fetch it anew.
     this.#skip(hart);
     return Status.moved;

@@ -3,7 +3,7 @@
  * into pages with decoded code. Addresses and data travel through the resident hart's mail fields.
  */
 import { Access } from "../../isa/riscv/fields.ts";
-import { type Hart, HartField, RESIDENT, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../isa/riscv/hart.ts";
+import { type Hart, HartField, RESIDENT, TLB_ENTRIES, TLB_ENTRY_SIZE, TlbFlag } from "../../isa/riscv/hart.ts";
 import { translate, walk } from "../../isa/riscv/mmu.ts";
 import { Cause, raise } from "../../isa/riscv/trap.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
@@ -11,6 +11,7 @@ import { PAGE_SIZE, Pass } from "../../memory/guest-memory.ts";
 import type { EnginePort } from "../engine.ts";
 import type { DecodedPages } from "./decoded-pages.ts";
 
+const LEVEL_FLAGS = [0, TlbFlag.megapage, TlbFlag.gigapage, TlbFlag.gigapage, TlbFlag.gigapage];
 const IN_PAGE = PAGE_SIZE - 1;
 const mail = (field: number) => (RESIDENT + field) >> 2;
 const ADDRESS = mail(HartField.mail0);
@@ -125,7 +126,9 @@ export class MemoryAccess {
     i32[entry] = low & ~IN_PAGE;
     i32[entry + 1] = high;
     i32[entry + 2] = addend;
-    if (walk.superpage) this.hart.noteSuperpage(low, high);
+    i32[entry + 3] = LEVEL_FLAGS[walk.level] | (walk.global ? TlbFlag.global : 0);
+    this.hart.noteFill(i32[table]);
+    if (walk.level > 0) this.hart.noteSuperpage(low, high, walk.level);
   }
 
   /** Prepares a store into the page at `block`: the offset to store at, or -1 for ROM. */

@@ -4,7 +4,7 @@
  */
 import { Counter, Environment, EnvironmentHigh, MPP_SHIFT, Status, SUPERVISOR_INTERRUPTS } from "./fields.ts";
 import { CsrSlot, type Hart, HartField, Privilege } from "./hart.ts";
-import { armTimer, ownsTimer, readPending, writablePending } from "./pending.ts";
+import { armTimer, ownsTimer, pendingInterrupts, readPending, writablePending } from "./pending.ts";
 import { writePmpAddress, writePmpConfig } from "./pmp.ts";
 
 export interface Csr {
@@ -15,8 +15,16 @@ export interface Csr {
   write?(hart: Hart, value: bigint): void;
   /** What CSRRS and CSRRC modify, where that is not what they read. */
   modifies?(hart: Hart): bigint;
+  /** The same in halves, for a register that is accessed all the time: only its low half can be written. */
+  readonly halves?: CsrHalves;
   /** Whether the register exists on this hart and may be touched now, beyond what its number says. */
   accessible?(hart: Hart): boolean;
+}
+
+export interface CsrHalves {
+  low(hart: Hart): number;
+  high(hart: Hart): number;
+  write(hart: Hart, low: number): void;
 }
 
 const ALL = (1n << 64n) - 1n;
@@ -192,6 +200,8 @@ const identity: Csr[] = [
 const SXL_UXL = (2n << 34n) | (2n << 32n);
 const UXL = 2n << 32n;
 const SD = 1n << 63n;
+const UXL_HIGH = 2;
+const SD_HIGH = 1 << 31;
 const SSTATUS = Status.SIE | Status.SPIE | Status.SPP | Status.FS | Status.SUM | Status.MXR;
 const MSTATUS = SSTATUS | Status.MIE | Status.MPIE | Status.MPP | Status.MPRV | Status.TVM | Status.TW | Status.TSR;
 
@@ -213,7 +223,12 @@ function writeStatus(hart: Hart, value: number, mask: number): void {
   const changed = before ^ after;
   if (changed & (Status.MPRV | Status.MPP | Status.SUM)) hart.refreshMode();
   if (changed & Status.MXR) hart.flushTlb();
-  if (changed & (Status.MIE | Status.SIE)) hart.demandAttention();
+  if (changed & (Status.MIE | Status.SIE)) attendPending(hart);
+}
+
+/** Something may have opened the way to an interrupt; where none is pending, nobody need look. */
+function attendPending(hart: Hart): void {
+  if (pendingInterrupts(hart) !== 0) hart.demandAttention();
 }
 
 function readStatus(hart: Hart, mask: number, widths: bigint): bigint {
@@ -234,6 +249,11 @@ const status: Csr[] = [
     name: "sstatus",
     read: (hart) => readStatus(hart, SSTATUS, UXL),
     write: (hart, value) => writeStatus(hart, low32(value), SSTATUS),
+    halves: {
+      low: (hart) => hart.csrLow(CsrSlot.mstatus) & SSTATUS,
+      high: (hart) => ((hart.csrLow(CsrSlot.mstatus) & Status.FS) === Status.FS ? SD_HIGH : 0) | UXL_HIGH,
+      write: (hart, low) => writeStatus(hart, low, SSTATUS),
+    },
   },
 ];
 
@@ -246,13 +266,13 @@ const MEDELEG = 0xb3ffn;
 
 function writeEnables(hart: Hart, value: number, mask: number): void {
   hart.setCsrLow(CsrSlot.mie, (hart.csrLow(CsrSlot.mie) & ~mask) | (value & mask));
-  hart.demandAttention();
+  attendPending(hart);
 }
 
 function writePending(hart: Hart, value: number, mask: number): void {
   const writable = mask & writablePending(hart);
   hart.setCsrLow(CsrSlot.mip, (hart.csrLow(CsrSlot.mip) & ~writable) | (value & writable));
-  hart.demandAttention();
+  attendPending(hart);
 }
 
 const delegated = (hart: Hart): number => hart.csrLow(CsrSlot.mideleg);
@@ -374,6 +394,8 @@ const environment: Csr[] = [
 
 // ---- Translation and the supervisor's timer. RISC-V Priv §10.1.11, §11.1
 
+/** 16 bits of ASID. */
+const ASID_AND_PPN = (1n << 60n) - 1n;
 const PPN = (1n << 44n) - 1n;
 const LARGEST_MODE = { none: 0, sv39: 8, sv48: 9, sv57: 10 } as const;
 
@@ -388,9 +410,13 @@ const supervisor: Csr[] = [
       const mode = Number(value >> 60n);
       // A mode that is not supported: the whole write has no effect.
       if (mode !== 0 && (mode < LARGEST_MODE.sv39 || mode > LARGEST_MODE[hart.config.mmu])) return;
-      // ASIDs have no bits, so translations of the old space must go.
-      hart.setCsr(CsrSlot.satp, (BigInt(mode) << 60n) | (value & PPN));
-      hart.flushTlb();
+      const old = hart.csr(CsrSlot.satp);
+      const next = (BigInt(mode) << 60n) | (value & (mode === 0 ? PPN : ASID_AND_PPN));
+      hart.setCsr(CsrSlot.satp, next);
+      if (next === old) return;
+      // Only the current address space has translations, besides what is global.
+      if (next >> 60n === old >> 60n) hart.flushAddressSpace();
+      else hart.flushTlb();
     },
   },
   {

@@ -2,7 +2,7 @@
  * Access to control and status registers by the rules of the architecture: existence, privilege, suppressed reads and
  * writes. What each register does stands in csr-table.ts. RISC-V Priv 20240411 §2.1
  */
-import { type Csr, csrs } from "./csr-table.ts";
+import { type Csr, type CsrHalves, csrs } from "./csr-table.ts";
 import { EnvironmentHigh } from "./fields.ts";
 import { CsrSlot, type Hart, HartField, Privilege } from "./hart.ts";
 import { armTimer } from "./pending.ts";
@@ -69,6 +69,11 @@ export function accessCsr(
     csr.write(hart, BigInt.asUintN(64, next));
   }
   return old;
+}
+
+/** The halves of a register that has a quick way and may be accessed now; `undefined` for any other. */
+export function csrHalves(hart: Hart, number: number): CsrHalves | undefined {
+  return byNumber[number]?.halves && find(hart, number)?.halves;
 }
 
 /** The name that an assembler knows; a number in hexadecimal for a register that does not exist here. */

@@ -78,12 +78,18 @@ export const RESIDENT = 0x400;
 const HOMES = 0x1000;
 export const MAX_HARTS = 16;
 
-/** Entries of one TLB table; an entry is `{ tag: i64, addend: i32, spare: i32 }`. */
-export const TLB_ENTRIES = 512;
+/** Entries of one TLB table; an entry is `{ tag: i64, addend: i32, flags: i32 }`. No fewer than the pages of a megapage. */
+export const TLB_ENTRIES = 2048;
+/** Flags of an entry: it comes from a leaf of 2 MiB, of 1 GiB or more; it holds in every address space. */
+export const TlbFlag = { megapage: 1, gigapage: 2, global: 4 } as const;
+const PAGES_OF_MEGAPAGE = 512;
+const MEGAPAGES = 4096;
+const TLB_TABLES = 12;
+const ALL_TABLES = 2 ** TLB_TABLES - 1;
 export const TLB_ENTRY_SIZE = 16;
 const TLB_TABLE = TLB_ENTRIES * TLB_ENTRY_SIZE;
 const TLBS = 0x10000;
-const TLB_STRIDE = 12 * TLB_TABLE;
+const TLB_STRIDE = TLB_TABLES * TLB_TABLE;
 /** Bytes at the bottom of linear memory that engine state takes. */
 export const ENGINE_RESERVED = TLBS + MAX_HARTS * TLB_STRIDE;
 
@@ -136,8 +142,11 @@ export class Hart {
     high: new Float64Array(16),
     config: new Uint8Array(16),
   };
-  /** Address ranges (by hash of the gigabyte) whose translations came from superpages: single-page flushes cannot reach them. */
-  readonly #superpages = new Uint8Array(512);
+  /** Tables with entries, as bits: to flush is to go through them. */
+  #filled = ALL_TABLES;
+  /** Where translations came from megapages, by a hash of the address; and whether any came from a larger leaf. */
+  readonly #megapages = new Uint8Array(MEGAPAGES);
+  #gigapages = false;
 
   constructor(
     readonly index: number,
@@ -253,39 +262,86 @@ export class Hart {
     this.setWord(HartField.tlbFetch, this.#tlb + (8 + this.privilege) * TLB_TABLE);
   }
 
-  /** Forgets every translation: `satp`, PMP or MXR changed, or SFENCE.VMA without an address. */
+  /** Forgets every translation: PMP or MXR changed, or SFENCE.VMA without an address. */
   flushTlb(): void {
-    this.memory.u8.fill(0xff, this.#tlb, this.#tlb + TLB_STRIDE);
-    this.#superpages.fill(0);
+    this.#flushTables(ALL_TABLES);
+    this.#megapages.fill(0);
+    this.#gigapages = false;
+  }
+
+  /** Forgets what holds in one address space only: `satp` changed, or SFENCE.VMA for its ASID. */
+  flushAddressSpace(): void {
+    this.#flushWhere((flags) => (flags & TlbFlag.global) === 0);
   }
 
   /** Forgets the translation of one page (virtual address as low and high half), in every mode. */
   flushTlbPage(low: number, high: number): void {
-    if (this.#superpages[gigabyte(low, high)] !== 0) return this.flushTlb();
     const { i32 } = this.memory;
     let tag = (this.#tlb + ((low >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >> 2;
-    for (let table = 0; table < 12; table++, tag += TLB_TABLE >> 2) {
+    for (let table = 0; table < TLB_TABLES; table++, tag += TLB_TABLE >> 2) {
       i32[tag] = -1;
       i32[tag + 1] = -1;
+    }
+    // The larger leaf that the page may be a part of has entries elsewhere, too.
+    const range = megapage(low, high);
+    if (this.#megapages[range] !== 0) {
+      this.#megapages[range] = 0;
+      const first = (low >>> 12) & (TLB_ENTRIES - 1) & -PAGES_OF_MEGAPAGE;
+      this.#flushWhere((flags) => (flags & TlbFlag.megapage) !== 0, first, PAGES_OF_MEGAPAGE);
+    }
+    if (this.#gigapages) {
+      this.#gigapages = false;
+      this.#flushWhere((flags) => (flags & TlbFlag.gigapage) !== 0);
     }
   }
 
   /** Forgets every write translation: some page is about to hold decoded code. */
   flushTlbWrites(): void {
-    this.memory.u8.fill(0xff, this.#tlb + 4 * TLB_TABLE, this.#tlb + 8 * TLB_TABLE);
+    this.#flushTables(0x0f0);
   }
 
   /** Forgets every fetch translation: decoded pages were let go. */
   flushTlbFetches(): void {
-    this.memory.u8.fill(0xff, this.#tlb + 8 * TLB_TABLE, this.#tlb + 12 * TLB_TABLE);
+    this.#flushTables(0xf00);
   }
 
-  /** Remembers that pages of this gigabyte may come from a superpage. */
-  noteSuperpage(low: number, high: number): void {
-    this.#superpages[gigabyte(low, high)] = 1;
+  /** Remembers that the table at this offset has entries now. */
+  noteFill(table: number): void {
+    this.#filled |= 1 << ((table - this.#tlb) / TLB_TABLE);
+  }
+
+  #flushTables(tables: number): void {
+    const filled = this.#filled & tables;
+    for (let table = 0; table < TLB_TABLES; table++) {
+      if (((filled >> table) & 1) === 0) continue;
+      const start = this.#tlb + table * TLB_TABLE;
+      this.memory.u8.fill(0xff, start, start + TLB_TABLE);
+    }
+    this.#filled &= ~tables;
+  }
+
+  /** Forgets entries by their flags, among all or among some of each table. */
+  #flushWhere(matches: (flags: number) => boolean, first = 0, count = TLB_ENTRIES): void {
+    const { i32 } = this.memory;
+    for (let table = 0; table < TLB_TABLES; table++) {
+      if (((this.#filled >> table) & 1) === 0) continue;
+      const start = (this.#tlb + table * TLB_TABLE + first * TLB_ENTRY_SIZE) >> 2;
+      const end = start + count * (TLB_ENTRY_SIZE >> 2);
+      for (let entry = start; entry < end; entry += TLB_ENTRY_SIZE >> 2) {
+        if (i32[entry] === -1 || !matches(i32[entry + 3])) continue;
+        i32[entry] = -1;
+        i32[entry + 1] = -1;
+      }
+    }
+  }
+
+  /** Remembers that pages around this one have entries from a larger leaf: of level 1, or above. */
+  noteSuperpage(low: number, high: number, level: number): void {
+    if (level === 1) this.#megapages[megapage(low, high)] = 1;
+    else this.#gigapages = true;
   }
 }
 
-function gigabyte(low: number, high: number): number {
-  return ((low >>> 30) | (high << 2)) & 511;
+function megapage(low: number, high: number): number {
+  return ((low >>> 21) | (high << 11)) & (MEGAPAGES - 1);
 }

@@ -9,7 +9,7 @@ import { check, uniform } from "./pmp.ts";
 import { Cause } from "./trap.ts";
 
 /** Fields of a page table entry's low half. §10.4.1 */
-const Pte = { V: 1, R: 2, W: 4, X: 8, U: 16, A: 64, D: 128 } as const;
+const Pte = { V: 1, R: 2, W: 4, X: 8, U: 16, G: 32, A: 64, D: 128 } as const;
 /** Bits 63 (N, Svnapot), 62:61 (Svpbmt) and 60:54: reserved without those extensions. */
 const PTE_RESERVED_HIGH = 0xffc0_0000 | 0;
 
@@ -32,8 +32,10 @@ const PAGE_FAULT = {
 export const walk = {
   /** Physical address of the 4 KiB page. */
   physical: 0,
-  /** The page is part of a larger leaf: flushing single pages must take care. */
-  superpage: false,
+  /** Level of the leaf: above 0 the page is a part of something larger, and flushing single pages must take care. */
+  level: 0,
+  /** The translation holds in every address space. */
+  global: false,
   /** One decision holds for the whole page. Otherwise PMP splits it, and the next access must ask again. */
   cacheable: false,
 };
@@ -53,6 +55,7 @@ export function translate(hart: Hart, low: number, high: number, access: Access,
   if (top !== 0 && top !== -1) return PAGE_FAULT[access];
 
   const { i32 } = hart.memory;
+  walk.global = false;
   let table = ((hart.csrHigh(CsrSlot.satp) & 0xfff) * TWO_32 + (hart.csrLow(CsrSlot.satp) >>> 0)) * PAGE_SIZE;
   for (let level = levels - 1; level >= 0; level--) {
     const address = table + pageNumber(low, high, level) * 8;
@@ -63,6 +66,8 @@ export function translate(hart: Hart, low: number, high: number, access: Access,
     const pteHigh = i32[(at >>> 2) + 1];
     if ((pte & Pte.V) === 0 || (pte & (Pte.R | Pte.W)) === Pte.W) return PAGE_FAULT[access];
     if ((pteHigh & PTE_RESERVED_HIGH) !== 0) return PAGE_FAULT[access];
+    // In a pointer, G speaks for everything below. §10.3.1
+    if ((pte & Pte.G) !== 0) walk.global = true;
     const ppn = (pte >>> 10) + (pteHigh & 0x3f_ffff) * 0x40_0000;
     if ((pte & (Pte.R | Pte.X)) !== 0) {
       return leaf(hart, low, high, access, length, privilege, { level, at, address, pte, ppn });
@@ -95,7 +100,9 @@ function identity(hart: Hart, low: number, high: number, access: Access, length:
   const page = (high >>> 0) * TWO_32 + ((low & -PAGE_SIZE) >>> 0);
   if (page >= PHYSICAL_LIMIT || !permitted(hart, page, low, length, access, privilege)) return ACCESS_FAULT[access];
   walk.physical = page;
-  walk.superpage = false;
+  walk.level = 0;
+  // M-mode is not translated in any address space; S and U are in the next.
+  walk.global = privilege === Privilege.machine;
   return 0;
 }
 
@@ -145,7 +152,7 @@ function leaf(
     hart.memory.i32[at >>> 2] = pte | wanted;
   }
   walk.physical = page;
-  walk.superpage = level > 0;
+  walk.level = level;
   return 0;
 }
 

@@ -161,5 +161,5 @@ function leave(hart: Hart, to: Privilege, status: number, epc: number): void {
   hart.privilege = to;
   hart.refreshMode();
   // Interrupts that were held back may be enabled again.
-  hart.demandAttention();
+  if (pendingInterrupts(hart) !== 0) hart.demandAttention();
 }

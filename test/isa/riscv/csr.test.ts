@@ -183,8 +183,17 @@ describe("mstatus and sstatus", () => {
     expect(tables()).toBe(machine);
   });
 
-  test("enabling interrupts demands attention", () => {
+  test("enabling interrupts demands attention where one is pending", () => {
     const { hart } = makeHart();
+    for (const name of ["mstatus", "sstatus", "mie", "mip"]) {
+      hart.setWord(HartField.attention, 0);
+      write(hart, name, 0n);
+      set(hart, name, 2n);
+      expect([name, hart.word(HartField.attention)]).toEqual([name, name === "mip" ? 1 : 0]);
+    }
+    write(hart, "mstatus", 0n);
+    write(hart, "mie", 1n << 7n);
+    setPending(hart, 7, true);
     for (const [name, bit] of [
       ["mstatus", 3n],
       ["sstatus", 1n],
@@ -484,7 +493,7 @@ describe("traps, environment, translation", () => {
     expect(read(makeHart({ extensions: new Set([...EXTENSIONS, "svade"]) }).hart, "menvcfg")).toBe(0n);
   });
 
-  test("satp takes the modes of the board, and no ASID", () => {
+  test("satp takes the modes of the board, and 16 bits of ASID", () => {
     const modes = { none: [0], sv39: [0, 8], sv48: [0, 8, 9], sv57: [0, 8, 9, 10] } as const;
     for (const mmu of ["none", "sv39", "sv48", "sv57"] as const) {
       const { hart } = makeHart({ mmu });
@@ -494,7 +503,7 @@ describe("traps, environment, translation", () => {
         write(hart, "satp", (BigInt(mode) << 60n) | 0x0abc_def0_1234_5678n);
         const value = read(hart, "satp")!;
         if (value === 0x123n) continue;
-        expect(value).toBe((BigInt(mode) << 60n) | 0xef0_1234_5678n);
+        expect(value).toBe((BigInt(mode) << 60n) | (mode === 0 ? 0xef0_1234_5678n : 0xabc_def0_1234_5678n));
         accepted.push(mode);
       }
       expect(accepted).toEqual([...modes[mmu]]);
@@ -520,6 +529,7 @@ test("what changes translations forgets those in the TLB", () => {
   const entry = hart.word(HartField.tlbRead) + 5 * 16;
   const forgotten = (change: () => unknown): boolean => {
     memory.data.setBigUint64(entry, 5n, true);
+    hart.noteFill(hart.word(HartField.tlbRead));
     change();
     return memory.data.getBigUint64(entry, true) !== 5n;
   };

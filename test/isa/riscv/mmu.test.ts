@@ -62,7 +62,8 @@ describe("without translation", () => {
       enterMode(hart, privilege);
       for (const access of ACCESSES) {
         expect(go(hart, 0x1f_ffff_f765_4321n, access)).toBe(0);
-        expect(walk).toEqual({ physical: 0x1f_ffff_f765_4000, superpage: false, cacheable: true });
+        const global = privilege === M;
+        expect(walk).toEqual({ physical: 0x1f_ffff_f765_4000, level: 0, global, cacheable: true });
       }
     }
   });
@@ -81,7 +82,7 @@ describe("without translation", () => {
     write(hart, "pmpcfg0", 0x0d_09n);
     enterMode(hart, S);
     expect(go(hart, 0x8000_1234n, load)).toBe(0);
-    expect(walk).toEqual({ physical: 0x8000_1000, superpage: false, cacheable: true });
+    expect(walk).toEqual({ physical: 0x8000_1000, level: 0, global: false, cacheable: true });
     expect(go(hart, 0x8000_1234n, store)).toBe(7);
     expect(go(hart, 0x8000_2000n, fetch)).toBe(1);
     // Half of the page is readable, half readable and executable: bytes decide, and nothing may be cached.
@@ -104,7 +105,8 @@ describe.each(["sv39", "sv48", "sv57"] as const)("%s", (mmu) => {
         expect(go(hart, va, access)).toBe(0);
         expect(walk).toEqual({
           physical: Number(va & inside & ~0xfffn),
-          superpage: level > 0,
+          level,
+          global: false,
           cacheable: true,
         });
       }

@@ -180,6 +180,8 @@ describe("returns", () => {
         const { hart } = ready();
         write(hart, "mepc", 0x1234_5678_9abcn);
         write(hart, "mstatus", (BigInt(to) << 11n) | (enabled << 7n) | (1n << 17n));
+        write(hart, "mie", 1n << 7n);
+        setPending(hart, 7, true);
         hart.setWord(HartField.attention, 0);
         expect(mret(hart)).toBe(true);
         const status = peek(hart, "mstatus");
