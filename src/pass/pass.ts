@@ -2,10 +2,11 @@
  * Pass-through: a span of the host's registers or memory that is the guest's own, with its interrupts. Every access of the
  * guest to a device is one access of the host; an interrupt stays masked at the host until the guest has completed it.
  */
+import { VmrunError } from "../diagnostics/diagnostic.ts";
 import { node } from "../fdt/tree.ts";
 import { defineVdev, type InterruptSpec, type VdevInstance } from "../vdev/descriptor.ts";
 import type { VdevHost } from "../vdev/host.ts";
-import type { HostObject } from "../vdev/host-object.ts";
+import type { HostObject, HostObjectRequest } from "../vdev/host-object.ts";
 import { hostOffset, PAGE, type PassOptions, passOptions } from "./options.ts";
 import { PassedInterrupt } from "./passed-interrupt.ts";
 
@@ -85,7 +86,7 @@ class Passed implements VdevInstance {
   #open(): HostObject {
     const { host: spec, window, offset, size, access, dma, memory, override } = this.#options;
     const { interrupts } = this.#host.placement;
-    const object = this.#host.hostObject(spec, {
+    const object = this.#take(spec, {
       window,
       offset,
       size,
@@ -107,6 +108,17 @@ class Passed implements VdevInstance {
       this.#interrupts.push(new PassedInterrupt(source, this.#host.interrupt(name), this.#options));
     }
     return object;
+  }
+
+  /** What cannot be had is a matter of the profile's own key. */
+  #take(spec: string, request: HostObjectRequest): HostObject {
+    try {
+      return this.#host.hostObject(spec, request);
+    } catch (error) {
+      if (!(error instanceof VmrunError)) throw error;
+      const place = { path: `pass.${this.#host.name}.host` };
+      throw new VmrunError(error.diagnostics.map((finding) => ({ ...finding, place: finding.place ?? place })));
+    }
   }
 
   #window() {
