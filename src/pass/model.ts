@@ -98,6 +98,33 @@ export function serveModel(description: ModelDescription): ServedModel {
   return new Model(description);
 }
 
+interface Watched {
+  readonly fd: number;
+  happened(): void;
+}
+
+/** The models of this process: one wait is for all of them, so that none waits for another. */
+const served = new Set<Model>();
+let lastCall = 0;
+
+/** Waits for guests, and in between lets this process do what else it has to. */
+async function serve(): Promise<void> {
+  let yielded = performance.now();
+  while (served.size > 0) {
+    const watched = [...served].flatMap((model) => model.watched());
+    const events = poll(
+      watched.map(({ fd }) => ({ fd, events: PollEvent.in })),
+      Date.now() - lastCall > QUIET_AFTER ? QUIET_WAIT : BUSY_WAIT,
+    );
+    const some = typeof events !== "number" && events.some((event) => event !== 0);
+    if (some) for (const [i, { happened }] of watched.entries()) if (events[i] !== 0) happened();
+    // A guest that is in the middle of something asks again at once.
+    if (some && performance.now() - yielded < BUSY_WAIT) continue;
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    yielded = performance.now();
+  }
+}
+
 class Model implements ServedModel {
   readonly interrupts: readonly (ModelInterrupt & { again(): void; readonly fd: number })[];
   readonly #description: ModelDescription;
@@ -107,7 +134,6 @@ class Model implements ServedModel {
   readonly #memory: DeviceMapping | undefined;
   readonly #memfd: number = -1;
   readonly #doorbell: number = -1;
-  #lastCall = 0;
   #open = true;
 
   constructor(description: ModelDescription) {
@@ -133,7 +159,8 @@ class Model implements ServedModel {
     if (isError(this.#listener)) {
       fail("model/listen", `the model ${description.name} cannot listen at ${path}: ${errnoName(this.#listener)}`);
     }
-    void this.#serve();
+    served.add(this);
+    if (served.size === 1) void serve();
   }
 
   memory(name: string): DataView {
@@ -157,32 +184,21 @@ class Model implements ServedModel {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    served.delete(this);
     for (const fd of [...this.#owners.keys()]) this.#forget(fd);
     for (const fd of [this.#listener, this.#memfd, this.#doorbell]) if (fd >= 0) close(fd);
     for (const { fd } of this.interrupts) close(fd);
     this.#memory?.unmap();
   }
 
-  /** Waits for the guest, and in between lets this process do what else it has to. */
-  async #serve(): Promise<void> {
-    while (this.#open) {
-      const owners = [...this.#owners.keys()];
-      const fds = [...owners, this.#listener, ...(this.#doorbell >= 0 ? [this.#doorbell] : [])];
-      const wait = Date.now() - this.#lastCall > QUIET_AFTER ? QUIET_WAIT : BUSY_WAIT;
-      const events = poll(
-        fds.map((fd) => ({ fd, events: PollEvent.in })),
-        wait,
-      );
-      if (typeof events !== "number") {
-        for (const [i, fd] of fds.entries()) {
-          if (events[i] === 0) continue;
-          if (i < owners.length) this.#receive(fd);
-          else if (i === owners.length) this.#admit();
-          else if (read(fd, new BigUint64Array(1)) > 0) this.#description.doorbell?.();
-        }
-      }
-      await new Promise<void>((resolve) => setImmediate(resolve));
-    }
+  /** What may happen to it. */
+  watched(): Watched[] {
+    const owners = [...this.#owners.keys()].map((fd) => ({ fd, happened: () => this.#receive(fd) }));
+    const rung = () => {
+      if (read(this.#doorbell, new BigUint64Array(1)) > 0) this.#description.doorbell?.();
+    };
+    const doorbell = this.#doorbell >= 0 ? [{ fd: this.#doorbell, happened: rung }] : [];
+    return [...owners, { fd: this.#listener, happened: () => this.#admit() }, ...doorbell];
   }
 
   #admit(): void {
@@ -209,7 +225,7 @@ class Model implements ServedModel {
   }
 
   #receive(fd: number): void {
-    this.#lastCall = Date.now();
+    lastCall = Date.now();
     for (;;) {
       const message = receive(fd, MESSAGE_SIZE, false);
       if (typeof message === "number") return;
