@@ -1,8 +1,10 @@
 /** `vmrun run`: builds the machine of a profile and runs it. */
+import { basename } from "node:path";
 import { defineCommand, type ParsedArgs } from "citty";
 import { fail } from "../diagnostics/diagnostic.ts";
 import { runCommand } from "../host/command.ts";
 import { openDisk } from "../host/disk.ts";
+import type { ModelProgram } from "../host/model-program.ts";
 import { hostRandom } from "../host/random.ts";
 import { type HostInput, openStdin, writeStdout } from "../host/terminal.ts";
 import { assemble } from "../machine/assemble.ts";
@@ -129,7 +131,9 @@ export async function runProfile(
       heartbeat,
       ExitCode.vdevFailed,
     );
+  let programs: readonly ModelProgram[] = [];
   try {
+    if (board.models.length > 0) programs = await modelPrograms(board, session);
     const machine = withPlaces(provenance, () => assemble(board, registry, session.host, engine));
     watchdog?.follow(machine);
     variation?.assembled(machine);
@@ -140,7 +144,23 @@ export async function runProfile(
     if (modules.length > 0) await new Promise(() => process.stderr.write("", () => process.exit(code)));
     return code;
   } finally {
+    for (const program of programs) program.stop();
     watchdog?.stop();
+  }
+}
+
+/** Those that the board's hardware is in, all ready. */
+async function modelPrograms({ models }: Board, session: Session): Promise<ModelProgram[]> {
+  const { startModelProgram } = await import("../host/model-program.ts");
+  const programs: ModelProgram[] = [];
+  try {
+    for (const path of models) {
+      programs.push(await startModelProgram(path, (line) => session.host.log("info", basename(path), line)));
+    }
+    return programs;
+  } catch (error) {
+    for (const program of programs) program.stop();
+    throw error;
   }
 }
 

@@ -28,6 +28,8 @@ export interface Board {
   readonly fdt: BoardFdt;
   /** Host time that a call into a vdev may take before it counts as hanging, seconds. */
   readonly hangAfter: number;
+  /** Programs with device models that run beside the machine: absolute paths. */
+  readonly models: readonly string[];
   /** Seeds every source of chance in the machine. */
   readonly seed: number;
   /** What became of an access that nothing answers. */

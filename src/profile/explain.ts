@@ -33,6 +33,7 @@ export function explainBoard(
   page.add("model", quote(board.model), "");
   page.add("compatible", toml(board.compatible), "");
   page.add("use", use.length > 0 ? toml(use) : undefined, "");
+  page.add("models", board.models.length > 0 ? toml(board.models) : undefined, "");
   page.add("seed", String(board.seed), "");
   page.add("hang_after", String(board.hangAfter), "");
 

@@ -138,6 +138,7 @@ class Resolver {
     });
 
     const changes = fdt && this.#changes(fdt);
+    const models = top?.models.map((path, i) => this.#listed(path, "models", i));
 
     const layout = layOut(memory, vdevs, reserve, findings);
     const routes = this.#routes(vdevElements, vdevs);
@@ -199,6 +200,7 @@ class Resolver {
       reserve: reserved,
       boot: resolvedBoot,
       fdt: changes,
+      models: models ?? [],
       seed: top.seed,
       hangAfter: top.hang_after,
       unsupported,
@@ -385,11 +387,14 @@ class Resolver {
     return caches;
   }
 
+  /** A file of a list, as an absolute path. */
+  #listed(path: string, ...keys: readonly (string | number)[]): string {
+    const at = lookup(this.tree, ...keys);
+    return at ? this.names.inputFile(at, path, keys.join(".")) : path;
+  }
+
   #changes(fdt: ProfileFdt): BoardFdt {
-    const overlays = fdt.overlays.map((path, i) => {
-      const at = lookup(this.tree, "fdt", "overlays", i);
-      return at ? this.names.inputFile(at, path, `fdt.overlays.${i}`) : path;
-    });
+    const overlays = fdt.overlays.map((path, i) => this.#listed(path, "fdt", "overlays", i));
     const place = lookup(this.tree, "fdt", "dts")?.place;
     // The text of a multi-line string begins on the line behind its quotes.
     const below = /(?:'''|""")\s*$/.test(place?.source ?? "") ? 1 : 0;

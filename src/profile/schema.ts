@@ -69,6 +69,12 @@ export const topSchema = v.object({
     ),
     "Modules with vdevs of your own: files relative to this one, such as ./my-vdev.ts, and installed packages. Those of included profiles stay.",
   ),
+  models: defaulted(
+    v.array(inputFile(), 'expected a list of programs, such as ["./soc.ts"]'),
+    [],
+    "Programs with device models, for `shm:` objects: `vmrun run` starts them before the machine and ends them with it. " +
+      "They are modules of TypeScript or JavaScript, and trusted as those of `use`.",
+  ),
   seed: defaulted(integer("a seed"), 0, "Seeds every source of chance in the machine: same seed, same run."),
   hang_after: defaulted(
     integer("hang_after", 1, 86_400),

@@ -28,6 +28,7 @@ function makeBoard(boot: BoardBoot, memory: readonly BoardMemory[] = [dram], ext
     boot,
     fdt: { symbols: false, overlays: [] },
     hangAfter: 10,
+    models: [],
     seed: 0,
     budgets: [],
     unsupported: { memory: "fault", instruction: "fault", register: "fault" },
