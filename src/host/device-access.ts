@@ -51,7 +51,8 @@ export function mapDevice(fd: number, offset: number, length: number, writable: 
   return {
     // `| 0`: bun:ffi takes the low half of a number that is represented as a double, whatever its value.
     load(at, width) {
-      if (width === 4) return symbols.load32(window, at | 0);
+      // `>>> 0`: bun:ffi makes a u32 of 2^31 a negative number.
+      if (width === 4) return symbols.load32(window, at | 0) >>> 0;
       return width === 2 ? symbols.load16(window, at | 0) : symbols.load8(window, at | 0);
     },
     store(at, width, value) {

@@ -36,6 +36,15 @@ describe("a window", () => {
     window.unmap();
   });
 
+  test("gives unsigned values", () => {
+    const window = mapDevice(memory(4096), 0, 4096, true, "it");
+    for (const value of [0x8000_0000, 0x8000_0001, 0xffff_ffff]) {
+      window.store(8, 4, value);
+      expect(window.load(8, 4)).toBe(value);
+    }
+    window.unmap();
+  });
+
   test("takes offsets and values that the compiler keeps as doubles", () => {
     const window = mapDevice(memory(4096), 0, 4096, true, "it");
     const [offset, value] = Float64Array.of(8, 0x9000_0001);
