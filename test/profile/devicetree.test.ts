@@ -125,6 +125,7 @@ describe("the boards that ship", () => {
     ["virt-rv64-4harts", ["cpu.harts=4", "vdev.con0.type=virtio-console"]],
     ["linux-rv64", []],
     ["hifive-rv64", []],
+    ["soc-pass", []],
     ["devices-rv64", []],
   ] as const;
 

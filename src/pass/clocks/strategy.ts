@@ -37,7 +37,8 @@ export function strategyOf(controller: ClockController, hostOffset: number): Str
     );
     if (end - first < size) reasons.push(`the rest of ${span} is forwarded: it shares pages with others`);
   }
-  const filtered = registers.filter(({ hidden }) => !hidden).length;
+  const inBlock = (at: number) => blocks.some(({ offset, size }) => at >= offset && at < offset + size);
+  const filtered = registers.filter(({ hidden, offset }) => !hidden && !inBlock(offset)).length;
   if (filtered > 0) reasons.push(`${filtered} ${filtered === 1 ? "register is" : "registers are"} filtered by bits`);
   return { number: direct.length > 0 ? 3 : 2, direct, reasons };
 }
