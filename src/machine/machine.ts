@@ -10,6 +10,7 @@ import { Interpreter } from "../engine/interpreter/interpreter.ts";
 import { addressOf } from "../host/mapping.ts";
 import { resetCsrs } from "../isa/riscv/csr.ts";
 import { ENGINE_RESERVED, type Hart, HartField, RESIDENT } from "../isa/riscv/hart.ts";
+import { walks } from "../isa/riscv/mmu.ts";
 import { createSbi, enterSupervisor, firmwareCall, type Sbi } from "../isa/riscv/sbi.ts";
 import { lastCause } from "../isa/riscv/trap.ts";
 import { GuestMemory } from "../memory/guest-memory.ts";
@@ -401,6 +402,7 @@ export class Machine implements EnginePort {
       now: () => this.#now(),
       nanoseconds: () => this.#host.nanoseconds(),
       interruptCause: (hart) => lastCause(this.#harts[hart]),
+      pageWalks: () => walks.count,
       firmwareCall: (hart) => firmwareCall(this.#harts[hart]),
     });
   }

@@ -15,6 +15,8 @@ export interface Observed {
   nanoseconds(): number;
   /** Number of the interrupt that the hart has just taken. */
   interruptCause(hart: number): number;
+  /** Page-table walks so far. */
+  pageWalks(): number;
   /** The firmware call that the hart is at. */
   firmwareCall(hart: number): { readonly extension: bigint; readonly function: bigint };
 }

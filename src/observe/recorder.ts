@@ -38,7 +38,7 @@ const EXTRA = 1024;
 /** Every exit of a slot is timed until there were so many. */
 const WARM = 32;
 /** Behind that, one in so many is. */
-const STRIDE = 8;
+const STRIDE = 16;
 /** What takes longer, ns, is an event of its own (the host was elsewhere, a disk was slow) and stands for no other exit. */
 const LONG = 100_000;
 /** No more distributions than these are kept. */
@@ -74,13 +74,18 @@ export class Recorder implements Observer {
   #entered: number | undefined;
   #running = 0;
   #instructions = 0;
+  readonly #countsWalks: boolean;
+  /** When the turn began. */
+  #walks = 0;
   /** Counts an exit of the running hart; answers its slot. */
   #count!: (what: number, kind: number) => number;
   /** Tells the port's functions which hart runs. */
   #select: (hart: number) => void = () => {};
 
-  constructor(board: Board, registry: VdevRegistry, detail: Detail = "counts") {
+  /** @param walks Whether page-table walks are exits, too. */
+  constructor(board: Board, registry: VdevRegistry, detail: Detail = "counts", walks = false) {
     this.detail = detail;
+    this.#countsWalks = walks;
     this.#maps = new RegisterMaps(board, registry);
     const timed = detail === "counts" ? 0 : CAPACITY + EXTRA;
     this.#weights = new Float64Array(timed);
@@ -161,12 +166,16 @@ export class Recorder implements Observer {
     this.#select(hart);
     this.#began ??= ns;
     this.#entered = ns;
+    this.#walks = this.#machine.pageWalks();
   }
 
   leave(hart: number, ns: number, instructions: number, waits: boolean): void {
     this.#running += ns - this.#entered!;
     this.#entered = undefined;
     this.#instructions += instructions;
+    const walks = this.#machine.pageWalks() - this.#walks;
+    if (this.#countsWalks && walks > 0)
+      this.#table.add(this.#slot(NO_PC, 0, 0, 0, kindWord(KIND.walk, 0, hart)), walks);
     if (waits) this.#count(0, kindWord(KIND.wfi, 0, hart));
   }
 
@@ -267,7 +276,7 @@ export class Recorder implements Observer {
   /** Counts what the quick counter did not find. */
   #countAt(low: number, high: number, what: number, kind: number): number {
     const slot = this.#slot(low, high, what | 0, Math.floor(what / TWO_32), kind);
-    const shown = slot < CAPACITY && this.#table.isSpecial(slot) ? this.#shown(slot) : slot;
+    const shown = this.#windows.has(slot) ? this.#shown(slot) : slot;
     if (shown < CAPACITY) this.#table.increment(shown);
     else this.#extraCounts[shown - CAPACITY]++;
     return shown;
@@ -333,6 +342,8 @@ export class Recorder implements Observer {
         return { kind, event: interruptName(what), hart };
       case "timer":
         return { kind, vdev: this.#owners[what], event: "fires" };
+      case "walk":
+        return { kind, event: "page-table walk", hart };
       case "wfi":
         return { kind, event: "waits", hart, pc };
       case "sbi":

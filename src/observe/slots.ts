@@ -35,7 +35,7 @@ export function kindWord(kind: number, width: number, hart: number): number {
 
 export class SlotTable {
   readonly words = new Int32Array(CAPACITY << SLOT_BITS).fill(EMPTY);
-  /** Counts beyond 31 bits. */
+  /** Counts beyond 31 bits, and such as did not come one by one. */
   readonly #carried = new Map<number, number>();
   used = 0;
 
@@ -61,11 +61,9 @@ export class SlotTable {
     return this.words[(slot << SLOT_BITS) + Word.kind] === EMPTY;
   }
 
-  isSpecial(slot: number): boolean {
-    return this.words[(slot << SLOT_BITS) + Word.kind] < 0;
-  }
-
-  claim(slot: number, { low, high, what, upper, kind }: SlotKey, special: boolean): void {
+  /** `again`: what shows there may change. */
+  claim(slot: number, { low, high, what, upper, kind }: SlotKey, again: boolean): void {
+    const special = again || upper !== 0;
     this.words.set([low, high, what, upper, special ? kind | SPECIAL : kind, 0], slot << SLOT_BITS);
     this.used++;
   }
@@ -73,6 +71,10 @@ export class SlotTable {
   increment(slot: number): void {
     const at = (slot << SLOT_BITS) + Word.count;
     if (++this.words[at] < 0) this.carry(slot);
+  }
+
+  add(slot: number, count: number): void {
+    this.#carried.set(slot, (this.#carried.get(slot) ?? 0) + count);
   }
 
   /** The count has run over. */
@@ -111,8 +113,8 @@ export function quickCounter(
       words[at + Word.what] === (address | 0) &&
       words[at + Word.kind] === kind &&
       words[at + Word.high] === pc[1] &&
-      address >>> 0 === address &&
-      words[at + Word.upper] === 0
+      // Slots of what has an upper half are special.
+      address >>> 0 === address
     ) {
       const count = (words[at + Word.count] + 1) | 0;
       words[at + Word.count] = count;

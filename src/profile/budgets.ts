@@ -11,9 +11,9 @@ import { validate } from "./validate.ts";
 /**
  * Why guest code was left, or entered elsewhere. `read`, `write`: an access that is not RAM. `interrupt`: a hart takes one.
  * `timer`: a timer in guest time fires. `wfi`: a hart begins to wait. `sbi`: a firmware call that the monitor answers.
- * `unsupported`: an instruction or CSR that the board does not have.
+ * `unsupported`: an instruction or CSR that the board does not have. `walk`: the monitor walks page tables for the guest.
  */
-export const EXIT_KINDS = ["read", "write", "interrupt", "timer", "wfi", "sbi", "unsupported"] as const;
+export const EXIT_KINDS = ["read", "write", "interrupt", "timer", "wfi", "sbi", "unsupported", "walk"] as const;
 
 const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 const UNITS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 };

@@ -67,6 +67,7 @@ describe("usage", () => {
                 --trace=<FILE>    write what happens, in host time and in guest time, for ui.perfetto.dev                             
             --trace-events=<N>    how many events a trace keeps, the first ones: 200000                                               
                          --top    at a terminal, show exits in its upper half while the guest runs                                    
+                 --exits-walks    count walks through page tables, too                                                                
               --symbols=<FILE>    names for the guest's code: an ELF file, System.map or /proc/kallsyms. Repeats                      
                --budget=<FILE>    fail where the run needs more exits than the [budget.NAME] tables of FILE allow                     
         --budget-record=<FILE>    write what this run needs as such a file                                                            

@@ -24,6 +24,7 @@ export const observeArguments = {
     description: "how many events a trace keeps, the first ones: 200000",
   },
   top: { type: "boolean", description: "at a terminal, show exits in its upper half while the guest runs" },
+  "exits-walks": { type: "boolean", description: "count walks through page tables, too" },
   symbols: {
     type: "string",
     valueHint: "FILE",
@@ -44,6 +45,7 @@ export interface ObserveGiven {
   readonly trace?: string;
   readonly "trace-events"?: string;
   readonly top?: boolean;
+  readonly "exits-walks"?: boolean;
   readonly "exits-file"?: string;
   readonly "exits-by"?: string;
 }

@@ -38,6 +38,7 @@ export function observationFrom(
     trace: given.trace,
     events: eventsFrom(given["trace-events"]),
     top: given.top === true,
+    walks: given["exits-walks"] === true,
   };
   return new Observation(board, registry, wanted, symbolsFrom(rawArgs, board));
 }
@@ -98,6 +99,8 @@ interface Wanted {
   /** The most events of a trace. */
   readonly events: number;
   readonly top: boolean;
+  /** Page-table walks are exits, too. */
+  readonly walks: boolean;
 }
 
 export class Observation {
@@ -117,7 +120,7 @@ export class Observation {
     this.#board = board;
     this.#wanted = wanted;
     this.#symbols = symbols;
-    this.#recorder = new Recorder(board, registry, costs ? "costs" : "counts");
+    this.#recorder = new Recorder(board, registry, costs ? "costs" : "counts", wanted.walks);
     this.#budgets = new BudgetKeeper(board, registry, this.#recorder);
     let observer: Observer = this.#budgets;
     if (page ?? picture) observer = this.#timeline = new Timeline(observer, this.#recorder);

@@ -40,6 +40,9 @@ export const walk = {
   cacheable: false,
 };
 
+/** How often page tables were walked so far, for all harts. */
+export const walks = { count: 0 };
+
 /**
  * Translates the address of an access of `length` bytes that stays inside one page. Answers 0 and leaves the result in
  * {@link walk}, or answers the cause of the exception.
@@ -54,6 +57,7 @@ export function translate(hart: Hart, low: number, high: number, access: Access,
   const top = high >> (6 + 9 * (levels - 3));
   if (top !== 0 && top !== -1) return PAGE_FAULT[access];
 
+  walks.count++;
   const { i32 } = hart.memory;
   walk.global = false;
   let table = ((hart.csrHigh(CsrSlot.satp) & 0xfff) * TWO_32 + (hart.csrLow(CsrSlot.satp) >>> 0)) * PAGE_SIZE;
