@@ -36,7 +36,7 @@ describe("names and keys", () => {
       "board.toml:1:1: error[profile/unknown-key]: a profile has no key "\\x1b[31m"
           1 | "\\u001b[31m" = 1
             | ^^^^^^^^^^^^
-        hint: known keys: schema, name, model, compatible, include, use, seed, hang_after, cpu, time, memory, vdev, pass, clock, blob, group, reserve, boot, fdt, unsupported, budget"
+        hint: known keys: schema, name, model, compatible, include, use, models, seed, hang_after, cpu, time, memory, vdev, pass, clock, blob, group, reserve, boot, fdt, unsupported, budget"
     `);
   });
 
