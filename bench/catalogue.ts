@@ -6,6 +6,7 @@ import { decode } from "./parts/decode.ts";
 import { deviceTree } from "./parts/device-tree.ts";
 import { largeTree } from "./parts/large-tree.ts";
 import { pageWalk } from "./parts/page-walk.ts";
+import { passedRegisters } from "./parts/pass.ts";
 import { plicCycle } from "./parts/plic.ts";
 import { softFloat } from "./parts/soft-float.ts";
 import { uart } from "./parts/uart.ts";
@@ -26,6 +27,7 @@ export const benchmarks: readonly Benchmark[] = [
   backingsOfMemory,
   bus,
   uart,
+  passedRegisters,
   plicCycle,
   virtqueue,
   pageWalk,
