@@ -18,6 +18,10 @@ export interface Opening {
   readonly watch: FdWatch;
   /** Takes it for this owner, or throws with the present one's name. Released with the object. */
   claim(...resources: readonly Resource[]): Claim;
+  /** The same for what several objects share, which release it themselves. */
+  hold(...resources: readonly Resource[]): Claim;
+  /** What objects of this machine have in common, by names of their own. */
+  readonly shared: Map<string, unknown>;
 }
 
 /** An object without what {@link createHardware} adds. */
@@ -26,6 +30,7 @@ export type Opened = Omit<HostObject, "spec" | "exclusively" | "onLoss"> & { onL
 export function createHardware(): HostHardware {
   const watch = new FdWatch();
   const objects = new Set<HostObject>();
+  const shared = new Map<string, unknown>();
   return {
     open(spec, request, owner) {
       const parsed = parseHostSpec(spec);
@@ -36,9 +41,13 @@ export function createHardware(): HostHardware {
         request,
         owner,
         watch,
-        claim(...resources) {
+        shared,
+        hold(...resources) {
           const { dma = false, override = false } = request;
-          const made = claim(spec, { resources, owner: owner.name, dma, override });
+          return claim(spec, { resources, owner: owner.name, dma, override });
+        },
+        claim(...resources) {
+          const made = opening.hold(...resources);
           claims.push(made);
           return made;
         },

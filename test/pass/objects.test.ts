@@ -39,7 +39,15 @@ const system = systemAt(root);
 
 function opening(request: HostObjectRequest): Opening {
   const none = { exclusively: <T>(act: () => T) => act(), release: () => {} };
-  return { spec: "it", request, owner: { name: "board/it", ram: () => [] }, watch: new FdWatch(), claim: () => none };
+  return {
+    spec: "it",
+    request,
+    owner: { name: "board/it", ram: () => [] },
+    watch: new FdWatch(),
+    shared: new Map(),
+    hold: () => none,
+    claim: () => none,
+  };
 }
 
 function refusal(act: () => unknown): string {

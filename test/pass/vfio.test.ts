@@ -132,7 +132,12 @@ function kernel({ viable = true, mappable = true, interrupts = [1, 0, 4] }: Kern
   return { vfio, calls, config, bar, events };
 }
 
-function open(host: ReturnType<typeof kernel>, request: Partial<HostObjectRequest> = {}, address = DEVICE) {
+function open(
+  host: ReturnType<typeof kernel>,
+  request: Partial<HostObjectRequest> = {},
+  address = DEVICE,
+  shared = new Map<string, unknown>(),
+) {
   const watch = new FdWatch();
   const claimed: string[] = [];
   const none = { exclusively: <T>(act: () => T) => act(), release: () => {} };
@@ -141,10 +146,12 @@ function open(host: ReturnType<typeof kernel>, request: Partial<HostObjectReques
     request: { window: 2, size: 64, write: true, ...request },
     owner: { name: "board/it", ram: () => [{ at: 0x8000_0000, size: 4096, bytes: new Uint8Array(4096) }] },
     watch,
-    claim(...resources) {
+    shared,
+    hold(...resources) {
       claimed.push(...resources.map(({ space }) => space));
       return none;
     },
+    claim: (...resources) => opening.hold(...resources),
   };
   return { object: openVfio(address, opening, { system, vfio: host.vfio }), watch, claimed };
 }
@@ -152,7 +159,7 @@ function open(host: ReturnType<typeof kernel>, request: Partial<HostObjectReques
 test("a function with DMA: its group, the IOMMU, RAM at the guest's addresses, and the device", () => {
   const host = kernel();
   const { object, claimed } = open(host, { dma: true });
-  expect(claimed).toEqual(["vfio group 7"]);
+  expect(claimed).toEqual(["vfio group 7", `vfio ${DEVICE} BAR 2`]);
   expect(host.calls).toEqual([
     "1002 GROUP_SET_CONTAINER 1001",
     "1001 SET_IOMMU 3",
@@ -172,6 +179,25 @@ test("a function with DMA: its group, the IOMMU, RAM at the guest's addresses, a
   host.calls.length = 0;
   object.close();
   expect([host.config[4], host.calls]).toEqual([0, ["close device", "close 1001", "close 1002"]]);
+});
+
+test("two spans of a function share it: opened with the first, reset once, closed with the last", () => {
+  const host = kernel();
+  const shared = new Map<string, unknown>();
+  const one = open(host, {}, DEVICE, shared);
+  const before = host.calls.length;
+  const two = open(host, { offset: 64, dma: true }, DEVICE, shared);
+  expect(host.calls.slice(before)).toEqual([`1001 IOMMU_MAP_DMA 32,3,${0xadd},0,${0x8000_0000},0,4096,0`]);
+  expect([two.claimed, host.config[4]]).toEqual([[`vfio ${DEVICE} BAR 2`], 6]);
+  host.calls.length = 0;
+  two.object.reset();
+  one.object.reset();
+  expect(host.calls.filter((call) => call.includes("RESET"))).toHaveLength(1);
+  host.calls.length = 0;
+  one.object.close();
+  expect(host.calls).toEqual([]);
+  two.object.close();
+  expect([host.calls, shared.size]).toEqual([["close device", "close 1001", "close 1002"], 0]);
 });
 
 test("a function without DMA is no bus master", () => {

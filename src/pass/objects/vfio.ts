@@ -4,41 +4,26 @@
  */
 import { fail } from "../../diagnostics/diagnostic.ts";
 import { mapDevice } from "../../host/device-access.ts";
-import { errnoName, isError } from "../../host/linux.ts";
 import { BusError } from "../../vdev/errors.ts";
-import type { DmaBlock, HostWindow } from "../../vdev/host-object.ts";
+import type { HostWindow } from "../../vdev/host-object.ts";
 import type { Opened, Opening } from "../hardware.ts";
 import { eventCount, type InterruptFd, interruptFd } from "./interrupt.ts";
 import { type HostSystem, hostSystem, unbindHint } from "./sysfs.ts";
+import { must, type VfioFunction, vfioFunction } from "./vfio-group.ts";
 import {
-  API_VERSION,
-  CONFIG_REGION,
-  DeviceFlag,
-  deviceFd,
-  deviceInfo,
   hostVfio,
   IRQ_INDICES,
   IrqFlag,
   irqInfo,
-  isViable,
-  mapDma,
   RegionFlag,
   type RegionInfo,
   regionInfo,
-  setContainer,
-  TYPE1V2_IOMMU,
   triggerIrqs,
-  unmapDma,
   unmaskIrq,
-  Vfio,
   type VfioSystem,
 } from "./vfio-kernel.ts";
 import { hex, mappedWindow } from "./window.ts";
 
-/** PCI 3.0 §6.2.2: the command register, its bits for memory and for the function's own accesses. */
-const COMMAND = 4;
-const COMMAND_MEMORY = 2;
-const COMMAND_MASTER = 4;
 const BARS = 6;
 
 export interface VfioHost {
@@ -81,42 +66,26 @@ class PassedFunction implements Opened {
   onLoss: (reason: string) => void = () => {};
   readonly #opening: Opening;
   readonly #vfio: VfioSystem;
-  readonly #container: number;
-  readonly #device: number;
-  readonly #canReset: boolean;
-  /** Ours to close, in this order. */
-  readonly #fds: number[] = [];
-  #ram: readonly DmaBlock[] = [];
+  readonly #function: VfioFunction;
+  readonly #events: number[] = [];
   #unmap = () => {};
   #lost = false;
 
   constructor(address: string, group: number, opening: Opening, system: HostSystem, vfio: VfioSystem) {
     this.#opening = opening;
     this.#vfio = vfio;
-    const { spec, request } = opening;
-    const { window = 0, offset = 0, size, interrupts = 0, dma = false, write = false } = request;
-    // A group is the least that an IOMMU can keep apart: who has one function of it has all.
-    opening.claim({ space: `vfio group ${group}` });
+    const { window = 0, offset = 0, size, interrupts = 0, dma = false, write = false } = opening.request;
+    this.#function = vfioFunction(address, group, opening, system, vfio, this);
     try {
-      this.#container = this.#open("/dev/vfio/vfio");
-      if (vfio.ioctl(this.#container, Vfio.getApiVersion, 0) !== API_VERSION) {
-        fail("pass/vfio", `${spec}: this kernel's VFIO is of another version`);
-      }
-      const groupFd = this.#open(`/dev/vfio/${group}`);
-      if (!isViable(vfio, groupFd)) this.#notViable(address, group, system);
-      this.#must("joining its IOMMU group", setContainer(vfio, groupFd, this.#container));
-      this.#must("the IOMMU", vfio.ioctl(this.#container, Vfio.setIommu, TYPE1V2_IOMMU));
-      if (dma) this.#mapRam(opening.owner.ram());
-      this.#device = this.#must("the device", deviceFd(vfio, groupFd, address));
-      this.#fds.unshift(this.#device);
-      const info = deviceInfo(vfio, this.#device);
-      this.#canReset = info !== undefined && (info.flags & DeviceFlag.reset) !== 0;
-      this.#command(COMMAND_MEMORY | (dma ? COMMAND_MASTER : 0));
+      this.#function.enable(dma);
       const bar = this.#bar(window, offset + size);
+      opening.claim({ space: `vfio ${address} BAR ${bar}`, from: offset, to: offset + size - 1 });
       const region = regionInfo(vfio, this.#device, bar)!;
       const mapped = (region.flags & RegionFlag.mmap) !== 0;
       this.window = mapped ? this.#mappedBar(region, offset, size, write) : this.#readBar(region, offset, size);
       this.how = `${size} bytes of PCI function ${address} BAR ${bar}, ${mapped ? "mapped" : "by the kernel's calls"}${dma ? ", DMA into the guest's RAM alone" : ""}`;
+      // They are the function's: one span of it has them.
+      if (interrupts > 0) opening.claim({ space: `vfio ${address} interrupts` });
       this.interrupts = interrupts === 0 ? [] : this.#connect(interrupts);
     } catch (error) {
       this.#release();
@@ -124,78 +93,23 @@ class PassedFunction implements Opened {
     }
   }
 
+  get #device(): number {
+    return this.#function.fd;
+  }
+
   reset(): void {
-    if (this.#lost) return;
-    if (this.#canReset) {
-      this.#vfio.ioctl(this.#device, Vfio.deviceReset, 0);
-      this.#command(COMMAND_MEMORY | (this.#ram.length > 0 ? COMMAND_MASTER : 0));
-    }
-    // Memory that was cleared may lie in other pages of the host than those that the device knows.
-    for (const { at, size, bytes } of this.#ram) {
-      unmapDma(this.#vfio, this.#container, at, size);
-      this.#must("DMA into the guest's RAM", mapDma(this.#vfio, this.#container, at, bytes));
-    }
+    if (!this.#lost) this.#function.reset(this);
   }
 
   close(): void {
     for (const each of this.interrupts) each.remove();
-    // A device that goes on with DMA would write to whoever has the memory next; closing it ends that as well.
-    this.#command(0);
     this.#release();
   }
 
   #release(): void {
     this.#unmap();
-    for (const fd of this.#fds.splice(0)) this.#vfio.close(fd);
-  }
-
-  #open(path: string): number {
-    const fd = this.#vfio.open(path);
-    if (isError(fd)) {
-      fail("pass/open", `${this.#opening.spec}: ${path} cannot be opened: ${errnoName(fd)}`, {
-        hint:
-          errnoName(fd) === "EBUSY"
-            ? "another program has the device's IOMMU group"
-            : "run vmrun as a user who may open it",
-      });
-    }
-    this.#fds.push(fd);
-    return fd;
-  }
-
-  #must(what: string, result: number): number {
-    if (!isError(result)) return result;
-    return fail("pass/vfio", `${this.#opening.spec}: ${what} is not to be had: ${errnoName(result)}`, {
-      hint: errnoName(result) === "ENOMEM" ? "it needs locked memory: ulimit -l unlimited" : undefined,
-    });
-  }
-
-  #notViable(address: string, group: number, system: HostSystem): never {
-    const others = system.groupMembers(group).flatMap((member) => {
-      const driver = system.driverOf("pci", member);
-      return member === address || typeof driver !== "string" || driver === "vfio-pci" ? [] : [{ member, driver }];
-    });
-    const list = others.map(({ member, driver }) => `${member} (${driver})`).join(", ");
-    fail("pass/driver", `${this.#opening.spec}: others of its IOMMU group ${group} belong to the host: ${list}`, {
-      hint: others.map(({ member, driver }) => unbindHint("pci", member, driver)).join("; "),
-    });
-  }
-
-  #mapRam(ram: readonly DmaBlock[]): void {
-    for (const { at, bytes } of ram) {
-      this.#must("DMA into the guest's RAM", mapDma(this.#vfio, this.#container, at, bytes));
-    }
-    this.#ram = ram;
-  }
-
-  /** Sets the enabling bits of the command register; the others stay. */
-  #command(bits: number): void {
-    const config = regionInfo(this.#vfio, this.#device, CONFIG_REGION);
-    if (config === undefined) return;
-    const word = new Uint8Array(2);
-    this.#vfio.pread(this.#device, word, config.offset + COMMAND);
-    word[0] = (word[0]! & ~(COMMAND_MEMORY | COMMAND_MASTER)) | bits;
-    this.#vfio.pwrite(this.#device, word, config.offset + COMMAND);
+    for (const fd of this.#events.splice(0)) this.#vfio.close(fd);
+    this.#function.leave(this);
   }
 
   #bar(window: number | string, bytes: number): number {
@@ -259,8 +173,8 @@ class PassedFunction implements Opened {
       const info = irqInfo(this.#vfio, this.#device, index);
       if (info === undefined || info.count < count || (info.flags & IrqFlag.eventfd) === 0) continue;
       const fds = Array.from({ length: count }, () => this.#vfio.eventfd());
-      this.#fds.unshift(...fds);
-      this.#must("its interrupts", triggerIrqs(this.#vfio, this.#device, index, fds));
+      this.#events.push(...fds);
+      must(this.#opening, "its interrupts", triggerIrqs(this.#vfio, this.#device, index, fds));
       // Masked by the kernel at each interrupt; those by message stay in their eventfd meanwhile.
       const masked = (info.flags & IrqFlag.autoMasked) !== 0;
       return fds.map((fd, i) => this.#interrupt(`${kind}${i}`, fd, masked ? index : undefined));
