@@ -325,7 +325,7 @@ export class Interpreter implements Engine {
     const rd = (bits >>> 7) & 31;
     const halves = csrHalves(hart, bits >>> 20);
     if (halves !== undefined) {
-      this.#csrInHalves(hart, halves, operation, bits & 0x4000 ? source : this.#xLow(source), rd, source !== 0);
+      this.#csrInHalves(hart, halves, operation, bits);
       return Status.next;
     }
     const operand = bits & 0x4000 ? BigInt(source) : hart.x(source);
@@ -346,27 +346,24 @@ export class Interpreter implements Engine {
     return Status.moved;
   }
 
-  #csrInHalves(
-    hart: Hart,
-    halves: CsrHalves,
-    operation: CsrOperation,
-    operand: number,
-    rd: number,
-    hasSource: boolean,
-  ): void {
+  /** As `accessCsr`, for the registers that are read and written most. */
+  #csrInHalves(hart: Hart, halves: CsrHalves, operation: CsrOperation, bits: number): void {
+    const { i32 } = this.#memory;
+    const rd = (bits >>> 7) & 31;
+    const source = (bits >>> 15) & 31;
+    const immediate = (bits & 0x4000) !== 0;
+    const operandLow = immediate ? source : i32[word(HartField.x) + source * 2];
+    const operandHigh = immediate ? 0 : i32[word(HartField.x) + source * 2 + 1];
     const low = halves.low(hart);
     const high = halves.high(hart);
-    if (operation === CsrOperation.write) halves.write(hart, operand);
-    else if (hasSource) halves.write(hart, operation === CsrOperation.clear ? low & ~operand : low | operand);
+    if (operation === CsrOperation.write) halves.write(hart, operandLow, operandHigh);
+    else if (source !== 0) {
+      if (operation === CsrOperation.set) halves.write(hart, low | operandLow, high | operandHigh);
+      else halves.write(hart, low & ~operandLow, high & ~operandHigh);
+    }
     if (rd === 0) return;
-    const { i32 } = this.#memory;
     i32[word(HartField.x) + rd * 2] = low;
     i32[word(HartField.x) + rd * 2 + 1] = high;
-  }
-
-  /** The low half of an integer register. */
-  #xLow(index: number): number {
-    return this.#memory.i32[word(HartField.x) + index * 2];
   }
 
   #wait(hart: Hart, bits: number): number {

@@ -15,7 +15,7 @@ export interface Csr {
   write?(hart: Hart, value: bigint): void;
   /** What CSRRS and CSRRC modify, where that is not what they read. */
   modifies?(hart: Hart): bigint;
-  /** The same in halves, for a register that is accessed all the time: only its low half can be written. */
+  /** The same in halves, for registers that are accessed all the time. */
   readonly halves?: CsrHalves;
   /** Whether the register exists on this hart and may be touched now, beyond what its number says. */
   accessible?(hart: Hart): boolean;
@@ -24,7 +24,7 @@ export interface Csr {
 export interface CsrHalves {
   low(hart: Hart): number;
   high(hart: Hart): number;
-  write(hart: Hart, low: number): void;
+  write(hart: Hart, low: number, high: number): void;
 }
 
 const ALL = (1n << 64n) - 1n;
@@ -35,6 +35,8 @@ const unsigned = (word: number): bigint => BigInt(word >>> 0);
 
 /** A register with storage of its own, of which `mask` is writable. */
 function stored(number: number, name: string, slot: number, mask: bigint, after?: (hart: Hart) => void): Csr {
+  const maskLow = Number(BigInt.asIntN(32, mask));
+  const maskHigh = Number(BigInt.asIntN(32, mask >> 32n));
   return {
     number,
     name,
@@ -42,6 +44,15 @@ function stored(number: number, name: string, slot: number, mask: bigint, after?
     write: (hart, value) => {
       hart.setCsr(slot, value & mask);
       after?.(hart);
+    },
+    halves: {
+      low: (hart) => hart.csrLow(slot),
+      high: (hart) => hart.csrHigh(slot),
+      write: (hart, low, high) => {
+        hart.setCsrLow(slot, low & maskLow);
+        hart.setCsrHigh(slot, high & maskHigh);
+        after?.(hart);
+      },
     },
   };
 }
@@ -324,6 +335,14 @@ function trapRegisters(prefix: "m" | "s", first: number, slots: { readonly [name
       read: (hart) => hart.csr(slots["epc"]),
       // Bits that no instruction address has are zero: IALIGN is 16 with C, else 32. §3.1.14
       write: (hart, value) => hart.setCsr(slots["epc"], value & (hart.has("c") ? ~1n : ~3n)),
+      halves: {
+        low: (hart) => hart.csrLow(slots["epc"]),
+        high: (hart) => hart.csrHigh(slots["epc"]),
+        write: (hart, low, high) => {
+          hart.setCsrLow(slots["epc"], low & (hart.has("c") ? ~1 : ~3));
+          hart.setCsrHigh(slots["epc"], high);
+        },
+      },
     },
     stored(first + 0x42, `${prefix}cause`, slots["cause"], ALL),
     stored(first + 0x43, `${prefix}tval`, slots["tval"], ALL),
