@@ -4,10 +4,11 @@ import type { Open } from "../pass/clocks/host-values.ts";
 import type { ClockStates } from "../pass/clocks/rates.ts";
 import { hostHardware } from "../pass/lazy-hardware.ts";
 import type { Board } from "../profile/board.ts";
-import { clockStatesOfHost } from "../profile/clocks.ts";
 
 /** What a machine of the board would be told when it starts; `undefined` where the board knows it all. */
 export function startingClocks(board: Board): ClockStates | undefined {
+  if (!board.vdevs.some(({ clocks }) => clocks)) return undefined;
+  const { clockStatesOfHost } = require("../profile/clocks.ts") as typeof import("../profile/clocks.ts");
   return withHardware(board, (open) => clockStatesOfHost(board, open));
 }
 

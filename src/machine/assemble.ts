@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { fail } from "../diagnostics/diagnostic.ts";
 import { writeDtb } from "../fdt/writer.ts";
+import type { ClockStates } from "../pass/clocks/rates.ts";
 import type { Board } from "../profile/board.ts";
-import { clockStatesOfHost } from "../profile/clocks.ts";
 import { boardTree } from "../profile/devicetree.ts";
 import type { HostObject, HostObjectRequest } from "../vdev/host-object.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
@@ -13,7 +13,7 @@ import { type EngineKind, Machine, type MachineHost } from "./machine.ts";
 /** A machine at power-on. Throws a `VmrunError` where images cannot be read or do not fit. */
 export function assemble(board: Board, registry: VdevRegistry, host: MachineHost, engine?: EngineKind): Machine {
   try {
-    const clocks = clockStatesOfHost(board, (spec, request) => openHardware(board, host, spec, request));
+    const clocks = startingClocks(board, (spec, request) => openHardware(board, host, spec, request));
     const plan = planBoot(board, { read: readImageFile }, (initrd) =>
       writeDtb(boardTree(board, registry, { initrd, clocks })),
     );
@@ -24,6 +24,15 @@ export function assemble(board: Board, registry: VdevRegistry, host: MachineHost
     throw error;
   }
 }
+
+/** Of boards whose devices name clocks: few do. */
+function startingClocks(board: Board, open: OpenHardware): ClockStates | undefined {
+  if (!board.vdevs.some(({ clocks }) => clocks)) return undefined;
+  const { clockStatesOfHost } = require("../profile/clocks.ts") as typeof import("../profile/clocks.ts");
+  return clockStatesOfHost(board, open);
+}
+
+type OpenHardware = (spec: string, request: HostObjectRequest) => HostObject;
 
 /** To look at before there is a machine. */
 function openHardware({ name }: Board, host: MachineHost, spec: string, request: HostObjectRequest): HostObject {
