@@ -16,6 +16,8 @@ monitor="-march=rv64imac_zicsr_zifencei -mabi=lp64 -Os -msave-restore"
 monitor="$monitor -msmall-data-limit=1024 -malign-data=natural"
 monitor="$monitor -fno-jump-tables -fno-tree-switch-conversion"
 
+anywhere="-march=rv64imac_zicsr_zifencei -mabi=lp64 -O2 -fno-jump-tables -fno-tree-switch-conversion"
+
 # shellcheck disable=SC2086 # the options are words
 {
   "${prefix}gcc" $common $monitor -nostdlib -r -o "$out/monitor.o" monitor/*.S monitor/*.c
@@ -30,6 +32,11 @@ monitor="$monitor -fno-jump-tables -fno-tree-switch-conversion"
     bench/start.S bench/board.c bench/memory.c bench/mmio.c
   # Where SBI firmware starts what comes after it; nobody sets gp there.
   "${prefix}gcc" $common $bench $link -Wl,-N,--no-relax,-Ttext=0x80200000 -o "$out/sbi/vendor.elf" sbi/vendor.S
+  # Flat, for boards with RAM anywhere: an ELF file that is not linked as PIE, which this compiler cannot, says where it goes.
+  "${prefix}gcc" $common $anywhere $link -T bench/vdevs/vdevs.ld -o "$out/vdevs.elf" \
+    bench/vdevs/start.S bench/vdevs/main.c bench/vdevs/virtqueue.c bench/memory.c
+  "${prefix}objcopy" -O binary "$out/vdevs.elf" "$out/bench/vdevs.bin"
+  rm "$out/vdevs.elf"
   for name in cross faults modes remap selfcode timers; do
     extra=
     if [ $name != selfcode ]; then extra=trials/paging.c; fi
@@ -45,4 +52,4 @@ monitor="$monitor -fno-jump-tables -fno-tree-switch-conversion"
 # All but the largest, which is made when it is wanted.
 # shellcheck disable=SC2046
 bench/engine/build.sh bare "$out/bench/engine" $(bench/engine/build.sh names | sed 's/ wide//')
-ls -l "$out/monitor.elf" "$out"/bench/*.elf "$out"/exits/*.elf "$out"/bench/engine/*.elf "$out"/sbi/*.elf "$out"/trials/*.elf
+ls -l "$out/monitor.elf" "$out"/bench/*.elf "$out/bench/vdevs.bin" "$out"/exits/*.elf "$out"/bench/engine/*.elf "$out"/sbi/*.elf "$out"/trials/*.elf
