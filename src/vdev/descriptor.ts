@@ -139,6 +139,20 @@ export interface VdevHooks {
   readonly sbi?: readonly SbiRange[];
 }
 
+/**
+ * What a driver does with the vdev most, beside reads and writes that change nothing: `vmrun bench` measures it. Doing it
+ * for ever must harm nobody.
+ */
+export type BenchOffer =
+  /** A register by its name, with several regions as `region.NAME`. */
+  | { readonly what: string; readonly read: string }
+  | { readonly what: string; readonly write: string; readonly value: number }
+  /** Of a virtio device: a chain that it uses at once. */
+  | { readonly what: string; readonly queue: number; readonly chain: readonly BenchBuffer[] };
+
+/** Bytes for the device, or so much room for it to fill. */
+export type BenchBuffer = { readonly bytes: readonly number[] } | { readonly room: number };
+
 /** Regions that depend on options or board. A method's type, as those below: a registry holds descriptors of every schema. */
 type RegionsFunction<Options> = {
   regions(options: Options, board: BoardFacts): readonly RegionSpec[];
@@ -168,6 +182,7 @@ export interface VdevDescriptor<Schema extends OptionsSchema = OptionsSchema> {
   readonly auxiliaryPhandles?: readonly string[];
   /** What it sees beside its regions; {@link VdevInstance.sbi} answers. */
   readonly hooks?: VdevHooks | HooksFunction<v.InferOutput<Schema>>;
+  readonly bench?: readonly BenchOffer[];
   /** Some of its state outlives a reset, as on a battery. */
   readonly battery?: boolean;
   /** Chooses place and interrupts by its options, as far as the profile does not say. */

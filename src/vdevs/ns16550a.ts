@@ -128,6 +128,10 @@ export const ns16550a = defineVdev({
   options,
   regions: [{ name: "uart", size: 0x100 }],
   registers: { uart: registers },
+  bench: [
+    { what: "look for room", read: "LSR" },
+    { what: "send a character", write: "THR", value: 0x2e },
+  ],
   interrupts: [{ name: "irq", trigger: "level" }],
 
   // Linux Documentation/devicetree/bindings/serial/8250.yaml

@@ -90,6 +90,13 @@ export const virtioBlk = defineVirtio({
   ],
   queues: () => [{ name: "requestq", size: QUEUE_SIZE }],
   config,
+  bench: [
+    {
+      what: "read a sector",
+      queue: REQUEST_QUEUE,
+      chain: [{ bytes: Array<number>(HEADER_SIZE).fill(0) }, { room: SECTOR }, { room: 1 }],
+    },
+  ],
 
   create(port, { file, read_only, serial }) {
     const { host } = port;

@@ -73,6 +73,7 @@ export const virtioConsole = defineVirtio({
     return [...pair("console"), ...pair("control"), ...ports.flatMap(({ name }) => pair(name))];
   },
   config,
+  bench: [{ what: "16 characters", queue: 1, chain: [{ bytes: Array<number>(16).fill(0x2e) }] }],
 
   create(port, options) {
     const { host } = port;

@@ -16,6 +16,7 @@ export const virtioEntropy = defineVirtio({
       v.description('"seeded": from the profile\'s seed, the same in every run. "host": from the host.'),
     ),
   }),
+  bench: [{ what: "64 random bytes", queue: REQUEST_QUEUE, chain: [{ room: 64 }] }],
   queues: () => [{ name: "requestq", size: 64 }],
 
   create(port, { source }) {

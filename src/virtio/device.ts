@@ -1,6 +1,6 @@
 /** What the author of a virtio device declares, and the vdev that comes of it. */
 import type * as v from "valibot";
-import { defineVdev, type OptionsSchema, type VdevDescriptor } from "../vdev/descriptor.ts";
+import { type BenchOffer, defineVdev, type OptionsSchema, type VdevDescriptor } from "../vdev/descriptor.ts";
 import type { RegisterMap } from "../vdev/registers.ts";
 import { type QueueSpec, VirtioCore, type VirtioDevice, type VirtioPort } from "./core.ts";
 import { mmioInterrupt, mmioNode, mmioRegion, mmioRegisterMap, mmioTransport } from "./mmio.ts";
@@ -18,6 +18,8 @@ export interface VirtioDeclaration<Schema extends OptionsSchema> {
   readonly queues: (options: v.InferOutput<Schema>) => readonly QueueSpec[];
   /** Layout of the config space. */
   readonly config?: RegisterMap;
+  /** What a driver does most, for `vmrun bench`. */
+  readonly bench?: readonly BenchOffer[];
   readonly create: (port: VirtioPort, options: v.InferOutput<Schema>) => VirtioDevice;
 }
 
@@ -25,7 +27,7 @@ export interface VirtioDeclaration<Schema extends OptionsSchema> {
 export function defineVirtio<const Schema extends OptionsSchema>(
   declaration: VirtioDeclaration<Schema>,
 ): VdevDescriptor<Schema> {
-  const { type, summary, deviceId, options, features, queues, config = {}, create } = declaration;
+  const { type, summary, deviceId, options, features, queues, config = {}, bench, create } = declaration;
   const configSize = Object.values(config).reduce((end, r) => Math.max(end, endOf(r)), 0);
   return defineVdev({
     type,
@@ -34,6 +36,7 @@ export function defineVirtio<const Schema extends OptionsSchema>(
     regions: [mmioRegion],
     interrupts: [mmioInterrupt],
     registers: { [mmioRegion.name]: mmioRegisterMap(config) },
+    bench,
     fdt: (context) => mmioNode(context),
     create(host, chosen) {
       const shape = { deviceId, features: features?.(chosen) ?? [], queues: queues(chosen), configSize };
