@@ -18,7 +18,7 @@ export const ExitCode = {
   aborted: 7,
   /** A vdev failed or hung, and its `on_fault` ends the guest or all of vmrun for that. */
   vdevFailed: 8,
-  /** What was compared differs: `fdt diff`. */
+  /** What was compared differs: `fdt diff`; or something became slower: `bench --against`. */
   different: 9,
   /** A `[budget.NAME]` was exceeded, or its phase never began. */
   budget: 10,

@@ -16,6 +16,7 @@ const commands: Record<string, () => Promise<CommandDef>> = {
   map: () => import("./map.ts").then((m) => m.map as CommandDef),
   clocks: () => import("./clocks.ts").then((m) => m.clocks as CommandDef),
   pass: () => import("./pass/plan.ts").then((m) => m.plan as CommandDef),
+  bench: () => import("./bench/bench.ts").then((m) => m.bench as CommandDef),
   vdevs: () => import("./vdevs.ts").then((m) => m.vdevs as CommandDef),
   new: () => import("./new/new.ts").then((m) => m.newFiles as CommandDef),
   test: () => import("./test.ts").then((m) => m.test as CommandDef),

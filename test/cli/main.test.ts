@@ -9,7 +9,7 @@ describe("usage", () => {
     expect(out).toMatchInlineSnapshot(`
       "Machine emulator: runs the board that a TOML profile declares. \`vmrun PROFILE\` is \`vmrun run PROFILE\`. (vmrun v0.1.0)
 
-      USAGE vmrun run|check|fdt|map|clocks|pass|vdevs|new|test|schema
+      USAGE vmrun run|check|fdt|map|clocks|pass|bench|vdevs|new|test|schema
 
       COMMANDS
 
@@ -19,6 +19,7 @@ describe("usage", () => {
            map    Show the memory map and the interrupt tree of a board or a device tree                                                                                                                                  
         clocks    Show the clock tree of a board, its rates, and what the guest may change                                                                                                                                
           pass    Run a guest with its [[pass]] and [[clock]] regions observed, and propose the smallest profile that would do. Clock controllers are forwarded whole meanwhile. The guest's output goes to standard error
+         bench    Measure what vdevs cost the guest: registers, virtqueues, interrupts                                                                                                                                    
          vdevs    List the vdevs that there are, or document one                                                                                                                                                          
            new    Write a new vdev with its test and profile, or a new profile                                                                                                                                            
           test    Run vdevs' own tests: \`bun test\` with vmrun at hand, wherever they lie                                                                                                                                  

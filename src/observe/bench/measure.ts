@@ -1,0 +1,135 @@
+/**
+ * Measures what guest code does, engine by engine in turns. Every figure is of many short runs of a loop: on a host that
+ * has other work, most of them are not interrupted, and the median is of those. What the loop takes by itself is measured
+ * beside it and taken off.
+ */
+import type { EngineKind } from "../../machine/machine.ts";
+import type { BenchMachine } from "./bench-machine.ts";
+import { type Figure, figure } from "./figures.ts";
+import type { ChainPart, Command } from "./list.ts";
+import { median } from "./statistics.ts";
+import type { AccessSubject, QueueSubject } from "./subjects.ts";
+
+export type BenchEngine = Extract<EngineKind, "interpreter" | "translator">;
+
+/** How much is measured. */
+export interface Effort {
+  /** Runs of each loop that count. */
+  readonly samples: number;
+  /** Host time that one is to take, ns. */
+  readonly sampleTime: number;
+}
+
+export const FULL: Effort = { samples: 41, sampleTime: 300e3 };
+export const QUICK: Effort = { samples: 9, sampleTime: 100e3 };
+
+/** Of a loop: the first try, and the most. */
+const FEW = 64;
+const MOST = 1 << 20;
+/** Runs before those that count: guest code gets hot, and the host's code for it. */
+const WARM_UPS = 3;
+
+export interface Rig {
+  readonly engine: BenchEngine;
+  readonly bench: BenchMachine;
+}
+
+/** A command, and the one that it is compared with. */
+export interface Loop {
+  command(count: number): Command;
+  /** What takes the same but for what is measured; nothing is taken off where it is absent. */
+  baseline?(count: number): Command;
+}
+
+/** Reads or writes of a register. */
+export function accessLoop({ kind, width, address, value }: AccessSubject): Loop {
+  return {
+    command: (count) => ({ kind, width, address, value, count }),
+    baseline: (count) => ({ kind: "nothing", count }),
+  };
+}
+
+/** The kick, the device's work and the look at the used ring; the driver's own few instructions are among them. */
+export function queueLoop({ address, queue, chain }: QueueSubject, bench: BenchMachine): Loop {
+  let offset = 0;
+  const parts = chain.map((buffer): ChainPart => {
+    const at = bench.buffer(offset);
+    const length = "room" in buffer ? buffer.room : buffer.bytes.length;
+    if ("bytes" in buffer) bench.fill(at, Uint8Array.from(buffer.bytes));
+    offset += (length + 15) & ~15;
+    return { address: at, length, writable: "room" in buffer };
+  });
+  return { command: (count) => ({ kind: "virtqueue", address, queue, size: 16, chain: parts, count }) };
+}
+
+/** ns for one turn of the loop, from every run that counts. */
+export async function samplesOf(
+  rigs: readonly { bench: BenchMachine; loop: Loop }[],
+  effort: Effort,
+): Promise<number[][]> {
+  const counts: number[] = [];
+  for (const { bench, loop } of rigs) counts.push(await calibrate(bench, loop, effort.sampleTime));
+  const results: number[][] = rigs.map(() => []);
+  // In turns, a few runs at a time: whatever else the host does meets all of them.
+  const share = 4;
+  for (let done = 0; done < effort.samples; done += share) {
+    for (const [i, { bench, loop }] of rigs.entries()) {
+      const count = counts[i]!;
+      const some = Math.min(share, effort.samples - done);
+      const commands = Array.from({ length: some }, () => [loop.command(count), ...base(loop, count)]).flat();
+      const outcomes = await bench.run(commands);
+      const each = outcomes.map(({ ns }) => ns / count);
+      const stride = loop.baseline ? 2 : 1;
+      const own = each.filter((_, at) => at % stride === 0);
+      const off = loop.baseline ? median(each.filter((_, at) => at % stride === 1)) : 0;
+      results[i]!.push(...own.map((ns) => ns - off));
+    }
+  }
+  return results;
+}
+
+function base({ baseline }: Loop, count: number): Command[] {
+  return baseline ? [baseline(count)] : [];
+}
+
+/** How many turns take about so long; and the guest is warm then. */
+async function calibrate(bench: BenchMachine, loop: Loop, ns: number): Promise<number> {
+  let count = FEW;
+  for (;;) {
+    const outcomes = await bench.run([loop.command(count), loop.command(count)]);
+    const each = Math.min(...outcomes.map((outcome) => outcome.ns)) / count;
+    if (each * count >= ns / 4 || count >= MOST) {
+      count = Math.max(FEW, Math.min(MOST, Math.round(ns / Math.max(each, 0.1))));
+      break;
+    }
+    count *= 4;
+  }
+  for (let i = 0; i < WARM_UPS; i++) await bench.run([loop.command(count), ...base(loop, count)]);
+  return count;
+}
+
+export async function measureAccess(rigs: readonly Rig[], subject: AccessSubject, effort: Effort): Promise<Figure[]> {
+  const loop = accessLoop(subject);
+  return named(
+    rigs,
+    subject,
+    await samplesOf(
+      rigs.map(({ bench }) => ({ bench, loop })),
+      effort,
+    ),
+  );
+}
+
+export async function measureQueue(rigs: readonly Rig[], subject: QueueSubject, effort: Effort): Promise<Figure[]> {
+  const loops = rigs.map(({ bench }) => ({ bench, loop: queueLoop(subject, bench) }));
+  return named(rigs, subject, await samplesOf(loops, effort));
+}
+
+function named(
+  rigs: readonly Rig[],
+  { subject, what, ...rest }: AccessSubject | QueueSubject,
+  samples: readonly number[][],
+): Figure[] {
+  const width = "width" in rest ? rest.width : undefined;
+  return rigs.map(({ engine }, i) => figure({ subject, what, width, runner: engine }, samples[i]!));
+}
