@@ -151,14 +151,15 @@ export class DecodedPages {
     for (let at = first; at <= last; at += 2) this.memory.u16[(ops + (at << 3)) >>> 1] = Special.undecoded;
   }
 
-  /** Where the computed jump at an op went lately, the last goal first. */
+  /** Where the computed jump at an op went lately. */
   targetsOf(op: number): bigint[] {
     const { data, i32 } = this.memory;
     const site = this.sites + ((op >>> Site.shift) & (Site.count - 1)) * Site.size;
     if (op < 0 || i32[(site + Site.op) >>> 2] >>> 0 !== op) return [];
-    const last = data.getBigUint64(site + Site.last, true);
-    const before = data.getBigUint64(site + Site.before, true);
-    return before === 0n ? [last] : [last, before];
+    const goals = new Set<bigint>();
+    for (let i = 0; i < Site.ring; i++) goals.add(data.getBigUint64(site + Site.goals + i * 8, true));
+    goals.delete(0n);
+    return [...goals];
   }
 
   /** The decoded page that holds an op, and the page of linear memory that it was decoded from. */

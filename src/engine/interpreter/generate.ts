@@ -428,31 +428,48 @@ class InterpreterWriter extends CodeWriter {
     const { f, plan } = this;
     if (plan.threshold === 0) return;
     const site = this.offset;
-    const load = (field: number) => f.get(site).memory("i64.load", plan.sites + field);
-    const store = (field: number, value: () => void) => {
-      f.get(site);
-      value();
-      f.memory("i64.store", plan.sites + field);
-    };
     f.get(this.#op)
       .i32(Site.shift)
       .op("i32.shr_u")
       .i32(Site.count - 1)
-      .op("i32.and");
-    f.i32(Math.log2(Site.size))
-      .op("i32.shl")
-      .tee(site)
-      .memory("i32.load", plan.sites + Site.op);
-    f.get(this.#op).op("i32.ne").if();
+      .op("i32.and")
+      .i32(Site.size)
+      .op("i32.mul");
+    f.tee(site)
+      .memory("i32.load", plan.sites + Site.op)
+      .get(this.#op)
+      .op("i32.ne")
+      .ifUnlikely();
+    f.get(site)
+      .i32(plan.sites)
+      .op("i32.add")
+      .i32(0)
+      .i32(Site.goals + Site.ring * 8)
+      .memoryFill();
     f.get(site)
       .get(this.#op)
-      .memory("i32.store", plan.sites + Site.op);
-    store(Site.last, () => f.get(this.#pc));
-    store(Site.before, () => f.i64(0));
-    f.end();
-    load(Site.last).get(this.#pc).op("i64.ne").if();
-    store(Site.before, () => load(Site.last));
-    store(Site.last, () => f.get(this.#pc));
+      .memory("i32.store", plan.sites + Site.op)
+      .end();
+    f.get(site)
+      .memory("i64.load", plan.sites + Site.last)
+      .get(this.#pc)
+      .op("i64.ne")
+      .if();
+    f.get(site)
+      .get(this.#pc)
+      .memory("i64.store", plan.sites + Site.last);
+    // Into the ring, and the ring a step further.
+    f.get(site)
+      .get(site)
+      .memory("i32.load", plan.sites + Site.next)
+      .tee(this.#status)
+      .op("i32.add")
+      .get(this.#pc);
+    f.memory("i64.store", plan.sites + Site.goals);
+    f.get(site).get(this.#status).i32(8).op("i32.add");
+    f.i32(Site.ring * 8 - 1)
+      .op("i32.and")
+      .memory("i32.store", plan.sites + Site.next);
     f.end();
   }
 

@@ -46,10 +46,10 @@ const SPECIALS = 5;
 export const COUNTER_SHIFT = 3;
 
 /**
- * A table of where computed jumps went lately, by a hash of their op: what the translator can guess from. `before` is the
- * goal before the last one that differs, or 0.
+ * A table of where computed jumps went lately, by a hash of their op: what the translator can guess from. `goals` is a ring
+ * of addresses of which `next` is written next; `last` is the one that was written last.
  */
-export const Site = { count: 4096, size: 32, shift: 4, op: 0, last: 8, before: 16 } as const;
+export const Site = { count: 2048, size: 96, shift: 4, op: 0, next: 4, last: 8, goals: 16, ring: 8 } as const;
 export const SITES_SIZE = Site.count * Site.size;
 
 /** Instructions that have a 16-bit form: their handlers exist for both lengths, so that none has to load its length. */

@@ -60,8 +60,8 @@ export interface RegionSource {
   resolve(page: number): number;
   /** Whether code at `at` is worth following: code that never ran is not. */
   follow(at: number): boolean;
-  /** Where the computed jump at `at` has gone before. */
-  targets(at: number): readonly number[];
+  /** Where the computed jump at `at` has gone before; `undefined` where the interpreter is to carry it out and find out. */
+  targets(at: number): readonly number[] | undefined;
 }
 
 const RETURN_ADDRESS = 1;
@@ -75,8 +75,8 @@ interface Context {
   readonly leaders: Set<number>;
   readonly reached: Set<number>;
   readonly blocks: Map<number, Block>;
-  /** Contexts of calls from here, by return address. */
-  readonly calls: Map<number, Context>;
+  /** Contexts of calls from here, by return address and callee. */
+  readonly calls: Map<string, Context>;
 }
 
 /** A place where a block begins. */
@@ -157,7 +157,14 @@ class RegionFinder {
     if (rd === 0 && rs1 === RETURN_ADDRESS && imm === 0) {
       return context.parent ? [{ at: context.returnTo, context: context.parent }] : [];
     }
-    return this.source.targets(at).flatMap((target) => this.#target(context, target, rd, at + length));
+    const goals = this.source.targets(at) ?? [];
+    return goals.flatMap((target) => this.#target(context, target, rd, at + length));
+  }
+
+  /** A jump to a computed address, other than a return, of which the interpreter has to see more. */
+  #isUnexplored({ at, rd, rs1, imm }: Operation): boolean {
+    const isReturn = rd === 0 && rs1 === RETURN_ADDRESS && imm === 0;
+    return !isReturn && this.source.targets(at) === undefined;
   }
 
   #target(context: Context, at: number, rd: number, returnTo: number): readonly Leader[] {
@@ -170,10 +177,12 @@ class RegionFinder {
     if (parent.depth === this.source.depth) return undefined;
     // A recursive call is better served by entering the region again.
     for (let c: Context | undefined = parent; c !== undefined; c = c.parent) if (c.callee === callee) return undefined;
-    let called = parent.calls.get(returnTo);
+    // A computed call has several callees.
+    const key = `${returnTo} ${callee}`;
+    let called = parent.calls.get(key);
     if (called === undefined) {
       called = context(parent.depth + 1, callee, returnTo, parent);
-      parent.calls.set(returnTo, called);
+      parent.calls.set(key, called);
     }
     return called;
   }
@@ -207,7 +216,7 @@ class RegionFinder {
         return block;
       }
       const { does } = operation.instruction.semantics;
-      if (does === "service") {
+      if (does === "service" || (does === "jumpTo" && this.#isUnexplored(operation))) {
         block.stop = at;
         return block;
       }

@@ -137,11 +137,13 @@ export class Regions {
       const handler = memory.u16[next >>> 1];
       return handler !== Special.undecoded && (level === "thorough" || handler !== Special.region || next === op);
     };
-    const targets = (at: number): number[] =>
-      pages.targetsOf(opOf(at)).flatMap((target) => {
+    const targets = (at: number): number[] | undefined => {
+      if (level === "quick") return undefined;
+      return pages.targetsOf(opOf(at)).flatMap((target) => {
         const relative = Number(BigInt.asIntN(64, target - base));
         return Math.abs(relative) < FARTHEST ? [relative] : [];
       });
+    };
     const region = formRegion({ memory, decoder, ...REACH[level], resolve, follow, targets }, Number(pc - base));
     this.statistics.forming += performance.now() - started;
     if (region === undefined || region.instructions < SHORTEST) return;
