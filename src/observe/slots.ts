@@ -108,14 +108,13 @@ export function quickCounter(
     const low = pc[0];
     const slot = firstPlace(low, address, kind);
     const at = slot << SLOT_BITS;
-    if (
-      words[at] === low &&
-      words[at + Word.what] === (address | 0) &&
-      words[at + Word.kind] === kind &&
-      words[at + Word.high] === pc[1] &&
-      // Slots of what has an upper half are special.
-      address >>> 0 === address
-    ) {
+    // One branch for all four. Slots of what has an upper half are special, and differ.
+    const differs =
+      (words[at] ^ low) |
+      (words[at + Word.high] ^ pc[1]) |
+      (words[at + Word.what] ^ address) |
+      (words[at + Word.kind] ^ kind);
+    if (differs === 0 && address >>> 0 === address) {
       const count = (words[at + Word.count] + 1) | 0;
       words[at + Word.count] = count;
       if (count < 0) table.carry(slot);
