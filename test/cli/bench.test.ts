@@ -23,9 +23,9 @@ test("figures of one register: as a table, in a file, and compared with it", asy
   const saved = JSON.parse(readFileSync(file, "utf8"));
   expect(saved.figures[0]).toMatchObject({ subject: "uart0.SCR", what: "read", width: 1, runner: "interpreter" });
 
-  // As if it had been a thousand times as quick: whatever the host is busy with, that is slower.
+  // As if it had taken a second less than nothing: whatever the host is busy with, that is slower.
   for (const figure of saved.figures) {
-    figure.median /= 1000;
+    figure.median = -1e9;
     figure.deviation = 0;
   }
   saved.figures.splice(1);

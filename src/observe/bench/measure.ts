@@ -18,16 +18,16 @@ export interface Effort {
   readonly samples: number;
   /** Host time that one is to take, ns. */
   readonly sampleTime: number;
+  /** Host time that a loop runs before it counts, ns: guest code gets hot, and the host's code for it. */
+  readonly warmUp: number;
 }
 
-export const FULL: Effort = { samples: 41, sampleTime: 300e3 };
-export const QUICK: Effort = { samples: 9, sampleTime: 100e3 };
+export const FULL: Effort = { samples: 41, sampleTime: 300e3, warmUp: 20e6 };
+export const QUICK: Effort = { samples: 15, sampleTime: 100e3, warmUp: 5e6 };
 
 /** Of a loop: the first try, and the most. */
 const FEW = 64;
 const MOST = 1 << 20;
-/** Runs before those that count: guest code gets hot, and the host's code for it. */
-const WARM_UPS = 3;
 
 export interface Rig {
   readonly engine: BenchEngine;
@@ -68,7 +68,7 @@ export async function samplesOf(
   effort: Effort,
 ): Promise<number[][]> {
   const counts: number[] = [];
-  for (const { bench, loop } of rigs) counts.push(await calibrate(bench, loop, effort.sampleTime));
+  for (const { bench, loop } of rigs) counts.push(await calibrate(bench, loop, effort));
   const results: number[][] = rigs.map(() => []);
   // In turns, a few runs at a time: whatever else the host does meets all of them.
   const share = 4;
@@ -93,7 +93,7 @@ function base({ baseline }: Loop, count: number): Command[] {
 }
 
 /** How many turns take about so long; and the guest is warm then. */
-async function calibrate(bench: BenchMachine, loop: Loop, ns: number): Promise<number> {
+async function calibrate(bench: BenchMachine, loop: Loop, { sampleTime: ns, warmUp }: Effort): Promise<number> {
   let count = FEW;
   for (;;) {
     const outcomes = await bench.run([loop.command(count), loop.command(count)]);
@@ -104,7 +104,8 @@ async function calibrate(bench: BenchMachine, loop: Loop, ns: number): Promise<n
     }
     count *= 4;
   }
-  for (let i = 0; i < WARM_UPS; i++) await bench.run([loop.command(count), ...base(loop, count)]);
+  const until = Bun.nanoseconds() + warmUp;
+  while (Bun.nanoseconds() < until) await bench.run([loop.command(count), ...base(loop, count)]);
   return count;
 }
 
