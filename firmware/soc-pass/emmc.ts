@@ -80,6 +80,8 @@ export class Emmc {
         return { ...this.#answer(), transfer: { kind: "from-card", read: (into) => into.set(this.#extCsd) } };
       case 9:
         return { reply: { kind: "long", bytes: CSD } };
+      // SLEEP_AWAKE, at the end.
+      case 5:
       case 12:
       case 13:
       case 16:

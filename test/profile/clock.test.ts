@@ -180,6 +180,11 @@ describe("is refused, with the place:", () => {
     ["reset = 0x1800", "reset = 0x1800\nhost = 1", "has no key host"],
     ["[[clock.output]]", "[[clock.block]]\noffset = 0x1f00\nsize = 0x200\n[[clock.output]]", "ends behind"],
     ["[[clock.output]]", "[[clock.block]]\noffset = 0x800\nsize = 0x100\n[[clock.output]]", "speak of the same bytes"],
+    [
+      "[[clock.register]]",
+      "override = true\n[[clock.block]]\noffset = 0x1000\nsize = 4096\n[[clock.register]]",
+      "nobody else may have the controller",
+    ],
     ["index = 7", 'index = 7\nrate = "1 MHZ"', "expected a frequency"],
   ])("%s -> %s", (from, to, message) => {
     const text = WHOLE.replace(from, to);

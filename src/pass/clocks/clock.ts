@@ -54,8 +54,8 @@ function controllerAt(
 }
 
 /** What a controller's host object is asked for. */
-export function hostRequest({ window, offset, shared }: ClockOptions, size: number, write: boolean) {
-  return { window, offset, size, write, override: shared };
+export function hostRequest({ window, offset, override }: ClockOptions, size: number, write: boolean) {
+  return { window, offset, size, write, override };
 }
 
 /** Its clocks are fixed; the guest has nothing of it. */

@@ -141,8 +141,6 @@ export interface ClockController {
   readonly size: number;
   /** The host object behind it, where there is one. */
   readonly host?: string;
-  /** Other machines may have the same registers: each its own bits. */
-  readonly shared: boolean;
   readonly unlisted: Unlisted;
   /** Of its node in the device tree. */
   readonly compatible: readonly string[];

@@ -224,10 +224,10 @@ export const clockOptions = v.object({
     "Which window of the host object, by number or name. Default: the first.",
   ),
   offset: defaulted(integer("an offset"), 0, "Where in the host's window the controller begins."),
-  shared: defaulted(
+  override: defaulted(
     flag(),
     false,
-    "Other machines may have the same registers, each its own bits. Never with a block.",
+    "Take it although another machine has it: each has bits of its own. Not possible with a block.",
   ),
   rate: optional(frequency(), "An oscillator: one clock with the table's own name."),
   compatible: optional(compatible, "Of its node in the device tree. Without it, its clocks have to be fixed."),

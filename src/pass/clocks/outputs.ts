@@ -30,7 +30,7 @@ export type ReportTable = (table: number) => Report;
 export function controllersOf(tables: readonly ClockTable[], report: ReportTable = () => () => {}): ClockController[] {
   const names = new ClockNames(tables);
   return tables.map(({ name, at, options }, i) => {
-    const { size, host, shared, unlisted, compatible = [] } = options;
+    const { size, host, unlisted, compatible = [] } = options;
     const registers = registersOf(options);
     const outputs = new Resolver(names, i, name, options, registers, report(i)).outputs();
     const end = registers.reduce((most, { offset, width }) => Math.max(most, offset + width), 0);
@@ -40,7 +40,6 @@ export function controllersOf(tables: readonly ClockTable[], report: ReportTable
       ...mapped,
       size: size ?? end,
       host,
-      shared,
       unlisted,
       compatible,
       registers,

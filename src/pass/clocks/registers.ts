@@ -151,9 +151,9 @@ function checkBlock(options: ClockOptions, registers: readonly ClockRegister[], 
   if (options.host === undefined) {
     report("clock/no-host", at("offset"), "a block cannot pass: there is no host object behind the controller");
   }
-  if (options.shared) {
-    const message = "registers in a block are written without regard to others, so the controller cannot be shared";
-    report("clock/shared", at("offset"), message, "describe the registers one by one, or take shared out");
+  if (options.override) {
+    const message = "registers in a block are written without regard to others, so nobody else may have the controller";
+    report("clock/override", at("offset"), message, "describe the registers one by one, or take override out");
   }
   const before = options.block.findIndex((other) => other.offset < end && offset < other.offset + other.size);
   if (before < i) report("clock/overlap", at("offset"), "the block overlaps another one");

@@ -41,7 +41,7 @@ describe("a controller with a host", () => {
   const options: Given = {
     host: "shm:ccu",
     size: "8KiB",
-    shared: true,
+    override: true,
     register: [{ name: "r", offset: 0x10, pass: 0xff }],
   };
 

@@ -113,7 +113,7 @@ test("rates are computed from the host's registers as they are", async () => {
   const options = {
     host: `shm:${model.name}`,
     offset: 0,
-    shared: false,
+    override: false,
     unlisted: "deny",
     register: [
       {

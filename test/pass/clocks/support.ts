@@ -41,7 +41,6 @@ export function controller(given: Partial<ClockController> = {}): ClockControlle
     at: 0x1000_0000,
     size: 0x1000,
     unlisted: "deny",
-    shared: false,
     compatible: [],
     registers: [],
     blocks: [],
