@@ -195,6 +195,8 @@ export class Tracer extends Layer {
   }
 
   #accessName(address: number, kind: "read" | "write"): number {
+    // A guest may have no end of registers, but names are needed for events alone.
+    if (this.#count >= this.#most) return 0;
     const key = kind === "read" ? address : -1 - address;
     const known = this.#accessNames.get(key);
     if (known !== undefined) return known;

@@ -60,6 +60,23 @@ describe("--exits", () => {
   });
 });
 
+test("--trace says what does not fit, and is JSON", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "vmrun-trace-"));
+  const file = join(folder, "trace.json");
+  const { code, err } = await vmrun([VIRT, "-q", "--trace", file, "--trace-events", "500"], POWEROFF);
+  expect(code).toBe(0);
+  expect(err).toMatch(
+    /trace\.json has the first 500 events: [\d,]+ later ones are not in it; --trace-events raises that/,
+  );
+  const { traceEvents, otherData } = JSON.parse(readFileSync(file, "utf8"));
+  expect(traceEvents.filter(({ ph }: { ph: string }) => ph !== "M").length).toBe(1000);
+  expect(otherData["events that are not in this file"]).toBeGreaterThan(1000);
+  rmSync(folder, { recursive: true });
+  expect((await vmrun([VIRT, "--trace", file, "--trace-events", "all"])).err).toContain("1 to 5000000");
+  expect((await vmrun([VIRT, "--top"])).err).toContain("error[cli/top]: --top needs a terminal");
+  expect((await vmrun([VIRT, "--exits", "--symbols", "/nowhere"])).err).toContain("there is no file /nowhere");
+});
+
 describe("budgets", () => {
   const folder = mkdtempSync(join(tmpdir(), "vmrun-budget-"));
   const path = (name: string) => join(folder, name);

@@ -43,10 +43,15 @@ export function observationFrom(
   return new Observation(board, registry, wanted, symbolsFrom(rawArgs, board));
 }
 
+/** They lie in memory until the run ends, 80 bytes each. */
+const MOST_EVENTS = 5_000_000;
+
 function eventsFrom(text = "200000"): number {
   const events = /^\d{1,8}$/.test(text) ? Number(text) : 0;
-  if (events > 0) return events;
-  return fail("cli/trace", `--trace-events takes a number of events, and "${text}" is none`, { hint: "1 to 99999999" });
+  if (events > 0 && events <= MOST_EVENTS) return events;
+  return fail("cli/trace", `--trace-events takes a number of events, and "${text}" is none`, {
+    hint: `1 to ${MOST_EVENTS}`,
+  });
 }
 
 /** `--exits` has a value only where it is written with "=". */
