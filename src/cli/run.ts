@@ -45,7 +45,11 @@ export const runArguments = {
   engine: {
     type: "string",
     valueHint: "KIND",
-    description: "how guest code runs: interpreter (default), or translator (on trial); the results are the same",
+    description: "how guest code runs: translator (default) or interpreter; the results are the same",
+  },
+  stats: {
+    type: "boolean",
+    description: "tell at the end how guest code ran: tiers, regions, translation time, exits to the host",
   },
   reboot: {
     type: "boolean",
@@ -115,6 +119,7 @@ export async function runProfile(
   const heartbeat = modules.length > 0 ? new Heartbeat() : undefined;
   const session = new Session(steps, {
     observation,
+    stats: given.stats === true,
     quiet: given.quiet === true,
     verbose: given.verbose === true,
     hostCommands: given["allow-host-power"] === true,
@@ -165,9 +170,9 @@ async function modelPrograms({ models }: Board, session: Session): Promise<Model
 }
 
 function engineKind(text: string | undefined): EngineKind {
-  if (text === undefined || text === "interpreter") return "interpreter";
-  if (text === "translator" || text === "forced") return text;
-  return fail("cli/engine", `there is no engine "${text}"`, { hint: "interpreter or translator" });
+  if (text === undefined) return "translator";
+  if (text === "interpreter" || text === "translator" || text === "forced") return text;
+  return fail("cli/engine", `there is no engine "${text}"`, { hint: "translator or interpreter" });
 }
 
 /** How long the other ends of streams may take to read the last output, ms. */
@@ -175,6 +180,8 @@ const LAST_WORDS = 500;
 
 interface SessionOptions {
   readonly observation: Observation | undefined;
+  /** Tell how guest code ran. */
+  readonly stats: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
   /** Vdevs may run commands of the host. */
@@ -278,6 +285,10 @@ class Session {
     if (this.#bug !== undefined) throw this.#bug.error;
     const [code, how] = this.#verdict(end);
     if (!this.#options.quiet) this.#say(`${how}: ${this.#summary(machine, begun)}`);
+    if (this.#options.stats) {
+      const { engineReport } = await import("./engine-report.ts");
+      this.#lines(`${engineReport(machine.engineStatistics)}\n`);
+    }
     const kept = (await this.#options.observation?.finish((text) => this.#lines(text))) ?? true;
     return code === ExitCode.success && !kept ? ExitCode.budget : code;
   }

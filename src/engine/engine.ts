@@ -40,14 +40,26 @@ export interface EnginePort extends HartPort {
   interrupted?(hart: number): void;
 }
 
-/** Figures about translated code, for people. */
+/** Figures about how guest code ran, for people. */
 export interface EngineStatistics {
+  readonly translation: TranslationStatistics | undefined;
+  /** Where the hart was found, every 200,000 instructions: how time is shared between the tiers. */
+  readonly found: { interpreter: number; quick: number; thorough: number };
+  /** How often generated code asked TypeScript, and for what. Misses of the TLB, device accesses and the like are one. */
+  readonly asked: { fetch: number; load: number; store: number; atomic: number; decode: number; service: number };
+}
+
+export interface TranslationStatistics {
   /** Regions translated so far, and those in use now. */
   regions: number;
   live: number;
+  /** Those of them for which the quick translation was not enough. */
+  thorough: number;
   /** Modules compiled, and the bytes in them. */
   modules: number;
   bytes: number;
+  /** Modules that did not compile: a bug of vmrun. The guest went on without them. */
+  failed: number;
   /** Guest instructions translated: one that is in several regions counts in each. */
   instructions: number;
   /** Host time that finding regions, writing code, and making it callable took on the machine's own thread, ms. */
@@ -74,8 +86,8 @@ export interface Engine {
   wakes(hart: number): boolean;
   /** Forgets cached translations of every hart: what some memory lets through has changed. May be called during `run`. */
   flushTranslations(): void;
-  /** What translating came to; `undefined` where nothing is translated. */
-  readonly statistics: EngineStatistics | undefined;
+  /** What running came to so far. */
+  readonly statistics: EngineStatistics;
   /** Forgets decoded code and cached translations of every hart. */
   reset(): void;
 }

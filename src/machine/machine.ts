@@ -143,7 +143,7 @@ export class Machine implements EnginePort {
     registry: VdevRegistry,
     plan: BootPlan,
     host: MachineHost,
-    engine: EngineKind = "interpreter",
+    engine: EngineKind = "translator",
   ) {
     this.#board = board;
     this.#host = host;
@@ -291,8 +291,8 @@ export class Machine implements EnginePort {
   get reboots(): number {
     return this.#reboots;
   }
-  /** What the engine translated; `undefined` where it does not translate. */
-  get translation(): EngineStatistics | undefined {
+  /** How guest code ran so far, for people. */
+  get engineStatistics(): EngineStatistics {
     return this.#engine.statistics;
   }
   /** Instructions executed by all harts. */

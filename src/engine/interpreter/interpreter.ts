@@ -45,6 +45,8 @@ export class Interpreter implements Engine {
   readonly #access: MemoryAccess;
   readonly #enter: () => void;
   readonly #softFloat: (operation: number, rounding: number) => void;
+  readonly #found = { interpreter: 0, quick: 0, thorough: 0 };
+  readonly #asked = { fetch: 0, load: 0, store: 0, atomic: 0, decode: 0, service: 0 };
   /** Translated code, where the engine translates. */
   readonly regions: Regions | undefined;
   #resident: Hart | undefined;
@@ -135,7 +137,7 @@ export class Interpreter implements Engine {
       i32[BUDGET] = this.#entered;
       i32[LEAVING] = Leaving.moved;
       this.#enter();
-      if (i32[LEAVING] > Leaving.interpret) this.regions?.sample(Leaving.slotOf(i32[LEAVING]));
+      if (this.#entered === SAMPLE && i32[BUDGET] <= 0) this.#sample();
       this.#spent += this.#entered - i32[BUDGET];
       this.#entered = 0;
       i32[BUDGET] = 0;
@@ -147,12 +149,19 @@ export class Interpreter implements Engine {
     return this.#reason;
   }
 
+  /** The budget of a sample is used up: where? */
+  #sample(): void {
+    const how = this.#memory.i32[LEAVING];
+    const level = how > Leaving.interpret ? this.regions?.sample(Leaving.slotOf(how)) : undefined;
+    this.#found[level ?? "interpreter"]++;
+  }
+
   get executed(): number {
     return this.#spent + this.#entered - this.#memory.i32[BUDGET] * (this.#running ? 1 : 0);
   }
 
-  get statistics(): EngineStatistics | undefined {
-    return this.regions?.statistics;
+  get statistics(): EngineStatistics {
+    return { translation: this.regions?.statistics, found: this.#found, asked: this.#asked };
   }
 
   shorten(budget: number): void {
@@ -203,18 +212,35 @@ export class Interpreter implements Engine {
 
   #imports(): InterpreterImports {
     const access = this.#access;
+    const asked = this.#asked;
     const finished = (done: boolean) => {
       this.#attend();
       return done ? Status.next : Status.moved;
     };
     return {
-      fetch: () => this.#fetch(),
-      decode: (op) => this.#pages.decodeFrom(op >>> 0),
+      fetch: () => {
+        asked.fetch++;
+        return this.#fetch();
+      },
+      decode: (op) => {
+        asked.decode++;
+        this.#pages.decodeFrom(op >>> 0);
+      },
       straddle: () => this.#straddle(),
-      load: (width) => finished(access.load(width)),
-      store: (width) => finished(access.store(width)),
-      locate: (width, kind) => finished(access.locate(width, kind)),
+      load: (width) => {
+        asked.load++;
+        return finished(access.load(width));
+      },
+      store: (width) => {
+        asked.store++;
+        return finished(access.store(width));
+      },
+      locate: (width, kind) => {
+        asked.atomic++;
+        return finished(access.locate(width, kind));
+      },
       service: (service, op) => {
+        asked.service++;
         const status = this.#serve(services[service], this.#pages.bitsOf(op >>> 0));
         this.#attend();
         return status;

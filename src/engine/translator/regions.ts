@@ -5,7 +5,7 @@ import { importSoftFloat } from "../../isa/riscv/float/mail.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import { ModuleWriter } from "../../wasm/module.ts";
-import type { EngineStatistics } from "../engine.ts";
+import type { TranslationStatistics } from "../engine.ts";
 import type { DecodedPages } from "../interpreter/decoded-pages.ts";
 import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.ts";
 import { FLOAT_PLACES } from "../places.ts";
@@ -63,11 +63,13 @@ interface Installed {
 }
 
 export class Regions {
-  readonly statistics: EngineStatistics = {
+  readonly statistics: TranslationStatistics = {
     regions: 0,
     live: 0,
+    thorough: 0,
     modules: 0,
     bytes: 0,
+    failed: 0,
     instructions: 0,
     forming: 0,
     writing: 0,
@@ -98,10 +100,15 @@ export class Regions {
     this.#translate(op, pc, immediate ? "thorough" : "quick");
   }
 
-  /** The run ended in this slot's region for want of budget. Where that happens often, time is spent. */
-  sample(slot: number): void {
+  /** The run ended in this slot's region for want of budget: where that happens often, time is spent. Answers its level. */
+  sample(slot: number): Level | undefined {
     const installed = this.#bySlot.get(slot);
-    if (installed === undefined || installed.level === "thorough" || ++installed.samples < SAMPLES) return;
+    if (installed !== undefined) this.#improve(installed);
+    return installed?.level;
+  }
+
+  #improve(installed: Installed): void {
+    if (installed.level === "thorough" || ++installed.samples < SAMPLES) return;
     installed.samples = 0;
     const { op, pc } = installed;
     const page = this.#host.locate(pc & ~BigInt(PAGE_SIZE - 1));
@@ -181,7 +188,10 @@ export class Regions {
     if (this.#host.immediate) this.#install(batch, new WebAssembly.Module(bytes));
     else {
       // A module of ours that does not compile is a bug; the guest goes on without it.
-      const failed = () => this.#forget(batch);
+      const failed = () => {
+        this.statistics.failed++;
+        this.#forget(batch);
+      };
       WebAssembly.compile(bytes).then((module) => this.#compiled.push({ batch, module }), failed);
     }
     this.statistics.writing += performance.now() - started;
@@ -205,6 +215,7 @@ export class Regions {
       this.statistics.instructions += region.instructions;
       this.statistics.regions++;
       this.statistics.live++;
+      if (installed.level === "thorough") this.statistics.thorough++;
     });
     this.statistics.installing += performance.now() - started;
   }
