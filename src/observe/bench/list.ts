@@ -3,9 +3,8 @@
 /** From the guest's first instruction. */
 export const LIST_OFFSET = 0x10_0000;
 /** Behind the list: ticks that timers were late, and buffers. */
-export const SAMPLES_OFFSET = LIST_OFFSET + 0x1_0000;
-export const BUFFERS_OFFSET = LIST_OFFSET + 0x2_0000;
-export const BUFFERS_SIZE = 0x2_0000;
+export const SAMPLES_OFFSET = LIST_OFFSET + 0x8_0000;
+export const BUFFERS_OFFSET = LIST_OFFSET + 0xa_0000;
 /** RAM that the guest needs from its first instruction on. */
 export const GUEST_SIZE = 0x20_0000;
 
