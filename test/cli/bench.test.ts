@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { vmrun } from "./vmrun.ts";
+import { command, ROOT, vmrun } from "./vmrun.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "vmrun-bench-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -57,6 +57,7 @@ describe("refused is", () => {
     ["two formats at once", ["--json", "--csv"], "error[cli/usage]: --json and --csv exclude each other"],
     ["a saved run that is not there", ["--against", join(folder, "none")], "error[bench/saved]: cannot read"],
     ["a file of something else", ["--against", other], "is no saved run of vmrun bench"],
+    ["a comparison with something else", ["--vs", "bochs"], 'error[cli/vs]: vmrun cannot be compared with "bochs"'],
     ["an unknown option", ["--fast"], "error[cli/unknown-option]: there is no option --fast"],
     ["a board with too little RAM", ["--set", "memory.dram.size=1MiB"], "error[bench/ram]"],
   ];
@@ -65,4 +66,11 @@ describe("refused is", () => {
     expect([code, out]).toEqual([2, ""]);
     expect(err).toContain(message);
   });
+});
+
+test("without QEMU, --vs qemu says what is missing", async () => {
+  const [bun, ...args] = command(["bench", "--vs", "qemu"]);
+  const child = Bun.spawn([bun!, ...args], { cwd: ROOT, env: { ...process.env, PATH: folder }, stderr: "pipe" });
+  expect(await new Response(child.stderr).text()).toContain("error[bench/no-qemu]: there is no qemu-system-riscv64");
+  expect(await child.exited).toBe(2);
 });

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { defineCommand } from "citty";
 import { fail } from "../../diagnostics/diagnostic.ts";
-import { benchBoardOf, subjectsOf } from "../../observe/bench/bench.ts";
+import { type BenchOptions, benchBoardOf, subjectsOf } from "../../observe/bench/bench.ts";
 import { compareReports } from "../../observe/bench/compare.ts";
 import { FULL, QUICK } from "../../observe/bench/measure.ts";
 import { benchCsv, benchTable, comparisonText } from "../../observe/bench/report.ts";
@@ -31,6 +31,12 @@ const args = {
     valueHint: "FILE",
     description: "tell what changed since a saved run beyond noise; exit code 9 if anything became slower",
   },
+  vs: {
+    type: "string",
+    valueHint: "qemu",
+    description:
+      "the same guest under qemu-system-riscv64 in turns, as far as its virt board has the same; with ratios",
+  },
   list: { type: "boolean", description: "tell what would be measured, and what not and why" },
 } as const;
 
@@ -45,6 +51,10 @@ export const bench = defineCommand({
     const paths = positionals(rawArgs, args);
     if (paths.length > 1) fail("cli/usage", "it takes one profile");
     if (given.json && given.csv) fail("cli/usage", "--json and --csv exclude each other");
+    if (given.vs !== undefined && given.vs !== "qemu") {
+      fail("cli/vs", `vmrun cannot be compared with "${given.vs}"`, { hint: "--vs qemu" });
+    }
+    if (given.vs !== undefined && given.widths) fail("cli/usage", "--vs measures registers in their own width");
     const engines = enginesFrom(rawArgs);
     const path = paths[0] ?? SHIPPED;
     const saved = given.against === undefined ? undefined : readReport(given.against);
@@ -61,14 +71,18 @@ export const bench = defineCommand({
       return ExitCode.success;
     }
     const line = new ProgressLine();
-    const report = await benchBoardOf(board, registry, board.name, {
+    const options: BenchOptions = {
       engines,
       effort: given.quick ? QUICK : FULL,
       quick: given.quick === true,
       widths,
       only: occurrences(rawArgs, ["only"]).map(({ value }) => value),
       progress: (...step) => line.tell(...step),
-    }).finally(() => line.clear());
+    };
+    const measured = given.vs
+      ? (await import("../../observe/bench/qemu.ts")).benchAgainstQemu(board, registry, board.name, options)
+      : benchBoardOf(board, registry, board.name, options);
+    const report = await measured.finally(() => line.clear());
     if (given.save !== undefined) saveReport(given.save, report);
     const compared = saved && compareReports(saved, report);
     if (given.json) process.stdout.write(reportText(report));

@@ -50,7 +50,7 @@ export function accessLoop({ kind, width, address, value }: AccessSubject): Loop
 }
 
 /** The kick, the device's work and the look at the used ring; the driver's own few instructions are among them. */
-export function queueLoop({ address, queue, chain }: QueueSubject, bench: BenchMachine): Loop {
+export function queueLoop({ address, queue, chain }: QueueSubject, bench: Pick<BenchMachine, "buffer" | "fill">): Loop {
   let offset = 0;
   const parts = chain.map((buffer): ChainPart => {
     const at = bench.buffer(offset);
@@ -93,7 +93,7 @@ function base({ baseline }: Loop, count: number): Command[] {
 }
 
 /** How many turns take about so long; and the guest is warm then. */
-async function calibrate(bench: BenchMachine, loop: Loop, { sampleTime: ns, warmUp }: Effort): Promise<number> {
+export async function calibrate(bench: BenchMachine, loop: Loop, { sampleTime: ns, warmUp }: Effort): Promise<number> {
   let count = FEW;
   for (;;) {
     const outcomes = await bench.run([loop.command(count), loop.command(count)]);
