@@ -29,16 +29,19 @@ export interface Decoder {
 export function createDecoder(extensions: ReadonlySet<string>): Decoder {
   // Candidates by major opcode and funct3, which every format has in the same place.
   const buckets: number[][] = Array.from({ length: 256 }, () => []);
-  instructions.forEach((candidate, index) => {
-    if (!extensions.has(candidate.extension)) return;
-    for (let bucket = 0; bucket < 256; bucket++) {
-      const known = ((bucket >> 3) << 2) | 3 | ((bucket & 7) << 12);
-      if (((known ^ candidate.match) & candidate.mask & 0x707f) === 0) buckets[bucket].push(index);
-    }
-  });
+  const present = instructions.flatMap(({ extension, mask }, index) =>
+    extensions.has(extension) ? [{ index, weight: popcount(mask) }] : [],
+  );
   // More fixed bits first: an exact encoding wins over a pattern that contains it.
-  const weight = (index: number) => popcount(instructions[index].mask);
-  for (const bucket of buckets) bucket.sort((a, b) => weight(b) - weight(a));
+  present.sort((a, b) => b.weight - a.weight);
+  for (const { index } of present) {
+    const { match, mask } = instructions[index];
+    // The major opcode is fixed in every encoding, funct3 in most.
+    const opcode = ((match >>> 2) & 31) << 3;
+    for (let funct3 = 0; funct3 < 8; funct3++) {
+      if ((((funct3 << 12) ^ match) & mask & 0x7000) === 0) buckets[opcode | funct3].push(index);
+    }
+  }
 
   const shortForms = extensions.has("c")
     ? compressed.filter((c) => c.extension === undefined || extensions.has(c.extension))
