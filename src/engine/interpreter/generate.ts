@@ -11,7 +11,8 @@ import { ModuleWriter } from "../../wasm/module.ts";
 import type { ValueType } from "../../wasm/opcodes.ts";
 import { CodeWriter } from "../code-writer.ts";
 import { at, FLOAT_PLACES, LOADS, MSTATUS, MSTATUS_FS, NAN_BOX, PAGE_MASK, STORES } from "../places.ts";
-import { REGION_SIGNATURE } from "../translator/emit.ts";
+import { REGION_SIGNATURE } from "../translator/contract.ts";
+import { type InterpreterImports, type InterpreterPlan, Status, services } from "./contract.ts";
 import {
   COUNTER_SHIFT,
   HANDLER_COUNT,
@@ -25,59 +26,7 @@ import {
   Special,
 } from "./layout.ts";
 
-/** What the interpreter calls. Results: 0 goes on, {@link Status.moved} takes up `pc` anew, {@link Status.exit} leaves. */
-export interface InterpreterImports {
-  /** Makes the page at `pc` executable; its decoded page's offset is then in mail0. */
-  fetch(): number;
-  /** Decodes from this op on. */
-  decode(op: number): void;
-  /** Decodes the instruction at `pc`, which straddles two pages, into the scratch page. */
-  straddle(): number;
-  /** Loads `width` bytes at mail0 into mail0, zero-extended. */
-  load(width: number): number;
-  /** Stores the low `width` bytes of mail1 at mail0. */
-  store(width: number): number;
-  /** Finds where the RAM at mail0 lies, for an atomic access: offset in mail0. `access`: 0 load, 1 store. */
-  locate(width: number, access: number): number;
-  /** Everything that is not computation; `op` is the instruction's decoded op. */
-  service(service: number, op: number): number;
-  /** Floating-point operation on mail0..2, result in mail0, flags accrued. */
-  float(operation: number, rounding: number): void;
-  /** Control has arrived at this op often; `pc` is its address. */
-  hot(op: number): void;
-}
-
-export const Status = { next: 0, moved: 1, exit: 2 } as const;
-
-/** Services by number, as `InterpreterImports.service` gets them. */
-export const services: readonly Service[] = [
-  "illegal",
-  "csr",
-  "ecall",
-  "ebreak",
-  "sret",
-  "mret",
-  "wfi",
-  "sfence.vma",
-  "cbo.inval",
-  "cbo.clean",
-  "cbo.flush",
-];
-
 const CBZE = 0x80;
-
-export interface InterpreterPlan {
-  /** Size of the memory, in 64 KiB pages. */
-  readonly memoryPages: number;
-  /** Offset of the decoded page for single instructions. */
-  readonly scratch: number;
-  /** Offset of an op's counter less its own, shifted. */
-  readonly counters: number;
-  /** Offset of the table of computed jumps' goals. */
-  readonly sites: number;
-  /** Arrivals that make an op hot; 0 where nothing is translated. */
-  readonly threshold: number;
-}
 
 /** The interpreter as a module. Exports `run` and a function for every floating-point operation, by its name. */
 export function generateInterpreter(plan: InterpreterPlan): Uint8Array<ArrayBuffer> {

@@ -11,11 +11,12 @@ import { type GuestMemory, PAGE_SIZE, Pass } from "../../memory/guest-memory.ts"
 import type { Engine, EnginePort, EngineStatistics } from "../engine.ts";
 import { RunReason } from "../engine.ts";
 import { FLOAT_PLACES } from "../places.ts";
-import { Leaving } from "../translator/emit.ts";
-import { Regions } from "../translator/regions.ts";
+import { Leaving } from "../translator/contract.ts";
+import type { Regions } from "../translator/regions.ts";
+import { type InterpreterImports, Status, services } from "./contract.ts";
 import { DecodedPages } from "./decoded-pages.ts";
-import { generateInterpreter, type InterpreterImports, Status, services } from "./generate.ts";
 import { MemoryAccess } from "./memory-access.ts";
+import { interpreterModule, type ModuleStore } from "./module.ts";
 
 const word = (field: number) => (RESIDENT + field) >> 2;
 const BUDGET = word(HartField.budget);
@@ -35,6 +36,8 @@ const BATCH = 16;
 export interface InterpreterOptions {
   /** Arrivals at an instruction that make a translated region worth it; 0 or absent: nothing is translated. */
   readonly threshold?: number;
+  /** Where the generated interpreter is kept from one process to the next. */
+  readonly store?: ModuleStore;
 }
 
 export class Interpreter implements Engine {
@@ -47,8 +50,9 @@ export class Interpreter implements Engine {
   readonly #softFloat: (operation: number, rounding: number) => void;
   readonly #found = { interpreter: 0, quick: 0, thorough: 0 };
   readonly #asked = { fetch: 0, load: 0, store: 0, atomic: 0, decode: 0, service: 0 };
-  /** Translated code, where the engine translates. */
-  readonly regions: Regions | undefined;
+  /** Translated code, from when the first is wanted. */
+  regions: Regions | undefined;
+  readonly #createRegions: () => Regions;
   #resident: Hart | undefined;
   /** Instructions the current run may spend, has spent before entering generated code, and had left on entering. */
   #limit = 0;
@@ -73,7 +77,7 @@ export class Interpreter implements Engine {
       hart.instret = () => hart.retired + current() - hart.trapped;
       return hart;
     });
-    const { threshold = 0 } = options;
+    const { threshold = 0, store } = options;
     this.#softFloat = softFloat(memory.data, FLOAT_PLACES);
     const decoder = createDecoder(withBase(config.extensions));
     this.#pages = new DecodedPages(memory, decoder, threshold > 0);
@@ -88,26 +92,25 @@ export class Interpreter implements Engine {
     const { scratch, counters, sites } = this.#pages;
     const memoryPages = memory.memory.buffer.byteLength / 65536;
     const table = new WebAssembly.Table({ element: "anyfunc", initial: threshold > 0 ? 1024 : 0 });
-    const module = new WebAssembly.Module(generateInterpreter({ memoryPages, scratch, counters, sites, threshold }));
+    const module = interpreterModule({ memoryPages, scratch, counters, sites, threshold }, store);
     const { exports } = new WebAssembly.Instance(module, {
       env: { memory: memory.memory, regions: table, ...this.#imports() },
     });
     this.#enter = exports.run as () => void;
-    if (threshold > 0) {
-      const locate = (address: bigint) => this.#locateCode(address);
+    this.#createRegions = () => {
+      const { Regions } = require("../translator/regions.ts") as typeof import("../translator/regions.ts");
       const immediate = threshold === 1;
-      const batch = immediate ? 1 : BATCH;
-      this.regions = new Regions({
+      return new Regions({
         memory,
         pages: this.#pages,
         decoder,
         table,
         softFloat: this.#softFloat,
-        batch,
+        batch: immediate ? 1 : BATCH,
         immediate,
-        locate,
+        locate: (address) => this.#locateCode(address),
       });
-    }
+    };
   }
 
   run(index: number, budget: number): RunReason {
@@ -245,7 +248,10 @@ export class Interpreter implements Engine {
         this.#attend();
         return status;
       },
-      hot: (op) => this.regions?.consider(op >>> 0, this.#resident!.pc),
+      hot: (op) => {
+        this.regions ??= this.#createRegions();
+        this.regions.consider(op >>> 0, this.#resident!.pc);
+      },
       float: this.#softFloat,
     };
   }

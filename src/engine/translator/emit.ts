@@ -13,6 +13,7 @@ import type { Callable, FunctionWriter, Label, Local } from "../../wasm/function
 import { CodeWriter } from "../code-writer.ts";
 import { COUNTER_SHIFT, OpField, Special } from "../interpreter/layout.ts";
 import { at, LOADS, MSTATUS, MSTATUS_FS, NAN_BOX, PAGE_MASK, STORES } from "../places.ts";
+import { Leaving } from "./contract.ts";
 import { analyse, type Flow, type Registers } from "./flow.ts";
 import { type AccessGroup, groupAccesses } from "./groups.ts";
 import { operandsOf } from "./operands.ts";
@@ -20,20 +21,6 @@ import { type Block, type Edge, isBlock, type Operation, pageOf, type Region } f
 
 /** No tag is this: tags have zeroes in their low bits. */
 const NO_PAGE = -1;
-
-/** How a region was left, in `HartField.mail3`. */
-export const Leaving = {
-  /** Take up `pc` as ever. */
-  moved: 0,
-  /** The interpreter executes the instruction at `pc` itself, whatever is translated there. */
-  interpret: 1,
-  /** The same, because this slot's region had no instructions left to go on: that is where time is spent. */
-  spent: (slot: number) => slot + 2,
-  slotOf: (how: number) => how - 2,
-} as const;
-
-/** Signature of regions: instructions left and the address of the page executed, to instructions left. */
-export const REGION_SIGNATURE = { params: ["i32", "i64"], results: ["i32"] } as const;
 
 /** What a region's code relies on around it. */
 export interface RegionPlace {

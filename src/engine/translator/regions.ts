@@ -9,7 +9,8 @@ import type { TranslationStatistics } from "../engine.ts";
 import type { DecodedPages } from "../interpreter/decoded-pages.ts";
 import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.ts";
 import { FLOAT_PLACES } from "../places.ts";
-import { type Level, REGION_SIGNATURE, writeRegion } from "./emit.ts";
+import { REGION_SIGNATURE } from "./contract.ts";
+import { type Level, writeRegion } from "./emit.ts";
 import { formRegion, type Operation, pageOf, type Region } from "./region.ts";
 
 /** Counters are 2 bytes, and hold slots. */

@@ -3,7 +3,6 @@
 
 import type { Callable } from "../../../wasm/function.ts";
 import type { ModuleWriter } from "../../../wasm/module.ts";
-import { evaluate } from "./dispatch.ts";
 
 /** Where floating-point code finds its state in the linear memory. */
 export interface FloatPlaces {
@@ -20,8 +19,11 @@ export function importSoftFloat(module: ModuleWriter, from: string, name: string
 
 /** The function to be imported: does operation `op` on the mail and accrues its flags. */
 export function softFloat(data: DataView, { flags, mail }: FloatPlaces): (op: number, rm: number) => void {
+  // The library is loaded when a guest first needs it.
+  let evaluate: typeof import("./dispatch.ts").evaluate | undefined;
   const slot = (index: number): bigint => data.getBigUint64(mail + index * 8, true);
   return (op, rm) => {
+    evaluate ??= (require("./dispatch.ts") as typeof import("./dispatch.ts")).evaluate;
     const outcome = evaluate(op, rm, slot(0), slot(1), slot(2));
     data.setBigUint64(mail, outcome.bits, true);
     if (outcome.flags !== 0) data.setUint32(flags, data.getUint32(flags, true) | outcome.flags, true);

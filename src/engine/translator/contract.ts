@@ -1,0 +1,15 @@
+/** What translated regions and whoever calls them agree on. */
+
+/** How a region was left, in `HartField.mail3`. */
+export const Leaving = {
+  /** Take up `pc` as ever. */
+  moved: 0,
+  /** The interpreter executes the instruction at `pc` itself, whatever is translated there. */
+  interpret: 1,
+  /** The same, because this slot's region had no instructions left to go on: that is where time is spent. */
+  spent: (slot: number) => slot + 2,
+  slotOf: (how: number) => how - 2,
+} as const;
+
+/** Signature of regions: instructions left and the address of the page executed, to instructions left. */
+export const REGION_SIGNATURE = { params: ["i32", "i64"], results: ["i32"] } as const;
