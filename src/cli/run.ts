@@ -2,6 +2,7 @@
 import { basename } from "node:path";
 import { defineCommand, type ParsedArgs } from "citty";
 import { fail } from "../diagnostics/diagnostic.ts";
+import { codeStore } from "../host/code-store.ts";
 import { runCommand } from "../host/command.ts";
 import { openDisk } from "../host/disk.ts";
 import type { ModelProgram } from "../host/model-program.ts";
@@ -228,6 +229,7 @@ class Session {
       command: options.hostCommands ? runCommand : undefined,
       observer: options.observation?.observer,
       heartbeat: options.heartbeat,
+      codeStore: codeStore(),
     };
   }
 

@@ -7,6 +7,7 @@
 import type { Engine, EnginePort, EngineStatistics } from "../engine/engine.ts";
 import { RunReason } from "../engine/engine.ts";
 import { Interpreter } from "../engine/interpreter/interpreter.ts";
+import type { ModuleStore } from "../engine/interpreter/module.ts";
 import { addressOf } from "../host/mapping.ts";
 import { resetCsrs } from "../isa/riscv/csr.ts";
 import { ENGINE_RESERVED, type Hart, HartField, RESIDENT } from "../isa/riscv/hart.ts";
@@ -74,6 +75,8 @@ export interface MachineHost extends StreamHost {
   wallClock(): number;
   /** Watches the machine. */
   readonly observer?: Observer;
+  /** Where generated code is kept for the next process. */
+  readonly codeStore?: ModuleStore;
   /** Where a watchdog sees what the machine is at. */
   readonly heartbeat?: Heartbeat;
 }
@@ -162,7 +165,7 @@ export class Machine implements EnginePort {
       this.memory,
       { extensions, mmu: board.cpu.mmu, pmp: board.cpu.pmp, harts: board.cpu.harts },
       this.#observedPort(),
-      { threshold: HOT[engine] },
+      { threshold: HOT[engine], store: host.codeStore },
     );
     this.#engine = interpreter;
     this.#harts = interpreter.harts;

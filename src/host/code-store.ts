@@ -1,0 +1,142 @@
+/** Generated code, kept in this user's cache folder for the next process. */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+
+export interface CodeStore {
+  /** What was saved by this name and by the same sources; `undefined` where there is nothing sound. */
+  load(name: string): Uint8Array<ArrayBuffer> | undefined;
+  /** For a later process. Where that is not possible, nothing happens. */
+  save(name: string, bytes: Uint8Array): void;
+}
+
+/** The rooms that what is kept is made by and made from. */
+const MAKERS = ["engine", "isa", "memory", "wasm"];
+/** A file begins with what made it and a checksum of the rest, 8 bytes each. */
+const HEADER = 16;
+/** Files that the folder may hold: a board of each size has its own. */
+const MOST_FILES = 64;
+const OTHERS_MAY_WRITE = 0o022;
+
+/**
+ * The store in `$XDG_CACHE_HOME/vmrun` or `~/.cache/vmrun`; `undefined` where there is neither, or with
+ * `VMRUN_NO_CACHE=1`.
+ */
+export function codeStore(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): CodeStore | undefined {
+  const folder = cacheFolder(environment);
+  return folder === undefined ? undefined : storeIn(folder, sourcesOf(MAKERS));
+}
+
+function cacheFolder({ VMRUN_NO_CACHE, XDG_CACHE_HOME, HOME }: Readonly<Record<string, string | undefined>>) {
+  if (VMRUN_NO_CACHE) return undefined;
+  // Relative paths are invalid there. XDG Base Directory Specification 0.8
+  if (XDG_CACHE_HOME?.startsWith("/")) return join(XDG_CACHE_HOME, "vmrun");
+  return HOME?.startsWith("/") ? join(HOME, ".cache", "vmrun") : undefined;
+}
+
+/** A store in a folder, for code that these sources make; they are only asked for when something is loaded or saved. */
+export function storeIn(folder: string, sources: () => bigint): CodeStore {
+  let made: bigint | undefined;
+  const maker = () => {
+    made ??= sources();
+    return made;
+  };
+  return {
+    load(name) {
+      const bytes = readOwn(join(folder, name));
+      if (bytes === undefined || bytes.length < HEADER) return undefined;
+      const header = new DataView(bytes.buffer, bytes.byteOffset, HEADER);
+      const body = bytes.subarray(HEADER);
+      const sound = header.getBigUint64(0, true) === maker() && header.getBigUint64(8, true) === checksum(body);
+      return sound ? body : undefined;
+    },
+    save(name, bytes) {
+      const file = new Uint8Array(HEADER + bytes.length);
+      const header = new DataView(file.buffer);
+      header.setBigUint64(0, maker(), true);
+      header.setBigUint64(8, checksum(bytes), true);
+      file.set(bytes, HEADER);
+      // Others load while this is written: they see the old file or the new one.
+      const draft = join(folder, `${name}.${process.pid}`);
+      try {
+        mkdirSync(folder, { recursive: true, mode: 0o700 });
+        makeRoom(folder);
+        writeFileSync(draft, file, { mode: 0o600 });
+        renameSync(draft, join(folder, name));
+      } catch {
+        remove(draft);
+      }
+    },
+  };
+}
+
+/** A file that nobody but this user can have written. */
+function readOwn(path: string): Uint8Array<ArrayBuffer> | undefined {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    const { uid, mode } = fstatSync(fd);
+    if (uid !== process.getuid?.() || (mode & OTHERS_MAY_WRITE) !== 0) return undefined;
+    return new Uint8Array(readFileSync(fd));
+  } catch {
+    return undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Forgets everything when there is too much: what is still wanted comes back by itself. */
+function makeRoom(folder: string): void {
+  const names = readdirSync(folder);
+  if (names.length < MOST_FILES) return;
+  for (const name of names) remove(join(folder, name));
+}
+
+function remove(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // It stays, and does no harm.
+  }
+}
+
+function checksum(bytes: Uint8Array): bigint {
+  return Bun.hash.wyhash(bytes);
+}
+
+/** A fingerprint of the sources in these rooms by names, sizes and times; of the bundle, where vmrun is one. */
+function sourcesOf(rooms: readonly string[]): () => bigint {
+  return () => {
+    const files = rooms.flatMap((room) => filesBelow(join(dirname(import.meta.dir), room)));
+    if (files.length === 0) files.push(...filesBelow(import.meta.dir));
+    const facts = files.map((path) => {
+      const { size, mtimeMs } = statSync(path);
+      return `${path} ${size} ${mtimeMs}`;
+    });
+    return Bun.hash.wyhash(facts.join("\n"));
+  };
+}
+
+function filesBelow(folder: string): string[] {
+  try {
+    return readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => join(parentPath, name))
+      .sort();
+  } catch {
+    return [];
+  }
+}
