@@ -26,6 +26,7 @@ const commands: Record<string, () => Promise<CommandDef>> = {
 /** Commands whose first word may name a command of their own. */
 const verbs: Record<string, Readonly<Record<string, () => Promise<CommandDef>>>> = {
   fdt: fdtVerbs,
+  bench: { console: () => import("./bench/console.ts").then((m) => m.benchConsole as CommandDef) },
   pass: { plan: () => import("./pass/plan.ts").then((m) => m.plan as CommandDef) },
 };
 

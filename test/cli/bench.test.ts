@@ -74,3 +74,12 @@ test("without QEMU, --vs qemu says what is missing", async () => {
   expect(await new Response(child.stderr).text()).toContain("error[bench/no-qemu]: there is no qemu-system-riscv64");
   expect(await child.exited).toBe(2);
 });
+
+test("bench console is a command of its own, with a board of its own", async () => {
+  const { code, out, err } = await vmrun(["bench", "console", "--help"]);
+  expect([code, err]).toEqual([0, ""]);
+  expect(out).toContain("characters per exit");
+  const refused = await vmrun(["bench", "console", "profiles/virt-rv64.toml"]);
+  expect([refused.code, refused.out]).toEqual([2, ""]);
+  expect(refused.err).toContain("error[cli/usage]: it has a board of its own");
+});

@@ -43,7 +43,8 @@ const args = {
 export const bench = defineCommand({
   meta: {
     name: "bench",
-    description: "Measure what vdevs cost the guest: registers, virtqueues, interrupts",
+    description:
+      "Measure what vdevs cost the guest: registers, virtqueues, interrupts; or consoles (vmrun bench console)",
   },
   args,
   async run({ args: given, rawArgs }) {

@@ -56,10 +56,18 @@ export function benchTable({ figures, ratios = [] }: BenchReport): string {
 
 const COLUMNS = ["subject", "what", "width", "runner", "median", "deviation", "min", "max", "samples"] as const;
 
-/** RFC 4180, a header first. Times are in ns. */
+/** Times are in ns. */
 export function benchCsv({ figures }: BenchReport): string {
-  const lines = figures.map((figure) => COLUMNS.map((column) => quoted(figure[column] ?? "")).join(","));
-  return `${[COLUMNS.join(","), ...lines].join("\r\n")}\r\n`;
+  return csv(COLUMNS, figures);
+}
+
+/** RFC 4180, a header first; what a row does not have is empty. */
+export function csv<Column extends string>(
+  columns: readonly Column[],
+  rows: readonly { readonly [name in Column]?: string | number }[],
+): string {
+  const lines = rows.map((row) => columns.map((column) => quoted(row[column] ?? "")).join(","));
+  return `${[columns.join(","), ...lines].join("\r\n")}\r\n`;
 }
 
 function quoted(value: string | number): string {
