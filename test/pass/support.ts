@@ -18,9 +18,9 @@ export interface ModelProcess {
 }
 
 /** Starts a model of test/pass/models; it is ready when this comes back. */
-export async function startModel(file: string): Promise<ModelProcess> {
+export async function startModel(file: string, more: readonly string[] = []): Promise<ModelProcess> {
   const name = `test-${process.pid}-${serial++}`;
-  const child = Bun.spawn([process.execPath, resolve(import.meta.dir, "models", file), name], {
+  const child = Bun.spawn([process.execPath, resolve(import.meta.dir, "models", file), name, ...more], {
     stdout: "pipe",
     stderr: "inherit",
   });

@@ -27,6 +27,7 @@ import { hex, mappedWindow } from "./window.ts";
 
 /** How long a model may take for one access, ms. */
 const PATIENCE = 2000;
+const PAGE = 4096;
 
 export function openShm(name: string, opening: Opening): Opened {
   return new Connection(name, opening);
@@ -229,7 +230,7 @@ function isModel(value: unknown): value is ModelGreeting {
     isCount(interrupts) &&
     Array.isArray(windows) &&
     windows.every((each: Partial<ModelWindow> | null) => {
-      const kind = each?.kind === "calls" || (each?.kind === "memory" && isCount(each.at));
+      const kind = each?.kind === "calls" || (each?.kind === "memory" && isCount(each.at) && each.at! % PAGE === 0);
       return kind && typeof each?.name === "string" && isCount(each.size);
     })
   );

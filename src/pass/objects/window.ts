@@ -20,14 +20,19 @@ export function mappedWindow(
     told = true;
     throw new BusError(GONE);
   };
+  /** Beyond its end is memory of somebody else, or none: an access there would end the process. */
+  const within = (offset: number, width: number): number => {
+    if (offset >= 0 && offset + width <= size) return offset;
+    throw new RangeError(`${width} bytes at ${offset} are not inside a window of ${size}`);
+  };
   return {
     name,
     size,
     mapping,
-    load: (offset, width) => whole(device.load(offset, width)),
-    store: (offset, width, value) => whole(device.store(offset, width, value)),
-    load64: (offset) => whole(device.load64(offset)),
-    store64: (offset, value) => whole(device.store64(offset, value)),
+    load: (offset, width) => whole(device.load(within(offset, width), width)),
+    store: (offset, width, value) => whole(device.store(within(offset, width), width, value)),
+    load64: (offset) => whole(device.load64(within(offset, 8))),
+    store64: (offset, value) => whole(device.store64(within(offset, 8), value)),
   };
 }
 
