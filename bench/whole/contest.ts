@@ -61,12 +61,15 @@ export async function takeTurns<T>(
 }
 
 /** A command line of vmrun from source, as people run it. */
+/** As the first line of src/cli.ts has it. */
+const VMRUN = ["env", "BUN_JSC_useWasmIPInt=0", process.execPath, join(ROOT, "src/cli.ts")];
+
 export function vmrunCommand(profile: string, options: readonly string[] = ["--quiet"]): string[] {
-  return [process.execPath, join(ROOT, "src/cli.ts"), "run", ...options, profile];
+  return [...VMRUN, "run", ...options, profile];
 }
 
 export function vmrunFdtCommand(profile: string, output: string): string[] {
-  return [process.execPath, join(ROOT, "src/cli.ts"), "fdt", profile, "-o", output];
+  return [...VMRUN, "fdt", profile, "-o", output];
 }
 
 /** The shipped virt board with this guest. */

@@ -23,7 +23,7 @@ const REACH = {
   thorough: { limit: 800, depth: 4 },
 } as const;
 /** Times that a region is found to have used up what it may spend before it is worth a thorough translation. */
-const SAMPLES = 20;
+const SAMPLES = 10;
 /** What lies farther away, in bytes, cannot be named relative to a region's page. */
 const FARTHEST = 2 ** 30;
 /** Runs of the engine after which a batch is compiled though it is not full. */
