@@ -3,11 +3,9 @@ import { basename } from "node:path";
 import { defineCommand, type ParsedArgs } from "citty";
 import { fail } from "../diagnostics/diagnostic.ts";
 import { codeStore } from "../host/code-store.ts";
-import { runCommand } from "../host/command.ts";
-import { openDisk } from "../host/disk.ts";
 import type { ModelProgram } from "../host/model-program.ts";
 import { hostRandom } from "../host/random.ts";
-import { type HostInput, openStdin, writeStdout } from "../host/terminal.ts";
+import { type HostInput, openStdin, writeStderr, writeStdout } from "../host/terminal.ts";
 import { assemble } from "../machine/assemble.ts";
 import { BufferedStream } from "../machine/buffered-stream.ts";
 import { hostChannels } from "../machine/channels.ts";
@@ -27,7 +25,7 @@ import { asksForExits, observeArguments } from "./observe/arguments.ts";
 import type { Observation } from "./observe/observation.ts";
 import { loadFromArguments, profileArguments } from "./profile-argument.ts";
 import { catchStrays } from "./strays.ts";
-import { ModuleWatch, type Watched } from "./watch.ts";
+import type { Watched } from "./watch.ts";
 
 export const runArguments = {
   ...profileArguments,
@@ -219,14 +217,16 @@ class Session {
     this.host = {
       stdio: this.#stdio,
       openChannel: hostChannels({ commands: options.hostCommands }),
-      openDisk,
+      openDisk: (path, options) => disks().openDisk(path, options),
       hostRandom,
       log: (level, source, message) => this.#log(level, source, message),
       logLevel: options.verbose ? "debug" : "info",
       nanoseconds: () => Bun.nanoseconds(),
       wallClock: () => Date.now() / 1000,
       hardware: hostHardware(),
-      command: options.hostCommands ? runCommand : undefined,
+      command: options.hostCommands
+        ? async (command) => (await import("../host/command.ts")).runCommand(command)
+        : undefined,
       observer: options.observation?.observer,
       heartbeat: options.heartbeat,
       codeStore: codeStore(),
@@ -264,7 +264,7 @@ class Session {
     });
     const watch =
       watched &&
-      new ModuleWatch(watched, machine, (text) => {
+      new (await import("./watch.ts")).ModuleWatch(watched, machine, (text) => {
         this.#say(text);
         runner.wake();
       });
@@ -305,7 +305,7 @@ class Session {
         },
         status,
       },
-      (text) => process.stderr.write(text),
+      writeStderr,
     );
     this.#stdio.push(input.initial);
     input.onBytes = (bytes) => {
@@ -373,13 +373,13 @@ class Session {
   /** Text of several lines, on lines of its own. */
   #lines(text: string): void {
     const begin = this.#atLineStart ? "" : "\n";
-    process.stderr.write((begin + text).replaceAll("\n", this.#newline()));
+    writeStderr((begin + text).replaceAll("\n", this.#newline()));
     this.#atLineStart = true;
   }
 
   #summary(machine: Machine, begun: number): string {
     const seconds = (Bun.nanoseconds() - begun) / 1e9;
-    const count = (n: number) => n.toLocaleString("en-US");
+    const count = (n: number) => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
     const mips = machine.instructions / seconds / 1e6;
     const reboots = machine.reboots > 0 ? `, ${machine.reboots} reboots` : "";
     return [
@@ -391,7 +391,7 @@ class Session {
   }
 
   #say(text: string): void {
-    process.stderr.write(`${this.#atLineStart ? "" : "\r\n"}vmrun: ${text}\r\n`.replace(/\r\n/g, this.#newline()));
+    writeStderr(`${this.#atLineStart ? "" : "\r\n"}vmrun: ${text}\r\n`.replace(/\r\n/g, this.#newline()));
     this.#atLineStart = true;
   }
 
@@ -405,6 +405,8 @@ class Session {
     this.#say(`${source}: ${message}`);
   }
 }
+
+const disks = () => require("../host/disk.ts") as typeof import("../host/disk.ts");
 
 /** The text of a script's bytes. */
 function readable(bytes: string): string {

@@ -1,9 +1,9 @@
 /** The process's own terminal and pipes: raw mode that is always undone, output that is never lost, input as it comes. */
-import { fstatSync, readFileSync, readSync, writeSync } from "node:fs";
-import { rawOutput, restoreTerminal, terminalSettings } from "./termios.ts";
+import { fstatSync, readFileSync, readSync, type Stats, writeSync } from "node:fs";
 
 const STDIN = 0;
 const STDOUT = 1;
+const STDERR = 2;
 /** How long a pipe may take to end before its input counts as open-ended. */
 const PREFETCH_MS = 25;
 
@@ -27,9 +27,18 @@ export interface HostInput {
 
 /** Writes all bytes to standard output before it returns; `false` when the reader has gone. */
 export function writeStdout(bytes: Uint8Array): boolean {
+  return writeAll(STDOUT, bytes);
+}
+
+/** As {@link writeStdout}, to standard error. What `process.stderr` needs takes longer to load than to write a line. */
+export function writeStderr(text: string): boolean {
+  return writeAll(STDERR, Buffer.from(text));
+}
+
+function writeAll(fd: number, bytes: Uint8Array): boolean {
   for (let at = 0; at < bytes.length; ) {
     try {
-      at += writeSync(STDOUT, bytes, at);
+      at += writeSync(fd, bytes, at);
     } catch (error) {
       if (codeOf(error) !== "EAGAIN") return false;
       Bun.sleepSync(1);
@@ -40,8 +49,10 @@ export function writeStdout(bytes: Uint8Array): boolean {
 
 /** Opens standard input. A terminal goes into raw mode until `close`, or until the process ends in any way it can notice. */
 export async function openStdin(): Promise<HostInput> {
-  if (process.stdin.isTTY) return listen("terminal");
-  const known = readWhole();
+  const facts = stdinFacts();
+  // Asking whether it is a terminal loads all that terminals and pipes need.
+  if (facts?.isCharacterDevice() && !isMemoryDevice(facts.rdev) && process.stdin.isTTY) return listen("terminal");
+  const known = readWhole(facts);
   if (known !== undefined) return complete(known);
   // A pipe whose writer has finished is as good as a file: then the run is the same every time.
   const early: Uint8Array[] = [];
@@ -69,10 +80,23 @@ function complete(initial: Uint8Array): HostInput {
   };
 }
 
-/** Files and devices like /dev/null can be read to their end at once; so can a closed standard input. */
-function readWhole(): Uint8Array | undefined {
+function stdinFacts(): Stats | undefined {
   try {
-    const facts = fstatSync(STDIN);
+    return fstatSync(STDIN);
+  } catch {
+    return undefined;
+  }
+}
+
+/** /dev/null and its like. Linux, Documentation/admin-guide/devices.txt */
+function isMemoryDevice(device: number): boolean {
+  return process.platform === "linux" && device >> 8 === 1;
+}
+
+/** Files and devices like /dev/null can be read to their end at once; so can a closed standard input. */
+function readWhole(facts: Stats | undefined): Uint8Array | undefined {
+  if (facts === undefined) return new Uint8Array();
+  try {
     if (facts.isFile()) return readFileSync(STDIN);
     if (facts.isCharacterDevice()) return readSync(STDIN, new Uint8Array(1)) === 0 ? new Uint8Array() : undefined;
     return undefined;
@@ -85,11 +109,11 @@ function listen(kind: InputKind): HostInput {
   const { stdin } = process;
   let open = true;
   let held = false;
-  const settings = kind === "terminal" ? terminalSettings(STDIN) : undefined;
+  const settings = kind === "terminal" ? termios().terminalSettings(STDIN) : undefined;
   const restore = () => {
     if (!stdin.isTTY || !stdin.isRaw) return;
     stdin.setRawMode(false);
-    if (settings !== undefined) restoreTerminal(STDIN, settings);
+    if (settings !== undefined) termios().restoreTerminal(STDIN, settings);
   };
   const input: HostInput = {
     kind,
@@ -113,7 +137,7 @@ function listen(kind: InputKind): HostInput {
   if (kind === "terminal") {
     stdin.setRawMode(true);
     // Raw mode leaves output alone, and the guest's own carriage returns would come out twice.
-    rawOutput(STDIN);
+    termios().rawOutput(STDIN);
     process.once("exit", restore);
   }
   stdin.on("data", (chunk: Buffer) => input.onBytes(chunk));
@@ -126,6 +150,8 @@ function listen(kind: InputKind): HostInput {
   stdin.resume();
   return input;
 }
+
+const termios = () => require("./termios.ts") as typeof import("./termios.ts");
 
 function codeOf(error: unknown): string | undefined {
   return error instanceof Error && "code" in error ? String(error.code) : undefined;
