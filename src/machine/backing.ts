@@ -1,6 +1,6 @@
 /** Regions of vdevs with memory behind them: blocks of guest memory whose accesses pass or trap, as the vdev says. */
-import { HUGE_PAGE } from "../host/huge-pages.ts";
 import { type Block, type BlockSpec, type DmaMemory, type GuestMemory, Pass } from "../memory/guest-memory.ts";
+import { HUGE_PAGE } from "../profile/backing.ts";
 import type { Board } from "../profile/board.ts";
 import type { HostPages, HostRegion } from "../vdev/host.ts";
 import { type PlacedRegion, type RegionAccess, TRAPPING } from "../vdev/placement.ts";

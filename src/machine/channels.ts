@@ -1,10 +1,6 @@
 /** Opens on the host what the streams of a profile name. */
 import { fail } from "../diagnostics/diagnostic.ts";
 import type { Channel, ChannelUser } from "../host/channels/channel.ts";
-import { openPty, openTty } from "../host/channels/devices.ts";
-import { openFiles } from "../host/channels/files.ts";
-import { openProcess } from "../host/channels/process.ts";
-import { connect, listen } from "../host/channels/sockets.ts";
 import type { StreamSpec } from "../vdev/stream-spec.ts";
 
 /** What lies outside of vmrun. */
@@ -17,20 +13,29 @@ export function hostChannels(allowed: { readonly commands: boolean }): OpenChann
   return (spec, user) => {
     switch (spec.kind) {
       case "file":
-        return openFiles(spec.output, spec.input, user);
+        return files().openFiles(spec.output, spec.input, user);
       case "unix":
-        return (spec.role === "listen" ? listen : connect)({ unix: spec.path }, user);
+        return (spec.role === "listen" ? sockets().listen : sockets().connect)({ unix: spec.path }, user);
       case "tcp":
-        return (spec.role === "listen" ? listen : connect)({ hostname: spec.host, port: spec.port }, user);
+        return (spec.role === "listen" ? sockets().listen : sockets().connect)(
+          { hostname: spec.host, port: spec.port },
+          user,
+        );
       case "pty":
-        return openPty(spec.link, user);
+        return devices().openPty(spec.link, user);
       case "tty":
-        return openTty(spec.path, spec.baud, user);
+        return devices().openTty(spec.path, spec.baud, user);
       case "process":
-        if (allowed.commands) return openProcess(spec.command, user);
+        if (allowed.commands) return processes().openProcess(spec.command, user);
         return fail("machine/stream", `host commands are not allowed: ${JSON.stringify(spec.command)} was not run`, {
           hint: "start with --allow-host-power",
         });
     }
   };
 }
+
+// A board has few kinds of streams, most of them none of these.
+const files = () => require("../host/channels/files.ts") as typeof import("../host/channels/files.ts");
+const sockets = () => require("../host/channels/sockets.ts") as typeof import("../host/channels/sockets.ts");
+const devices = () => require("../host/channels/devices.ts") as typeof import("../host/channels/devices.ts");
+const processes = () => require("../host/channels/process.ts") as typeof import("../host/channels/process.ts");

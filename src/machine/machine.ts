@@ -8,11 +8,10 @@ import type { Engine, EnginePort, EngineStatistics } from "../engine/engine.ts";
 import { RunReason } from "../engine/engine.ts";
 import { Interpreter } from "../engine/interpreter/interpreter.ts";
 import type { ModuleStore } from "../engine/interpreter/module.ts";
-import { addressOf } from "../host/mapping.ts";
 import { resetCsrs } from "../isa/riscv/csr.ts";
 import { ENGINE_RESERVED, type Hart, HartField, RESIDENT } from "../isa/riscv/hart.ts";
 import { walks } from "../isa/riscv/mmu.ts";
-import { createSbi, enterSupervisor, firmwareCall, type Sbi } from "../isa/riscv/sbi.ts";
+import type { Sbi } from "../isa/riscv/sbi.ts";
 import { lastCause } from "../isa/riscv/trap.ts";
 import { GuestMemory } from "../memory/guest-memory.ts";
 import type { Board, BoardVdev } from "../profile/board.ts";
@@ -36,7 +35,7 @@ import { Bus, type BusAccess } from "./bus.ts";
 import { MachineClock, MachineTimebase } from "./clock.ts";
 import { FirmwareHooks } from "./firmware-hooks.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import { LaidMemory } from "./laid-memory.ts";
+import { type LaidPages, layPages } from "./lazy-laid-memory.ts";
 import type { Observer } from "./observer.ts";
 import { SeededRandom } from "./random.ts";
 import { type StreamHost, Streams } from "./streams.ts";
@@ -116,7 +115,7 @@ export class Machine implements EnginePort {
   readonly streams: Streams;
   readonly bus: Bus;
   /** What the host has behind blocks of memory. */
-  readonly laidMemory: LaidMemory;
+  readonly laidMemory: LaidPages;
   /** What waits to be told to vdevs, and the host's work for them. */
   readonly events = new EventQueue();
   readonly #heartbeat: Heartbeat;
@@ -197,7 +196,7 @@ export class Machine implements EnginePort {
       throw error;
     }
     try {
-      this.laidMemory = new LaidMemory(board.memory, this.memory, (...message) => host.log(...message));
+      this.laidMemory = layPages(board.memory, this.memory, (...message) => host.log(...message));
       this.#powerOn();
     } catch (error) {
       this.#tenants.terminate();
@@ -406,7 +405,7 @@ export class Machine implements EnginePort {
       nanoseconds: () => this.#host.nanoseconds(),
       interruptCause: (hart) => lastCause(this.#harts[hart]),
       pageWalks: () => walks.count,
-      firmwareCall: (hart) => firmwareCall(this.#harts[hart]),
+      firmwareCall: (hart) => sbi().firmwareCall(this.#harts[hart]),
     });
   }
 
@@ -633,7 +632,7 @@ export class Machine implements EnginePort {
   // ---- built-in firmware ----
 
   #createSbi(): Sbi {
-    return createSbi(this.#harts, {
+    return sbi().createSbi(this.#harts, {
       setTimer: (hart, ticks) => this.#timers[hart](ticks),
       power: (action, code = 1) => this.#power(action === "fail" ? { action, code } : { action }),
       console: {
@@ -654,12 +653,18 @@ export class Machine implements EnginePort {
   }
 
   #startSupervisor(hart: number, pc: bigint, opaque: bigint): void {
-    enterSupervisor(this.#harts[hart], pc, BigInt(hart), opaque);
+    sbi().enterSupervisor(this.#harts[hart], pc, BigInt(hart), opaque);
     this.#harts[hart].setWord(HartField.attention, 1);
     this.#state[hart] = HartState.runs;
     if (this.#running >= 0) this.#engine.shorten(WAKE_SLACK);
   }
 }
+
+/** For boards without firmware of their own. */
+const sbi = () => require("../isa/riscv/sbi.ts") as typeof import("../isa/riscv/sbi.ts");
+/** Only what is aligned in the host's memory needs to know where that lies. */
+const addressOf = (buffer: ArrayBufferLike) =>
+  (require("../host/mapping.ts") as typeof import("../host/mapping.ts")).addressOf(buffer);
 
 /** What nobody's registers read as. */
 function allOnes(width: number): number {

@@ -1,5 +1,4 @@
 /** All vdevs of a machine: brought up together, reset together, and asked together how they are. */
-import { isDeepStrictEqual } from "node:util";
 import { fail } from "../diagnostics/diagnostic.ts";
 import { descriptorOf } from "../pass/tables.ts";
 import type { Board, BoardGroup, BoardVdev } from "../profile/board.ts";
@@ -103,6 +102,7 @@ export class Tenants {
     const { name } = vdev.placement;
     const old = this.#byName.get(name);
     if (old === undefined) refuse(name, "the machine has no vdev of that name");
+    const { isDeepStrictEqual } = require("node:util") as typeof import("node:util");
     if (!isDeepStrictEqual(old.vdev.placement, vdev.placement)) {
       refuse(
         name,

@@ -10,7 +10,7 @@ import type { ProfileMemory } from "./schema.ts";
 /** Mappings of files begin on pages. */
 const PAGE = 4096;
 /** The host's huge pages: whole ones only. */
-const HUGE_PAGE = 2 ** 21;
+export const HUGE_PAGE = 2 ** 21;
 
 /** The keys that belong to each kind. */
 const KEYS: Readonly<Record<BoardBacking["kind"], readonly (keyof ProfileMemory)[]>> = {

@@ -1,5 +1,5 @@
 /** The door of this room: a profile's path to a board, or every reason why not. */
-import { hostModules, type ModuleLoader } from "../host/modules.ts";
+import type { ModuleLoader } from "../host/modules.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import { boardTree, changesTree } from "./devicetree.ts";
 import { hostFiles, type ProfileFiles } from "./files.ts";
@@ -72,6 +72,13 @@ export async function loadVdevsOf(
   findings.raise();
   return loaded;
 }
+
+/** Loaded for profiles that bring modules. */
+const hostModules: ModuleLoader = {
+  findPackage: (name, folder) => ownModules().findPackage(name, folder),
+  import: (path) => ownModules().import(path),
+};
+const ownModules = () => (require("../host/modules.ts") as typeof import("../host/modules.ts")).hostModules;
 
 function read(
   path: string,
