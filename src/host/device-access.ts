@@ -94,6 +94,8 @@ function compile() {
   try {
     return cc({
       source: resolve(import.meta.dir, source),
+      // It calls nobody, and only developers have the file that linking with the C library takes.
+      flags: ["-nostdlib"],
       symbols: {
         set_base: { args: ["i32", "u64"], returns: "void" },
         load8: { args: ["i32", "i32"], returns: "u32" },

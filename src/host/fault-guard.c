@@ -3,7 +3,8 @@
  * pages. The kernel says so by SIGBUS, at any load or store. For addresses under guard the handler puts a page of zeroes
  * there, notes it, and lets the access go on; any other SIGBUS goes to whoever had the signal before.
  *
- * Compiled at run time without headers: the declarations are those of Linux on 64-bit machines, glibc and musl alike.
+ * Compiled at run time without headers: the declarations are those of Linux on 64-bit machines, glibc and musl alike. It is
+ * not linked with the C library, which takes a file that only developers have, but told where its calls are.
  */
 typedef unsigned long word;
 
@@ -22,8 +23,8 @@ struct action {
   void *restorer;
 };
 
-extern int sigaction(int signal, const struct action *now, struct action *before);
-extern void *mmap(void *address, word length, int protection, int flags, int fd, long offset);
+static int (*sigaction)(int signal, const struct action *now, struct action *before);
+static void *(*mmap)(void *address, word length, int protection, int flags, int fd, long offset);
 
 #define SLOTS 64
 #define NOTED 60
@@ -77,6 +78,12 @@ static void on_bus_error(int signal, char *info, void *context) {
   if (before.flags & SA_SIGINFO) ((void (*)(int, char *, void *))before.handler)(signal, info, context);
   else ((void (*)(int))before.handler)(signal);
   passing = 0;
+}
+
+/* Before all else. */
+void guard_calls(word sigaction_at, word mmap_at) {
+  sigaction = (int (*)(int, const struct action *, struct action *))sigaction_at;
+  mmap = (void *(*)(void *, word, int, int, int, long))mmap_at;
 }
 
 /* Guards a range and answers its slot; -1 where there is none left, or the signal cannot be had. */

@@ -7,6 +7,7 @@
 import { cc, type Pointer, toArrayBuffer } from "bun:ffi";
 import { resolve } from "node:path";
 import source from "./fault-guard.c" with { type: "file" };
+import { callAddress, libc } from "./libc.ts";
 import { addressOf, type MappedRange } from "./mapping.ts";
 
 /** As in fault-guard.c. */
@@ -66,15 +67,23 @@ function open(): Library | undefined {
 }
 
 function compile() {
+  const calls = libc({
+    sigaction: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+    mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "i64"], returns: "ptr" },
+  });
+  if (calls === undefined) throw new Error("no C library");
   const { symbols } = cc({
     source: resolve(import.meta.dir, source),
+    flags: ["-nostdlib"],
     symbols: {
+      guard_calls: { args: ["u64", "u64"], returns: "void" },
       guard_add: { args: ["u64", "u64", "u64"], returns: "i32" },
       guard_remove: { args: ["i32"], returns: "void" },
       guard_clear: { args: ["i32"], returns: "void" },
       guard_record: { args: [], returns: "ptr" },
     },
   });
+  symbols.guard_calls(callAddress(calls.sigaction), callAddress(calls.mmap));
   const record = toArrayBuffer(symbols.guard_record() as Pointer, 0, WORD * (1 + SLOTS * SLOT_WORDS));
   return { symbols, count: new Uint32Array(record, 0, 1), slots: new BigUint64Array(record) };
 }

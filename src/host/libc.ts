@@ -18,6 +18,14 @@ export function libc<const Calls extends Record<string, FFIFunction>>(
   return undefined;
 }
 
+/** Where a call of {@link libc} is, for compiled code to make it. */
+export function callAddress(call: unknown): bigint {
+  // Bun gives each function of a library its address, and says so in no type.
+  const { ptr } = call as { readonly ptr?: number };
+  if (typeof ptr !== "number") throw new Error("this Bun does not tell where a library's functions are");
+  return BigInt(ptr);
+}
+
 /** What `find` answers, which is asked once, when it is first needed. */
 export function once<T>(find: () => T): () => T {
   let found: { readonly value: T } | undefined;
