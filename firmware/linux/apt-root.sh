@@ -1,7 +1,9 @@
-# Sourced by the scripts beside it: a private apt root for Debian riscv64, so that packages are fetched
+# Sourced by the scripts beside it: a private apt root for Debian, so that packages are fetched
 # and verified with the machine's own apt while nothing outside the cache folder changes.
 
 readonly SUITE=trixie
+# Another one is set before this is sourced.
+readonly ARCHITECTURE=${ARCHITECTURE:-riscv64}
 
 say() { printf '==> %s\n' "$*" >&2; }
 
@@ -64,6 +66,7 @@ open_apt_root() {
   keyring=$(debian_keyring)
 
   apt_root=$cache/apt
+  [ "$ARCHITECTURE" = riscv64 ] || apt_root+=-$ARCHITECTURE
   mkdir -p "$apt_root"/{lists,archives}/partial "$apt_root/debs"
   lock "$apt_root/.lock"
   apt_lock=$lock_fd
@@ -76,8 +79,8 @@ open_apt_root() {
 #clear APT::Default-Release;
 #clear APT::Update;
 #clear DPkg;
-APT::Architecture "riscv64";
-APT::Architectures { "riscv64"; };
+APT::Architecture "$ARCHITECTURE";
+APT::Architectures { "$ARCHITECTURE"; };
 APT::Sandbox::User "root";
 APT::Update::Error-Mode "any";
 Acquire::Languages "none";
@@ -93,7 +96,7 @@ Dir::Etc::preferences "/dev/null";
 Dir::Etc::preferencesparts "/dev/null";
 CONF
 
-  say "reading the package lists of Debian $SUITE riscv64 from $(sed 's#//[^/@]*@#//#' <<<"$mirror")"
+  say "reading the package lists of Debian $SUITE $ARCHITECTURE from $(sed 's#//[^/@]*@#//#' <<<"$mirror")"
   in_apt_root apt-get update
 }
 
@@ -122,7 +125,7 @@ fetch_package() {
   local arch
   version=$(package_field "$1" Version)
   arch=$(package_field "$1" Architecture)
-  [ -n "$version" ] || die "Debian $SUITE has no package '$1' for riscv64"
+  [ -n "$version" ] || die "Debian $SUITE has no package '$1' for $ARCHITECTURE"
   deb=$apt_root/debs/${1}_${version//:/%3a}_$arch.deb
   if [ ! -e "$deb" ]; then
     say "fetching $1 $version"

@@ -7,6 +7,8 @@ umask 022
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=firmware/linux/apt-root.sh
 . "$here/apt-root.sh"
+# shellcheck source=firmware/linux/initramfs.sh
+. "$here/initramfs.sh"
 
 usage() {
   cat <<USAGE
@@ -42,7 +44,7 @@ open_cache "$folder" debian
 out=$cache/debian
 
 # The products stand for these sources: a change in one of them means assembling again.
-recipe=$(cat "$here"/{fetch-debian.sh,apt-root.sh,init} | sha256sum)
+recipe=$(cat "$here"/{fetch-debian.sh,apt-root.sh,initramfs.sh,init} | sha256sum)
 is_complete() {
   [ "$(cat "$out/.recipe" 2>/dev/null)" = "$recipe" ] || return 1
   local product
@@ -75,15 +77,6 @@ for package in "$kernel_package" busybox-static opensbi u-boot-qemu; do
 done
 close_apt_root
 
-# one_of PATTERN...: the first file there is; packages have moved theirs before.
-one_of() {
-  local file
-  for file; do
-    [ ! -e "$file" ] || { printf '%s\n' "$file" && return; }
-  done
-  die "the packages hold no ${1#"$work/root"}" "the layout of Debian's packages has changed; this script must follow"
-}
-
 # --- Kernel and firmware --------------------------------------------------------------------------------------------
 
 kernel=$(one_of "$work"/root/boot/vmlinu[xz]-*)
@@ -109,41 +102,8 @@ install -m 755 "$here/init" "$stage/init"
 # What `mount` without -t tries first: ext4 is not in /proc/filesystems before its module is loaded.
 echo ext4 >"$stage/etc/filesystems"
 
-# The package's own tree is the one that knows what depends on what.
-[ -e "$work/root/lib" ] || ln -s usr/lib "$work/root/lib"
-tree=$(one_of "$work"/root/lib/modules/*)
-release=${tree##*/}
-depmod -b "$work/root" "$release"
-mkdir "$stage/lib/modules/$release"
-cp "$tree"/modules.{builtin,builtin.modinfo,order} "$stage/lib/modules/$release/"
-
-# with_dependencies MODULE: the files to be copied, or nothing if it is built in.
-with_dependencies() {
-  awk -F: -v name="$1" '
-    { module = $1; sub(/.*\//, "", module); sub(/\.ko.*/, "", module); gsub(/-/, "_", module) }
-    module == name { print FILENAME ~ /builtin/ ? "" : $1 $2; found = 1; exit }
-    END { exit !found }' "$tree/modules.dep" "$tree/modules.builtin" ||
-    die "kernel $release has no module '$1'"
-}
-for module in "${modules[@]}"; do
-  files=$(with_dependencies "$module")
-  for file in $files; do
-    plain=$stage/lib/modules/$release/${file%.xz}
-    mkdir -p "${plain%/*}"
-    case $file in
-      *.xz) xz -dc "$tree/$file" >"$plain" ;;
-      *.ko) cp "$tree/$file" "$plain" ;;
-      *) die "module ${file##*/} is packed in an unknown way" ;;
-    esac
-  done
-done
-depmod -b "$stage" "$release"
-rm -f "$stage/lib/modules/$release"/modules.{*.bin,order,builtin.modinfo} # busybox does not read these
-
-say "packing the initramfs"
-find "$stage" -exec touch -h -d '@0' {} +
-(cd "$stage" && find . -print0 | sort -z | cpio --null --create --format=newc --owner=0:0 --reproducible --quiet) |
-  gzip -9n >"$work/out/initramfs.cpio.gz"
+install_modules "$work/root" "$stage" "${modules[@]}"
+pack_initramfs "$stage" >"$work/out/initramfs.cpio.gz"
 
 # --- Into place -----------------------------------------------------------------------------------------------------
 
