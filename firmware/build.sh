@@ -6,7 +6,7 @@ out=
 if [ $# -gt 0 ]; then mkdir -p "$1" && out=$(cd "$1" && pwd); fi
 cd "$(dirname "$0")"
 out=${out:-.}
-mkdir -p "$out/bench" "$out/exits" "$out/sbi" "$out/trials"
+mkdir -p "$out/bench" "$out/exits" "$out/pass" "$out/sbi" "$out/trials"
 
 . ./compiler.sh
 echo "$("${prefix}gcc" --version | head -n 1)"
@@ -43,6 +43,10 @@ anywhere="-march=rv64imac_zicsr_zifencei -mabi=lp64 -O2 -fno-jump-tables -fno-tr
     "${prefix}gcc" $common $bench $link -T bench/bench.ld -o "$out/trials/$name.elf" \
       trials/start.S bench/board.c bench/memory.c "trials/$name.c" $extra
   done
+  for name in edu; do
+    "${prefix}gcc" $common $bench $link -T bench/bench.ld -o "$out/pass/$name.elf" \
+      trials/start.S bench/board.c bench/memory.c pass/access.c "pass/$name.c"
+  done
   # This one keeps symbols and lines, which name where its exits come from.
   "${prefix}gcc" $common $bench $(echo "$link" | sed 's/ -s / /') -g1 -gdwarf-5 -fdebug-prefix-map="$PWD=." -fno-inline \
     -T bench/bench.ld -o "$out/exits/exits.elf" exits/start.S exits/exits.c
@@ -52,4 +56,4 @@ anywhere="-march=rv64imac_zicsr_zifencei -mabi=lp64 -O2 -fno-jump-tables -fno-tr
 # All but the largest, which is made when it is wanted.
 # shellcheck disable=SC2046
 bench/engine/build.sh bare "$out/bench/engine" $(bench/engine/build.sh names | sed 's/ wide//')
-ls -l "$out/monitor.elf" "$out"/bench/*.elf "$out/bench/vdevs.bin" "$out"/exits/*.elf "$out"/bench/engine/*.elf "$out"/sbi/*.elf "$out"/trials/*.elf
+ls -l "$out/monitor.elf" "$out"/bench/*.elf "$out/bench/vdevs.bin" "$out"/exits/*.elf "$out"/pass/*.elf "$out"/bench/engine/*.elf "$out"/sbi/*.elf "$out"/trials/*.elf

@@ -9,6 +9,7 @@ import { resolve } from "node:path";
 const MADE_BY = {
   debian: "firmware/linux/fetch-debian.sh",
   "driver-kernel": "firmware/linux/build-driver-kernel.sh",
+  host: "firmware/linux/fetch-host.sh",
   perl: "firmware/linux/fetch-perl.sh",
   stopwatch: "firmware/linux/stopwatch/build.sh",
 } as const;
@@ -22,6 +23,8 @@ export type ImageName =
   | "debian/fw_dynamic.elf"
   | "debian/u-boot.bin"
   | "driver-kernel/Image.gz"
+  | "host/vmlinuz"
+  | "host/initramfs.cpio.gz"
   | "perl/perl.cpio"
   | "stopwatch/initramfs.cpio.gz";
 
