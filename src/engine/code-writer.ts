@@ -17,9 +17,9 @@ export abstract class CodeWriter {
   readonly #old: Local;
 
   constructor(protected readonly f: FunctionWriter) {
-    this.address = f.local("i64");
-    this.offset = f.local("i32");
-    this.#old = f.local("i64");
+    this.address = f.local("i64", "address");
+    this.offset = f.local("i32", "offset");
+    this.#old = f.local("i64", "old");
   }
 
   /** Pushes an integer register. */

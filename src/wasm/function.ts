@@ -25,6 +25,11 @@ export class FunctionWriter implements Callable {
   readonly #code = new ByteWriter();
   readonly #locals: ValueType[] = [];
   #depth = 0;
+  /** Names for people, which the module does not carry. */
+  readonly #names: { readonly local: (string | undefined)[]; readonly label: [offset: number, name: string][] } = {
+    local: [],
+    label: [],
+  };
   /** Where conditional branches are that are hardly ever taken: offsets in the code. */
   readonly #unlikely: number[] = [];
   readonly params: readonly Local[];
@@ -38,8 +43,9 @@ export class FunctionWriter implements Callable {
   }
 
   /** A fresh local variable, zero at entry. */
-  local(type: ValueType): Local {
+  local(type: ValueType, name?: string): Local {
     this.#locals.push(type);
+    this.#names.local.push(name);
     return { index: this.params.length + this.#locals.length - 1, type };
   }
 
@@ -104,10 +110,12 @@ export class FunctionWriter implements Callable {
     return this;
   }
 
-  block(result?: ValueType): Label {
+  block(result?: ValueType, name?: string): Label {
+    if (name !== undefined) this.#names.label.push([this.#code.length, name]);
     return this.#open(0x02, result);
   }
-  loop(result?: ValueType): Label {
+  loop(result?: ValueType, name?: string): Label {
+    if (name !== undefined) this.#names.label.push([this.#code.length, name]);
     return this.#open(0x03, result);
   }
   if(result?: ValueType): Label {
@@ -165,6 +173,15 @@ export class FunctionWriter implements Callable {
   /** Bytes written so far. */
   get length(): number {
     return this.#code.length;
+  }
+
+  /** What locals and labels are called, as `functionText` takes it. */
+  get names(): { readonly locals: ReadonlyMap<number, string>; readonly labels: ReadonlyMap<number, string> } {
+    const locals = new Map<number, string>();
+    this.#names.local.forEach((name, i) => {
+      if (name !== undefined) locals.set(this.params.length + i, name);
+    });
+    return { locals, labels: new Map(this.#names.label) };
   }
 
   /** Offsets of unlikely branches in what {@link finish} answers. */

@@ -7,6 +7,7 @@
  * Regions know no addresses but those relative to their own page, so that code mapped at several places is translated once.
  */
 import { HartField, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../isa/riscv/hart.ts";
+import { floatNames, integerNames } from "../../isa/riscv/register-names.ts";
 import type { FloatField, FloatOperation, Semantics } from "../../isa/riscv/semantics.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import type { Callable, FunctionWriter, Label, Local } from "../../wasm/function.ts";
@@ -35,6 +36,15 @@ export interface RegionPlace {
   /** The signature of regions in the module. */
   readonly signature: number;
   readonly floatHelper: (operation: FloatOperation) => Callable;
+  readonly listener?: RegionListener;
+}
+
+/** Is told, while a region is written, what the code is for that begins at an offset of the function's. */
+export interface RegionListener {
+  block(block: Block, offset: number): void;
+  operation(operation: Operation, offset: number): void;
+  /** Control goes from where a block ends or branches to another, or out of the region; `undefined`: where it has computed. */
+  edge(to: Edge | undefined, offset: number): void;
 }
 
 /** `quick`: small code, soon there. `thorough`: for where the time goes. */
@@ -100,17 +110,17 @@ class RegionWriter extends CodeWriter {
     super(f);
     this.#flow = analyse(region);
     [this.#budget, this.#page] = f.params;
-    this.#to = f.local("i32");
-    this.#refund = f.local("i32");
-    this.#how = f.local("i32");
-    this.#target = f.local("i64");
+    this.#to = f.local("i32", "to");
+    this.#refund = f.local("i32", "refund");
+    this.#how = f.local("i32", "how");
+    this.#target = f.local("i64", "target");
   }
 
   write(): void {
     const { f, region } = this;
-    const leave = f.block();
-    this.#interpret = f.block();
-    this.#chain = f.block();
+    const leave = f.block(undefined, "leave");
+    this.#interpret = f.block(undefined, "interpret");
+    this.#chain = f.block(undefined, "chain");
     if (this.#flow.loops[0] === 0) {
       // Nothing has been taken up yet, so nothing has to be put back.
       f.get(this.#budget).i32(this.#flow.longest[0]).op("i32.lt_s").ifUnlikely();
@@ -120,7 +130,7 @@ class RegionWriter extends CodeWriter {
     }
     this.#prologue();
     f.i32(Leaving.interpret).set(this.#how);
-    this.#dirtyChain = f.block();
+    this.#dirtyChain = f.block(undefined, "writeBack");
     this.#tree(region.entry);
     f.end(); // dirtyChain
     this.#writeBack(this.#written);
@@ -158,8 +168,8 @@ class RegionWriter extends CodeWriter {
         if (operands.writesF) this.#written.f |= 1 << rd;
         const group = groups.get(operation);
         const stores = group ? group.store : operands.memory === "write";
-        if (stores) this.#writePages[rs1] ??= this.#cachedPage();
-        else if (operands.memory === "read") this.#readPages[rs1] ??= this.#cachedPage();
+        if (stores) this.#writePages[rs1] ??= this.#cachedPage("write", rs1);
+        else if (operands.memory === "read") this.#readPages[rs1] ??= this.#cachedPage("read", rs1);
         float ||= operands.float;
       }
     }
@@ -168,7 +178,7 @@ class RegionWriter extends CodeWriter {
     const fs = used.f | this.#written.f;
     for (let i = 1; i < 32; i++) {
       if (((x >>> i) & 1) === 0) continue;
-      const local = f.local("i64");
+      const local = f.local("i64", integerNames[i]);
       this.#x[i] = local;
       f.i32(0)
         .memory("i64.load", at(HartField.x) + i * 8)
@@ -176,7 +186,7 @@ class RegionWriter extends CodeWriter {
     }
     for (let i = 0; i < 32; i++) {
       if (((fs >>> i) & 1) === 0) continue;
-      const local = f.local("f64");
+      const local = f.local("f64", floatNames[i]);
       this.#f[i] = local;
       f.i32(0)
         .memory("f64.load", at(HartField.f) + i * 8)
@@ -186,12 +196,13 @@ class RegionWriter extends CodeWriter {
       for (const page of pages) if (page) f.i64(NO_PAGE).set(page.tag);
     }
     if (!float) return;
-    this.#floatOn = f.local("i32");
+    this.#floatOn = f.local("i32", "floatOn");
     f.i32(0).memory("i32.load", MSTATUS).i32(MSTATUS_FS).op("i32.and").i32(MSTATUS_FS).op("i32.eq").set(this.#floatOn);
   }
 
-  #cachedPage(): CachedPage {
-    return { tag: this.f.local("i64"), addend: this.f.local("i32") };
+  #cachedPage(access: "read" | "write", base: number): CachedPage {
+    const name = `${access}_${integerNames[base]}`;
+    return { tag: this.f.local("i64", `${name}_tag`), addend: this.f.local("i32", `${name}_addend`) };
   }
 
   #writeBack({ x, f: floats }: Registers): void {
@@ -276,7 +287,7 @@ class RegionWriter extends CodeWriter {
 
   #tree(block: Block): void {
     const isLoop = this.#flow.loops[block.order] === 1;
-    if (isLoop) this.#scopes.push({ block, label: this.f.loop(), kind: "loop" });
+    if (isLoop) this.#scopes.push({ block, label: this.f.loop(undefined, `loop${block.order}`), kind: "loop" });
     const merges = this.#flow.children[block.order].filter((child) => this.#flow.merges[child.order] === 1);
     this.#within(block, merges, 0);
     if (isLoop) {
@@ -291,7 +302,7 @@ class RegionWriter extends CodeWriter {
   #within(block: Block, merges: readonly Block[], index: number): void {
     const merge = merges[index];
     if (merge === undefined) return this.#code(block);
-    this.#scopes.push({ block: merge, label: this.f.block(), kind: "followed" });
+    this.#scopes.push({ block: merge, label: this.f.block(undefined, `before${merge.order}`), kind: "followed" });
     this.#within(block, merges, index + 1);
     this.#scopes.pop();
     this.f.end();
@@ -300,6 +311,8 @@ class RegionWriter extends CodeWriter {
 
   #code(block: Block): void {
     const { f } = this;
+    const { listener } = this.place;
+    listener?.block(block, f.length);
     const count = block.operations.length;
     if (this.#flow.loops[block.order] === 1) {
       // What is spent before the loop begins anew has to be there now: then no block inside needs to ask.
@@ -315,16 +328,20 @@ class RegionWriter extends CodeWriter {
     for (const operation of block.operations) {
       this.#operation = operation;
       this.startInstruction();
+      listener?.operation(operation, f.length);
       this.#execute(block, operation);
       this.#left--;
     }
-    if (block.stop !== undefined) this.#leaveToInterpret(block.stop, 0);
-    else if (block.next !== undefined) this.#goTo(block, block.next);
+    if (block.stop !== undefined) {
+      listener?.edge(block.stop, f.length);
+      this.#leaveToInterpret(block.stop, 0);
+    } else if (block.next !== undefined) this.#goTo(block, block.next);
     else if (block.taken !== undefined) this.#goTo(block, block.taken);
     else this.#leaveBehind(block);
   }
 
   #goTo(from: Block, edge: Edge): void {
+    this.place.listener?.edge(edge, this.f.length);
     if (!isBlock(edge)) return this.#leaveTo(from, edge);
     this.#requirePage(from, edge);
     // A loop with two entrances has no structure: leave, and come in again.
@@ -430,6 +447,7 @@ class RegionWriter extends CodeWriter {
       this.#goTo(block, guess);
       f.end();
     }
+    this.place.listener?.edge(undefined, f.length);
     f.get(goal).set(this.#target);
   }
 
@@ -530,7 +548,7 @@ class RegionWriter extends CodeWriter {
       if (group.store) this.#locateToWrite(span, aligned);
       else this.#locateToRead(span, aligned);
       if (group.accesses > 1) {
-        const offset = f.local("i32");
+        const offset = f.local("i32", "group");
         this.#groupOffsets.set(group, offset);
         f.get(this.offset).set(offset);
       }
