@@ -1,0 +1,172 @@
+// Small guest functions and the WebAssembly that the translator makes of them, word for word, so that a review sees what a
+// change does to generated code. `bun test golden --update-snapshots` writes them anew.
+import { expect, test } from "bun:test";
+import type { Level } from "../../../src/engine/translator/emit.ts";
+import { formRegion } from "../../../src/engine/translator/region.ts";
+import { regionText } from "../../../src/engine/translator/region-text.ts";
+import { createDecoder } from "../../../src/isa/riscv/decode.ts";
+import { FloatOp } from "../../../src/isa/riscv/float/dispatch.ts";
+import { ENGINE_RESERVED } from "../../../src/isa/riscv/hart.ts";
+import { GuestMemory } from "../../../src/memory/guest-memory.ts";
+import { assemble } from "../program.ts";
+
+const CODE = 0x8000_0000;
+const PAGE = 4096;
+const decoder = createDecoder(new Set("i m a f d c zicsr zifencei zba zbb zbs".split(" ")));
+const memory = new GuestMemory([{ name: "ram", at: CODE, size: 4 * PAGE }], { reserved: ENGINE_RESERVED, pool: 0 });
+
+interface Translation {
+  readonly level?: Level;
+  /** Labels that computed jumps went to. */
+  readonly targets?: readonly string[];
+  /** Labels that are not worth following. */
+  readonly cold?: readonly string[];
+}
+
+/** The text of the region that begins where the program does, or at its label `entry`. */
+function translated(source: string, { level = "thorough", targets = [], cold = [] }: Translation = {}): string {
+  const { bytes, labels } = assemble(CODE, source);
+  memory.clear();
+  memory.load(CODE, bytes);
+  const ram = memory.locate(CODE, 4 * PAGE);
+  const away = cold.map((label) => labels[label] - CODE);
+  const region = formRegion(
+    {
+      memory,
+      decoder,
+      limit: 100,
+      depth: 4,
+      resolve: (page) => (page < 0 || page > 3 ? -1 : ram + page * PAGE),
+      follow: (at) => !away.includes(at),
+      targets: () => targets.map((label) => labels[label] - CODE),
+    },
+    (labels.entry ?? CODE) - CODE,
+  )!;
+  return `\n${regionText({
+    region,
+    place: {
+      decodedPages: new Map([1, 2, 3].map((page) => [page, page * 0x10000])),
+      counters: 0x600_0000,
+      slot: 5,
+      level,
+      signature: 1,
+      floatHelper: (operation) => ({ index: FloatOp[operation] }),
+    },
+    page: BigInt(CODE),
+    bitsOf: (at) => memory.u16[(ram + at) >>> 1] | (memory.u16[(ram + at + 2) >>> 1] << 16),
+  })}\n`;
+}
+
+const SUM = `
+  again:
+    ld     a4, 0(a0)
+    sd     a4, 8(a0)
+    add    a5, a5, a4
+    addi   a0, a0, 16
+    addi   a1, a1, -1
+    bnez   a1, again
+    ret`;
+
+test("a loop that counts, loads and stores", () => {
+  expect(translated(SUM)).toMatchSnapshot();
+});
+
+test("the same loop, quickly", () => {
+  expect(translated(SUM, { level: "quick" })).toMatchSnapshot();
+});
+
+test("a call, followed, and its return", () => {
+  const source = `
+    jal    ra, double
+    addi   a0, a0, 1
+    ecall
+  double:
+    slli   a0, a0, 1
+    ret`;
+  expect(translated(source)).toMatchSnapshot();
+});
+
+test("branches that merge, one of them to code that never ran", () => {
+  const source = `
+    blt    a0, a1, less
+    bltu   a1, a2, panic
+    c.add  a3, zero, a0
+    j      done
+  less:
+    mv     a3, a1
+  done:
+    c.addi a3, a3, 1
+    lui    a4, 0x12345
+    mulh   a5, a3, a4
+    ecall
+  panic:
+    ebreak`;
+  expect(translated(source, { cold: ["panic"] })).toMatchSnapshot();
+});
+
+test("a computed jump that went to two places before", () => {
+  const source = `
+    sh3add t0, a0, a1
+    jr     t0
+  one:
+    addi   a2, a2, 1
+    ecall
+  two:
+    addi   a2, a2, 2
+    ecall`;
+  expect(translated(source, { targets: ["one", "two"] })).toMatchSnapshot();
+});
+
+test("a loop with two entrances", () => {
+  const source = `
+    beqz   a0, second
+  first:
+    addi   a1, a1, 1
+  second:
+    addi   a1, a1, 2
+    bltu   a1, a2, first
+    ecall`;
+  expect(translated(source)).toMatchSnapshot();
+});
+
+test("doubles and singles", () => {
+  const source = `
+    fld    fa0, 0(a0)
+    fmadd.d fa1, fa0, fa1, fa2
+    fcvt.s.d fa3, fa1
+    fsw    fa3, 8(a0)
+    feq.s  a1, fa3, fa4
+    ecall`;
+  expect(translated(source)).toMatchSnapshot();
+});
+
+test("atomics", () => {
+  const source = `
+    amoadd.w a1, a2, (a0)
+    lr.d   a3, (a4)
+    sc.d   a5, a3, (a4)
+    ecall`;
+  expect(translated(source)).toMatchSnapshot();
+});
+
+test("code that goes on in the next page", () => {
+  const source = `
+    .org   0x80000ff8
+  entry:
+    addi   a0, a0, 1
+    addi   a0, a0, 2
+    addi   a0, a0, 3
+    sltu   a1, a0, a2
+    ecall`;
+  expect(translated(source)).toMatchSnapshot();
+});
+
+test("loads by a word and of parts of one, and where they go to x0", () => {
+  const source = `
+    lw     a1, -4(a0)
+    lbu    a2, 2(a0)
+    lhu    zero, 0(a3)
+    sb     a2, 700(a0)
+    ecall`;
+  expect(translated(source)).toMatchSnapshot();
+});
