@@ -1,11 +1,6 @@
 /** Medians, and comparisons that a machine with other work to do does not spoil. */
+import { median, threeDigits } from "../src/observe/bench/statistics.ts";
 import type { Row } from "./benchmark.ts";
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >>> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
 
 /**
  * Compares two series, in seconds, whose runs took turns. Each pair met the same state of the machine, so that the ratio
@@ -47,9 +42,4 @@ export function duration(seconds: number): string {
 /** Seconds per instruction as a rate. */
 export function mips(seconds: number): string {
   return `${threeDigits(1e-6 / seconds)} MIPS`;
-}
-
-export function threeDigits(value: number): string {
-  if (!Number.isFinite(value)) return String(value);
-  return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);
 }

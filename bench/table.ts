@@ -1,6 +1,7 @@
 /** Markdown tables whose columns line up, so that they read the same in a terminal, in a pipe and in a note. */
+
+import { threeDigits } from "../src/observe/bench/statistics.ts";
 import type { Row } from "./benchmark.ts";
-import { threeDigits } from "./statistics.ts";
 
 type Align = "left" | "right";
 

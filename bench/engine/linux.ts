@@ -4,9 +4,9 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { median } from "../../src/observe/bench/statistics.ts";
 import { findImage, type ImageName, missing } from "../../test/guests/images.ts";
 import type { Context, Qemu } from "../benchmark.ts";
-import { median } from "../statistics.ts";
 import { type Run, watch } from "../whole/child.ts";
 import { type Guest, qemuCommand, vmrunCommand, writeProfile } from "../whole/contest.ts";
 import { cpio } from "./cpio.ts";

@@ -1,5 +1,6 @@
 /** What runs of a kernel come to: how many times QEMU's speed, and the table of it. */
-import { duration, median, threeDigits } from "../statistics.ts";
+import { median, threeDigits } from "../../src/observe/bench/statistics.ts";
+import { duration } from "../statistics.ts";
 import { type Column, table } from "../table.ts";
 import type { Run } from "../whole/child.ts";
 

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { compare, duration, median, mips } from "../../bench/statistics.ts";
+import { compare, duration, mips } from "../../bench/statistics.ts";
+import { median } from "../../src/observe/bench/statistics.ts";
 
 test("the median is the middle, or the mean of the two in the middle", () => {
   expect(median([5, 1, 3])).toBe(3);
