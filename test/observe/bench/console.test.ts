@@ -23,8 +23,8 @@ test("exits by console and way of driving it", async () => {
     `pl011, asks before each character: ${2 * CHARACTERS}`,
     `pl011, asks before each FIFO of 16: ${CHARACTERS + CHARACTERS / 16}`,
     `virtio-console, buffers of 1: ${CHARACTERS}`,
-    `virtio-console, buffers of 16, as Linux's hvc: ${CHARACTERS / 16}`,
-    `virtio-console, buffers of 4096: ${CHARACTERS / 4096}`,
+    `virtio-console, buffers of 16: ${CHARACTERS / 16}`,
+    `virtio-console, buffers of 2048, as Linux: ${CHARACTERS / 2048}`,
   ]);
   expect(of("translator")).toEqual(of("interpreter"));
   expect(steps.length).toBe(rows.length);
