@@ -43,7 +43,7 @@ anywhere="-march=rv64imac_zicsr_zifencei -mabi=lp64 -O2 -fno-jump-tables -fno-tr
     "${prefix}gcc" $common $bench $link -T bench/bench.ld -o "$out/trials/$name.elf" \
       trials/start.S bench/board.c bench/memory.c "trials/$name.c" $extra
   done
-  for name in edu; do
+  for name in edu rng shared; do
     "${prefix}gcc" $common $bench $link -T bench/bench.ld -o "$out/pass/$name.elf" \
       trials/start.S bench/board.c bench/memory.c pass/access.c "pass/$name.c"
   done

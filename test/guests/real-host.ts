@@ -2,7 +2,7 @@
  * A host of its own for vmrun: x86-64 Linux in QEMU, with an IOMMU and PCI devices that it can pass on. vmrun, Bun and a job
  * for the shell go in as an archive; the console and a list of what the devices' registers saw come out.
  */
-import { cpSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, realpathSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { findImage } from "./images.ts";
 import { host, ROOT, Workshop } from "./vmrun.ts";
@@ -11,16 +11,26 @@ export const HOST_IMAGES = ["host/vmlinuz", "host/initramfs.cpio.gz"] as const;
 export const HOST_PROGRAMS = { "qemu-system-x86_64": "qemu-system-x86", cpio: "cpio", ldd: "libc-bin" };
 
 /** What of the repository vmrun runs from, and where it is put. */
-const PARTS = ["package.json", "tsconfig.json", "src", "profiles", "firmware/pass", "node_modules"];
+const PARTS = [
+  "package.json",
+  "tsconfig.json",
+  "src",
+  "profiles",
+  "firmware/pass",
+  "firmware/monitor.elf",
+  "node_modules",
+];
 const PLACE = "/vmrun";
 /** Of node_modules: what is for developers stays out. */
 const DEVELOPERS =
   /node_modules\/(@biomejs|@types|@typescript|bun-types|mitata|toml|typescript|undici-types|\.bin|\.cache)(\/|$)/;
 
-/** Bus 0, by slot. RAM of the device below is in `ivshmem`'s second BAR. */
+/** Bus 0, by slot. */
 export const EDU = "0000:00:04.0";
+/** ivshmem: memory that a file of this side is mapped to. */
 export const SHARED = "0000:00:05.0";
 export const RNG = "0000:00:06.0";
+const SHARED_SIZE = 1 << 20;
 
 /** One access of the host's to a device's registers, as QEMU saw it. */
 export interface Seen {
@@ -44,6 +54,8 @@ export interface HostRun {
   readonly runs: readonly Ran[];
   readonly console: string;
   readonly seen: readonly Seen[];
+  /** What {@link SHARED} holds in the end. */
+  readonly shared: Buffer;
   /** QEMU's own complaints. */
   readonly errors: string;
 }
@@ -79,15 +91,20 @@ export interface HostOptions {
   readonly job: string;
   /** Files beside vmrun's, by their names in its folder. */
   readonly files?: Readonly<Record<string, string>>;
+  /** What {@link SHARED} holds at first. */
+  readonly shared?: string;
   /** ms. */
   readonly limit: number;
 }
 
-export async function realHost({ job, files = {}, limit }: HostOptions): Promise<HostRun> {
+export async function realHost({ job, files = {}, shared = "", limit }: HostOptions): Promise<HostRun> {
   using workshop = new Workshop();
   const archive = workshop.path("initrd");
   assemble(workshop, job, files, archive);
   const trace = workshop.path("trace");
+  const memory = workshop.path("shared");
+  writeFileSync(memory, shared);
+  truncateSync(memory, SHARED_SIZE);
   const child = Bun.spawn(
     [
       "qemu-system-x86_64",
@@ -96,8 +113,9 @@ export async function realHost({ job, files = {}, limit }: HostOptions): Promise
       ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"],
       ...["-device", "intel-iommu,intremap=on,caching-mode=on"],
       ...["-device", "edu,addr=4,dma_mask=0xffffffff"],
-      ...["-object", "memory-backend-ram,id=shared,size=1M,share=on", "-device", "ivshmem-plain,addr=5,memdev=shared"],
-      ...["-device", "virtio-rng-pci,addr=6,disable-legacy=on,iommu_platform=on"],
+      ...["-object", `memory-backend-file,id=shared,size=${SHARED_SIZE},share=on,mem-path=${memory}`],
+      ...["-device", "ivshmem-plain,addr=5,memdev=shared"],
+      ...["-device", "virtio-rng-pci,addr=6,disable-legacy=on,iommu_platform=on,ioeventfd=off"],
       ...["-kernel", findImage("host/vmlinuz")!, "-initrd", archive],
       ...["-append", "console=ttyS0 quiet intel_iommu=on panic=-1"],
       ...["-trace", "memory_region_ops_read", "-trace", "memory_region_ops_write", "-D", trace],
@@ -112,7 +130,7 @@ export async function realHost({ job, files = {}, limit }: HostOptions): Promise
     output: output!,
     code: Number(code),
   }));
-  return { console, runs, errors, seen: accesses(readFileSync(trace, "utf8")) };
+  return { console, runs, errors, seen: accesses(readFileSync(trace, "utf8")), shared: readFileSync(memory) };
 }
 
 /** The host's own archive, then one with what this run needs: the kernel unpacks both. */
