@@ -1,5 +1,6 @@
 /** How guest code runs: the contract between a machine and whatever executes instructions for it. */
 import type { HartPort } from "../isa/riscv/hart.ts";
+import type { WrittenRegion } from "./translator/region-text.ts";
 
 /** Why `run` came back. */
 export const RunReason = {
@@ -88,6 +89,8 @@ export interface Engine {
   flushTranslations(): void;
   /** What running came to so far. */
   readonly statistics: EngineStatistics;
+  /** Has `follower` told of every region that is translated from now on. Answers `false` where nothing is translated. */
+  followTranslation(follower: (written: WrittenRegion) => void): boolean;
   /** Forgets decoded code and cached translations of every hart. */
   reset(): void;
 }

@@ -297,6 +297,10 @@ export class Machine implements EnginePort {
   get engineStatistics(): EngineStatistics {
     return this.#engine.statistics;
   }
+  /** See {@link Engine.followTranslation}. */
+  followTranslation(follower: Parameters<Engine["followTranslation"]>[0]): boolean {
+    return this.#engine.followTranslation(follower);
+  }
   /** Instructions executed by all harts. */
   get instructions(): number {
     return this.#instructions;

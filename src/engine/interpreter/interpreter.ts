@@ -12,6 +12,7 @@ import type { Engine, EnginePort, EngineStatistics } from "../engine.ts";
 import { RunReason } from "../engine.ts";
 import { FLOAT_PLACES } from "../places.ts";
 import { Leaving } from "../translator/contract.ts";
+import type { WrittenRegion } from "../translator/region-text.ts";
 import type { Regions } from "../translator/regions.ts";
 import { type InterpreterImports, Status, services } from "./contract.ts";
 import { DecodedPages } from "./decoded-pages.ts";
@@ -53,6 +54,8 @@ export class Interpreter implements Engine {
   /** Translated code, from when the first is wanted. */
   regions: Regions | undefined;
   readonly #createRegions: () => Regions;
+  readonly #translates: boolean;
+  #follower: ((written: WrittenRegion) => void) | undefined;
   #resident: Hart | undefined;
   /** Instructions the current run may spend, has spent before entering generated code, and had left on entering. */
   #limit = 0;
@@ -78,6 +81,7 @@ export class Interpreter implements Engine {
       return hart;
     });
     const { threshold = 0, store } = options;
+    this.#translates = threshold > 0;
     this.#softFloat = softFloat(memory.data, FLOAT_PLACES);
     const decoder = createDecoder(withBase(config.extensions));
     this.#pages = new DecodedPages(memory, decoder, threshold > 0);
@@ -109,6 +113,7 @@ export class Interpreter implements Engine {
         batch: immediate ? 1 : BATCH,
         immediate,
         locate: (address) => this.#locateCode(address),
+        follower: () => this.#follower,
       });
     };
   }
@@ -165,6 +170,11 @@ export class Interpreter implements Engine {
 
   get statistics(): EngineStatistics {
     return { translation: this.regions?.statistics, found: this.#found, asked: this.#asked };
+  }
+
+  followTranslation(follower: (written: WrittenRegion) => void): boolean {
+    this.#follower = follower;
+    return this.#translates;
   }
 
   shorten(budget: number): void {

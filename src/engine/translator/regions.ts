@@ -12,6 +12,7 @@ import { FLOAT_PLACES } from "../places.ts";
 import { REGION_SIGNATURE } from "./contract.ts";
 import { type Level, writeRegion } from "./emit.ts";
 import { formRegion, type Operation, pageOf, type Region } from "./region.ts";
+import type { WrittenRegion } from "./region-text.ts";
 
 /** Counters are 2 bytes, and hold slots. */
 const MAX_REGIONS = 65535;
@@ -42,6 +43,8 @@ export interface RegionHost {
   readonly immediate: boolean;
   /** Linear-memory offset of the page at a virtual address, if it may be executed and relied on; else -1. */
   locate(address: bigint): number;
+  /** Who wants to see every region that is written, if anybody does. */
+  follower(): ((written: WrittenRegion) => void) | undefined;
 }
 
 interface Pending {
@@ -137,7 +140,7 @@ export class Regions {
     const opOf = (at: number): number => {
       const page = pageOf(at);
       if (!decodedPages.has(page) && resolve(page) < 0) return -1;
-      return decodedPages.get(page)! + (at - page * PAGE_SIZE) * (OP_SIZE / 2);
+      return opIn(decodedPages, at);
     };
     const follow = (at: number): boolean => {
       const next = opOf(at);
@@ -259,9 +262,16 @@ export class Regions {
       : () => unexpected();
     const signature = module.signature(REGION_SIGNATURE);
     const { counters } = pages;
-    batch.forEach(({ region, decodedPages, installed: { slot, level } }, i) => {
+    batch.forEach(({ region, decodedPages, installed: { slot, level, pc } }, i) => {
       const f = module.func(REGION_SIGNATURE, `r${i}`);
-      writeRegion(f, region, { decodedPages, counters, slot, level, signature, floatHelper });
+      const place = { decodedPages, counters, slot, level, signature, floatHelper };
+      writeRegion(f, region, place);
+      this.#host.follower()?.({
+        region,
+        place,
+        page: pc & ~BigInt(PAGE_SIZE - 1),
+        bitsOf: (at) => pages.bitsOf(opIn(decodedPages, at)),
+      });
     });
     return module;
   }
@@ -280,6 +290,12 @@ export class Regions {
     this.#byPage.delete(page);
     for (const installed of gone) this.#retire(installed);
   }
+}
+
+/** The op at an address relative to a region's page, where that has a decoded page. */
+function opIn(decodedPages: ReadonlyMap<number, number>, at: number): number {
+  const page = pageOf(at);
+  return decodedPages.get(page)! + (at - page * PAGE_SIZE) * (OP_SIZE / 2);
 }
 
 function isFloat({ instruction }: Operation): boolean {
