@@ -92,6 +92,17 @@ export function duration(option: string, text: string): number {
   return Number(match[1]) * unit;
 }
 
+/** A guest address in hexadecimal, with or without `0x` and underscores. */
+export function guestAddress(option: string, text: string): bigint {
+  const digits = text.replace(/^0x/i, "").replaceAll("_", "");
+  if (!/^[0-9a-f]{1,16}$/i.test(digits)) {
+    fail("cli/address", `--${option} takes a guest address, and "${text}" is none`, {
+      hint: "in hexadecimal, for example 0x80000000",
+    });
+  }
+  return BigInt(`0x${digits}`);
+}
+
 /** The bytes that `--input` and `--expect` mean, a character for each: UTF-8, and \n \r \t \\ \e \xHH resolved. */
 export function unescaped(text: string): string {
   const simple: Record<string, string> = { n: "\n", r: "\r", t: "\t", e: "\x1b", "\\": "\\" };

@@ -2,6 +2,7 @@
 import { basename } from "node:path";
 import { defineCommand, type ParsedArgs } from "citty";
 import { fail } from "../diagnostics/diagnostic.ts";
+import type { RegionWatch } from "../engine/translator/region-watch.ts";
 import { codeStore } from "../host/code-store.ts";
 import type { ModelProgram } from "../host/model-program.ts";
 import { hostRandom } from "../host/random.ts";
@@ -18,7 +19,7 @@ import { hostHardware } from "../pass/lazy-hardware.ts";
 import type { Board } from "../profile/board.ts";
 import type { LoadedModule } from "../profile/load.ts";
 import { withPlaces } from "../profile/provenance.ts";
-import { duration, occurrences, refuseUnknown, unescaped } from "./arguments.ts";
+import { duration, guestAddress, occurrences, refuseUnknown, unescaped } from "./arguments.ts";
 import { ConsoleEscape } from "./console.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { asksForExits, observeArguments } from "./observe/arguments.ts";
@@ -49,6 +50,12 @@ export const runArguments = {
   stats: {
     type: "boolean",
     description: "tell at the end how guest code ran: tiers, regions, translation time, exits to the host",
+  },
+  "show-region": {
+    type: "string",
+    valueHint: "ADDRESS",
+    description:
+      "at the end, show the guest code translated together with that at ADDRESS, and its WebAssembly. Repeats",
   },
   reboot: {
     type: "boolean",
@@ -116,9 +123,11 @@ export async function runProfile(
       : undefined;
   // Code of one's own may hang; that of vmrun is trusted, and a thread less is started.
   const heartbeat = modules.length > 0 ? new Heartbeat() : undefined;
+  const regions = await watchedRegions(rawArgs);
   const session = new Session(steps, {
     observation,
     stats: given.stats === true,
+    regions,
     quiet: given.quiet === true,
     verbose: given.verbose === true,
     hostCommands: given["allow-host-power"] === true,
@@ -140,6 +149,11 @@ export async function runProfile(
     if (board.models.length > 0) programs = await modelPrograms(board, session);
     const machine = withPlaces(provenance, () => assemble(board, registry, session.host, engine));
     watchdog?.follow(machine);
+    if (regions && !machine.followTranslation((written) => regions.note(written))) {
+      fail("cli/show-region", "the interpreter translates nothing that --show-region could show", {
+        hint: "--engine translator",
+      });
+    }
     variation?.assembled(machine);
     const watched = given.watch ? { modules, load } : undefined;
     const setup = { board, modules, ...limits, endOnReboot: given.reboot === false };
@@ -168,6 +182,12 @@ async function modelPrograms({ models }: Board, session: Session): Promise<Model
   }
 }
 
+async function watchedRegions(rawArgs: readonly string[]): Promise<RegionWatch | undefined> {
+  const addresses = occurrences(rawArgs, ["show-region"]).map(({ name, value }) => guestAddress(name, value));
+  if (addresses.length === 0) return undefined;
+  return new (await import("../engine/translator/region-watch.ts")).RegionWatch(addresses);
+}
+
 function engineKind(text: string | undefined): EngineKind {
   if (text === undefined) return "translator";
   if (text === "interpreter" || text === "translator" || text === "forced") return text;
@@ -181,6 +201,8 @@ interface SessionOptions {
   readonly observation: Observation | undefined;
   /** Tell how guest code ran. */
   readonly stats: boolean;
+  /** Translated code to show. */
+  readonly regions: RegionWatch | undefined;
   readonly quiet: boolean;
   readonly verbose: boolean;
   /** Vdevs may run commands of the host. */
@@ -291,6 +313,7 @@ class Session {
       const { engineReport } = await import("./engine-report.ts");
       this.#lines(`${engineReport(machine.engineStatistics)}\n`);
     }
+    this.#showRegions();
     const kept = (await this.#options.observation?.finish((text) => this.#lines(text))) ?? true;
     return code === ExitCode.success && !kept ? ExitCode.budget : code;
   }
@@ -368,6 +391,12 @@ class Session {
     for (const { name, text } of machine.laidMemory.status()) this.#say(`memory ${name}: ${text}`);
     const { observation } = this.#options;
     if (observation) this.#lines(observation.table());
+    this.#showRegions();
+  }
+
+  #showRegions(): void {
+    const { regions } = this.#options;
+    if (regions) this.#lines(regions.report());
   }
 
   /** Text of several lines, on lines of its own. */

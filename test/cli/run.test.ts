@@ -1,6 +1,7 @@
 // A run as a script sees it: what goes where, and the exit code of every way to end.
 import { describe, expect, test } from "bun:test";
 import { resolve } from "node:path";
+import { boot } from "../../src/index.ts";
 import { ROOT, VIRT, vmrun } from "./vmrun.ts";
 
 test("input from a pipe reaches the guest, its output alone goes to standard output", async () => {
@@ -67,6 +68,32 @@ describe("exit codes", () => {
       child.kill(signal);
       expect(await child.exited).toBe(expected);
     }
+  });
+});
+
+describe("--show-region", () => {
+  test("shows what was translated, and says of which addresses nothing was", async () => {
+    let entry = 0n;
+    using guest = boot(VIRT, { engine: "forced" });
+    guest.machine.followTranslation(({ page, region }) => {
+      entry = page + BigInt(region.entry.at);
+    });
+    guest.type("poweroff\n");
+    guest.runUntil({ guestTime: 20 });
+    const address = entry.toString(16);
+    const options = ["--engine", "forced", "--show-region", address, "--show-region=0xffff_ffff_0000_0000"];
+    const { code, err } = await vmrun([VIRT, ...options], "poweroff\n");
+    expect(code).toBe(0);
+    expect(err).toContain(`\nregion at 0x${address}, thorough: `);
+    expect(err).toContain(`\n;; 0x${address}  `);
+    expect(err).toContain("\nnothing was translated at 0xffffffff00000000: ");
+  });
+
+  test("is refused without a translator, and without an address", async () => {
+    const interpreted = await vmrun([VIRT, "--engine", "interpreter", "--show-region", "80000000"]);
+    expect([interpreted.code, interpreted.err]).toEqual([2, expect.stringContaining("error[cli/show-region]")]);
+    const nowhere = await vmrun([VIRT, "--show-region", "main"]);
+    expect([nowhere.code, nowhere.err]).toEqual([2, expect.stringContaining('guest address, and "main" is none')]);
   });
 });
 
