@@ -549,13 +549,16 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
     const read = new Decoder(end);
     const write = new Decoder(end);
     for (const layer of new Set([undefined, window])) {
-      for (let slot = 0; slot < this.#base.length; slot++) {
-        const spec = entries[this.#owner[slot]!]![1];
-        if (spec.window !== layer) continue;
-        for (let byte = 0; byte < spec.width; byte++) {
-          if (isReadable(spec)) read.set(this.#base[slot]! + byte, slot);
-          if (isWritable(spec)) write.set(this.#base[slot]! + byte, slot);
+      let slot = 0;
+      for (const [name, spec] of entries) {
+        const next = slot + this.registers[name]!.count;
+        const readable = spec.window === layer && isReadable(spec);
+        const writable = spec.window === layer && isWritable(spec);
+        for (; slot < next && (readable || writable); slot++) {
+          if (readable) read.set(this.#base[slot]!, spec.width, slot);
+          if (writable) write.set(this.#base[slot]!, spec.width, slot);
         }
+        slot = next;
       }
     }
     return { read, write };

@@ -15,7 +15,8 @@ export class Decoder {
     this.#directory = new Uint32Array(Math.ceil(end / PAGE_BYTES));
   }
 
-  set(offset: number, slot: number): void {
+  /** The register in `slot` has `width` bytes there, aligned to its width. */
+  set(offset: number, width: number, slot: number): void {
     const page = offset >>> PAGE_BITS;
     if (this.#directory[page] === 0) {
       if (this.#used === this.#slots.length) {
@@ -26,7 +27,8 @@ export class Decoder {
       this.#directory[page] = this.#used;
       this.#used += PAGE_BYTES;
     }
-    this.#slots[this.#directory[page]! + (offset & (PAGE_BYTES - 1))] = slot;
+    const first = this.#directory[page]! + (offset & (PAGE_BYTES - 1));
+    this.#slots.fill(slot, first, first + width);
   }
 
   slot(offset: number): number {

@@ -84,14 +84,28 @@ export function registerMap<const Map extends RegisterMap>(map: Map): Map {
   const entries = Object.entries<RegisterSpec>(map);
   for (const [name, spec] of entries) checkRegister(name, spec);
   for (const [name, { fifo }] of entries) if (fifo) checkFifoFields(map, name, fifo);
-  for (const [i, [name, spec]] of entries.entries()) {
-    for (const [otherName, other] of entries.slice(0, i)) {
-      if (spec.window === other.window && contend(spec, other) && overlap(spec, other)) {
-        refuse(`registers ${otherName} and ${name} lie over each other`);
+  refuseOverlaps(entries);
+  return map;
+}
+
+/** Only what begins before a register's span ends can lie over it, and in most maps that is nothing. */
+function refuseOverlaps(entries: readonly (readonly [string, RegisterSpec])[]): void {
+  const order = entries.map(([name, spec], place) => ({ name, spec, place, end: endOf(spec) }));
+  order.sort((a, b) => a.spec.at - b.spec.at);
+  for (const [i, one] of order.entries()) {
+    for (let j = i + 1; j < order.length && order[j]!.spec.at < one.end; j++) {
+      const [first, second] = one.place < order[j]!.place ? [one, order[j]!] : [order[j]!, one];
+      const { spec } = first;
+      if (spec.window === second.spec.window && contend(spec, second.spec) && overlap(second.spec, spec)) {
+        refuse(`registers ${first.name} and ${second.name} lie over each other`);
       }
     }
   }
-  return map;
+}
+
+/** The first byte behind the register, or the last one of its array. */
+function endOf({ at, width, count = 1, stride = width }: RegisterSpec): number {
+  return at + (count - 1) * stride + width;
 }
 
 /** Each field's bits in place, e.g. `{ ready: 0x1, level: 0xf0 }`: what a device's code tests and sets. 32 bits at most. */
@@ -258,7 +272,7 @@ function overlap(a: RegisterSpec, b: RegisterSpec): boolean {
   const [few, many] = (a.count ?? 1) <= (b.count ?? 1) ? [a, b] : [b, a];
   const { count = 1, stride = few.width } = few;
   const { count: manyCount = 1, stride: manyStride = many.width } = many;
-  const spanEnd = many.at + (manyCount - 1) * manyStride + many.width;
+  const spanEnd = endOf(many);
   // Only elements of the shorter array that lie in the span of the longer one can meet it.
   const first = Math.max(0, Math.floor((many.at - few.at - few.width) / stride));
   const last = Math.min(count - 1, Math.floor((spanEnd - few.at) / stride));
