@@ -1,4 +1,4 @@
-/** What citty's parser leaves to its users: options that repeat, order between options, and unknown options. */
+/** Words of a command line: options that repeat, order between options, unknown options, and what is no option. */
 import type { ArgsDef } from "citty";
 import { fail } from "../diagnostics/diagnostic.ts";
 import { nearestName } from "../vdev/registry.ts";
@@ -22,7 +22,7 @@ export function occurrences(rawArgs: readonly string[], names: readonly string[]
   return found;
 }
 
-/** Refuses options that the command does not have; citty would pass them over. */
+/** Refuses options that the command does not have: `parseArguments` passes them over. */
 export function refuseUnknown(rawArgs: readonly string[], args: ArgsDef): void {
   const { known, takesValue } = optionNames(args);
   for (let i = 0; i < rawArgs.length && rawArgs[i] !== "--"; i++) {

@@ -1,7 +1,7 @@
 /** `vmrun check`: is the profile right, and what does it come to? */
-import { defineCommand } from "citty";
 import { explainBoard } from "../profile/explain.ts";
 import { refuseUnknown } from "./arguments.ts";
+import { defineCommand } from "./command.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { loadFromArguments, profileArguments } from "./profile-argument.ts";
 

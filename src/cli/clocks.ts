@@ -1,5 +1,4 @@
 /** `vmrun clocks`: the clock tree of a board, what it runs at, and what the guest may change. */
-import { defineCommand } from "citty";
 import { fail } from "../diagnostics/diagnostic.ts";
 import { hostStates } from "../pass/clocks/host-values.ts";
 import { controllersOf } from "../pass/clocks/outputs.ts";
@@ -7,6 +6,7 @@ import { clockStates, resetValue } from "../pass/clocks/rates.ts";
 import { clockLines, renderClocks } from "../pass/clocks/report.ts";
 import { clockTablesOf, clockUsers } from "../profile/clocks.ts";
 import { positionals, refuseUnknown } from "./arguments.ts";
+import { defineCommand } from "./command.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { withHardware } from "./host-clocks.ts";
 import { loadFromArguments, profileArguments } from "./profile-argument.ts";

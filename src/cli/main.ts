@@ -1,8 +1,9 @@
 /** Dispatches to commands, each loaded when it is asked for, and turns errors into text and exit codes. */
-import { type ArgsDef, type CommandDef, defineCommand, renderUsage, runCommand } from "citty";
+import type { CommandDef } from "citty";
 import { render, VmrunError } from "../diagnostics/diagnostic.ts";
 import { nearestName } from "../vdev/registry.ts";
 import { asksForHelp } from "./arguments.ts";
+import { defineCommand, resolvedArguments, runCommand } from "./command.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { fdtVerbs } from "./fdt/verbs.ts";
 
@@ -52,7 +53,7 @@ export async function main(args: readonly string[]): Promise<number> {
 async function dispatch(args: string[]): Promise<number> {
   const [first] = args;
   if (first === undefined || first === "--help" || first === "-h" || first === "help") {
-    print(await renderUsage(root as CommandDef));
+    print(await usage(root as CommandDef));
     return first === undefined ? ExitCode.usage : ExitCode.success;
   }
   if (first === "--version" || first === "-v") {
@@ -63,17 +64,16 @@ async function dispatch(args: string[]): Promise<number> {
   const verb = named && Object.hasOwn(verbs, first) ? ownEntry(verbs[first], args[1]) : undefined;
   const command = await (verb ?? commands[named ? first : commandMeant(first)])();
   const rest = args.slice(verb ? 2 : named ? 1 : 0);
-  if (asksForHelp(rest, await resolved(command.args))) {
-    print(await renderUsage(command, root as CommandDef));
+  if (asksForHelp(rest, await resolvedArguments(command))) {
+    print(await usage(command, root as CommandDef));
     return ExitCode.success;
   }
-  const { result } = await runCommand(command, { rawArgs: rest });
+  const result = await runCommand(command, rest);
   return typeof result === "number" ? result : ExitCode.success;
 }
 
-/** citty's definitions may be promises, or functions of them. */
-async function resolved(args: CommandDef["args"]): Promise<ArgsDef> {
-  return (await (typeof args === "function" ? args() : args)) ?? {};
+async function usage(command: CommandDef, parent?: CommandDef): Promise<string> {
+  return (await import("citty")).renderUsage(command, parent);
 }
 
 function ownEntry<T>(entries: Readonly<Record<string, T>>, name: string | undefined): T | undefined {
@@ -98,11 +98,6 @@ function report(error: unknown): ExitCode {
     for (const diagnostic of error.diagnostics) process.stderr.write(`${render(diagnostic)}\n`);
     const count = error.diagnostics.filter((d) => d.severity === "error").length;
     if (count > 1) process.stderr.write(`${count} errors\n`);
-    return ExitCode.usage;
-  }
-  // What citty refuses: a missing argument and the like.
-  if (error instanceof Error && error.name === "CLIError") {
-    process.stderr.write(`error[cli/usage]: ${error.message}\n  hint: --help tells what the command takes\n`);
     return ExitCode.usage;
   }
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);

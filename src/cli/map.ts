@@ -1,8 +1,8 @@
 /** `vmrun map`: the memory map and the interrupt tree of a device tree, as text or as a picture. */
-import { defineCommand } from "citty";
 import { fail } from "../diagnostics/diagnostic.ts";
 import type { Board } from "../profile/board.ts";
 import { positionals, refuseUnknown } from "./arguments.ts";
+import { defineCommand } from "./command.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { loadTree, TREE_HINT, treeArguments } from "./tree-argument.ts";
 import { outputArguments, writeText } from "./tree-output.ts";

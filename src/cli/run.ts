@@ -1,6 +1,6 @@
 /** `vmrun run`: builds the machine of a profile and runs it. */
 import { basename } from "node:path";
-import { defineCommand, type ParsedArgs } from "citty";
+import type { ParsedArgs } from "citty";
 import { fail } from "../diagnostics/diagnostic.ts";
 import type { RegionWatch } from "../engine/translator/region-watch.ts";
 import { codeStore } from "../host/code-store.ts";
@@ -20,6 +20,7 @@ import type { Board } from "../profile/board.ts";
 import type { LoadedModule } from "../profile/load.ts";
 import { withPlaces } from "../profile/provenance.ts";
 import { duration, guestAddress, occurrences, refuseUnknown, unescaped } from "./arguments.ts";
+import { defineCommand } from "./command.ts";
 import { ConsoleEscape } from "./console.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { asksForExits, observeArguments } from "./observe/arguments.ts";

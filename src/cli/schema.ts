@@ -1,7 +1,7 @@
 /** `vmrun schema`: the JSON Schema of profiles, for editors. */
-import { defineCommand } from "citty";
 import { profileJsonSchema } from "../profile/json-schema.ts";
 import { refuseUnknown } from "./arguments.ts";
+import { defineCommand } from "./command.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { inArgument, vdevsOf } from "./profile-argument.ts";
 

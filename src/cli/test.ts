@@ -1,6 +1,6 @@
 /** `vmrun test`: Bun's test runner for vdevs in folders where vmrun is not installed: `vmrun` and `valibot` resolve to this one. */
 import { resolve } from "node:path";
-import { defineCommand } from "citty";
+import { defineCommand } from "./command.ts";
 
 export const test = defineCommand({
   meta: { name: "test", description: "Run vdevs' own tests: `bun test` with vmrun at hand, wherever they lie" },

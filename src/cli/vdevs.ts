@@ -1,12 +1,12 @@
 /** `vmrun vdevs`: which vdevs there are, and everything about one of them. */
 import { basename } from "node:path";
-import { defineCommand } from "citty";
 import { fail } from "../diagnostics/diagnostic.ts";
 import { type LoadedModule, loadVdevsOf } from "../profile/load.ts";
 import type { RegisterDocument, VdevDocument } from "../vdev/document.ts";
 import { createRegistry, type VdevRegistry } from "../vdev/registry.ts";
 import { builtins } from "../vdevs/index.ts";
 import { positionals, refuseUnknown } from "./arguments.ts";
+import { defineCommand } from "./command.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { inArgument } from "./profile-argument.ts";
 

@@ -1,6 +1,5 @@
 /** `vmrun bench`: what the exits of a board cost, register by register, and what changed since a saved run. */
 import { resolve } from "node:path";
-import { defineCommand } from "citty";
 import { fail } from "../../diagnostics/diagnostic.ts";
 import { type BenchOptions, benchBoardOf, subjectsOf } from "../../observe/bench/bench.ts";
 import { compareReports } from "../../observe/bench/compare.ts";
@@ -9,6 +8,7 @@ import { benchCsv, benchTable, comparisonText } from "../../observe/bench/report
 import { readReport, reportText, saveReport } from "../../observe/bench/saved.ts";
 import { withPlaces } from "../../profile/provenance.ts";
 import { occurrences, positionals, refuseUnknown } from "../arguments.ts";
+import { defineCommand } from "../command.ts";
 import { ExitCode } from "../exit-codes.ts";
 import { loadFromArguments, profileArguments } from "../profile-argument.ts";
 import { benchArguments, enginesFrom, ProgressLine } from "./arguments.ts";

@@ -1,5 +1,4 @@
 /** `vmrun bench console`: the same characters over an ns16550a, a PL011 and a virtio-console. */
-import { defineCommand } from "citty";
 import { fail } from "../../diagnostics/diagnostic.ts";
 import { describeHost } from "../../observe/bench/bench.ts";
 import { benchConsoles, consoleTable, FULL_CONSOLE, QUICK_CONSOLE } from "../../observe/bench/console.ts";
@@ -7,6 +6,7 @@ import { csv } from "../../observe/bench/report.ts";
 import { createRegistry } from "../../vdev/registry.ts";
 import { catalogue } from "../../vdevs/catalogue.ts";
 import { positionals, refuseUnknown } from "../arguments.ts";
+import { defineCommand } from "../command.ts";
 import { ExitCode } from "../exit-codes.ts";
 import { benchArguments, enginesFrom, ProgressLine } from "./arguments.ts";
 

@@ -1,7 +1,7 @@
 /** `vmrun fdt apply`: overlays onto a base, as fdtoverlay. */
-import { defineCommand } from "citty";
 import { fail } from "../../diagnostics/diagnostic.ts";
 import { positionals, refuseUnknown } from "../arguments.ts";
+import { defineCommand } from "../command.ts";
 import { ExitCode } from "../exit-codes.ts";
 import { loadTree, TREE_HINT, treeArguments } from "../tree-argument.ts";
 import { outputArguments, writeTree } from "../tree-output.ts";

@@ -1,9 +1,9 @@
 /** `vmrun fdt check`: dtc's checks by dtc's names, and those of the bindings that vmrun knows. */
-import { defineCommand } from "citty";
 import { type Diagnostic, fail, render } from "../../diagnostics/diagnostic.ts";
 import type { CheckLevels } from "../../fdt/checks/run.ts";
 import { CHECKS } from "../../fdt/checks/table.ts";
 import { positionals, refuseUnknown } from "../arguments.ts";
+import { defineCommand } from "../command.ts";
 import { ExitCode } from "../exit-codes.ts";
 import { loadTree, TREE_HINT, treeArguments } from "../tree-argument.ts";
 import { writeText } from "../tree-output.ts";

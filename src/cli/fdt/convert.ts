@@ -1,8 +1,8 @@
 /** `vmrun fdt convert`: between source text and the binary form, as dtc. */
-import { defineCommand } from "citty";
 import { fail } from "../../diagnostics/diagnostic.ts";
 import type { PhandleFormat } from "../../fdt/dts/resolve.ts";
 import { positionals, refuseUnknown } from "../arguments.ts";
+import { defineCommand } from "../command.ts";
 import { ExitCode } from "../exit-codes.ts";
 import { loadTree, reportFindings, TREE_HINT, type TreeArgument, treeArguments } from "../tree-argument.ts";
 import { numberOption, outputArguments, writeText, writeTree } from "../tree-output.ts";

@@ -1,9 +1,9 @@
 /** `vmrun fdt diff`: what two trees mean differently. */
-import { defineCommand } from "citty";
 import { fail } from "../../diagnostics/diagnostic.ts";
 import { diffTrees, formatDifferences } from "../../fdt/diff.ts";
 import { produceOverlay } from "../../fdt/produce-overlay.ts";
 import { positionals, refuseUnknown } from "../arguments.ts";
+import { defineCommand } from "../command.ts";
 import { ExitCode } from "../exit-codes.ts";
 import { loadTree, TREE_HINT, treeArguments } from "../tree-argument.ts";
 import { writeText, writeTree } from "../tree-output.ts";

@@ -1,10 +1,10 @@
 /** `vmrun fdt PROFILE`: the device tree that a board's guest reads, without starting the guest. */
 import { existsSync } from "node:fs";
-import { defineCommand } from "citty";
 import { fail } from "../../diagnostics/diagnostic.ts";
 import { boardTree } from "../../profile/devicetree.ts";
 import { nearestName } from "../../vdev/registry.ts";
 import { occurrences, refuseUnknown } from "../arguments.ts";
+import { defineCommand } from "../command.ts";
 import { ExitCode } from "../exit-codes.ts";
 import { startingClocks } from "../host-clocks.ts";
 import { loadFromArguments, profileArguments } from "../profile-argument.ts";

@@ -1,9 +1,9 @@
 /** `vmrun fdt get`: values of properties, as fdtget. */
-import { defineCommand } from "citty";
 import { fail } from "../../diagnostics/diagnostic.ts";
 import { findNode, formatValue, parseValueType, propertyAt } from "../../fdt/query.ts";
 import { writeStdout } from "../../host/terminal.ts";
 import { positionals, refuseUnknown } from "../arguments.ts";
+import { defineCommand } from "../command.ts";
 import { ExitCode } from "../exit-codes.ts";
 import { loadTree, TREE_HINT, treeArguments } from "../tree-argument.ts";
 

@@ -1,9 +1,9 @@
 /** `vmrun fdt list`: what is in a node, as fdtget -l and -p. */
-import { defineCommand } from "citty";
 import { fail } from "../../diagnostics/diagnostic.ts";
 import { nodeAt } from "../../fdt/query.ts";
 import { walk } from "../../fdt/tree.ts";
 import { positionals, refuseUnknown } from "../arguments.ts";
+import { defineCommand } from "../command.ts";
 import { ExitCode } from "../exit-codes.ts";
 import { loadTree, TREE_HINT, treeArguments } from "../tree-argument.ts";
 import { writeText } from "../tree-output.ts";

@@ -1,9 +1,9 @@
 /** `vmrun fdt set`: changes in a tree, as fdtput. */
-import { defineCommand } from "citty";
 import { fail } from "../../diagnostics/diagnostic.ts";
 import { createNode, deleteProperty, parseValue, parseValueType, removeNode, writeProperty } from "../../fdt/query.ts";
 import { type Fdt, walk } from "../../fdt/tree.ts";
 import { positionals, refuseUnknown } from "../arguments.ts";
+import { defineCommand } from "../command.ts";
 import { ExitCode } from "../exit-codes.ts";
 import { loadTree, TREE_HINT, treeArguments } from "../tree-argument.ts";
 import { outputArguments, writeTree } from "../tree-output.ts";

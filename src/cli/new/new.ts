@@ -1,10 +1,10 @@
 /** `vmrun new`: writes the files that work begins with, and says how to go on. */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { defineCommand } from "citty";
 import { fail } from "../../diagnostics/diagnostic.ts";
 import { nearestName } from "../../vdev/registry.ts";
 import { positionals, refuseUnknown } from "../arguments.ts";
+import { defineCommand } from "../command.ts";
 import { ExitCode } from "../exit-codes.ts";
 import type { NewFiles } from "./draft.ts";
 

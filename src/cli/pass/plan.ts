@@ -1,9 +1,9 @@
 /** `vmrun pass plan`: what of the hardware that a profile passes does its guest really use? */
 import { dirname, relative, resolve } from "node:path";
-import { defineCommand } from "citty";
 import { fail } from "../../diagnostics/diagnostic.ts";
 import { PassPlan } from "../../observe/pass-plan.ts";
 import { refuseUnknown } from "../arguments.ts";
+import { defineCommand } from "../command.ts";
 import { runArguments, runProfile } from "../run.ts";
 import { outputArguments, writeText } from "../tree-output.ts";
 
