@@ -12,7 +12,7 @@ const SHORT = ["bench", "--quick", "--engine", "interpreter", "--only", "uart0.S
 
 test("figures of one register: as a table, in a file, and compared with it", async () => {
   const file = join(folder, "saved.json");
-  const first = await vmrun([...SHORT, "--save", file]);
+  const first = await vmrun([...SHORT, "--passes", "2", "--save", file]);
   expect([first.code, first.err]).toEqual([0, ""]);
   const lines = first.out.trimEnd().split("\n");
   expect(lines[0]).toMatch(/^ +WHAT +BYTES +INTERPRETER +\+-$/);
@@ -23,14 +23,18 @@ test("figures of one register: as a table, in a file, and compared with it", asy
   const saved = JSON.parse(readFileSync(file, "utf8"));
   expect(saved.figures[0]).toMatchObject({ subject: "uart0.SCR", what: "read", width: 1, runner: "interpreter" });
 
+  expect(saved.figures[0].passes.length).toBe(2);
+  expect(saved.figures[0].samples).toBe(30);
+
   // As if it had taken a second less than nothing: whatever the host is busy with, that is slower.
   for (const figure of saved.figures) {
     figure.median = -1e9;
     figure.deviation = 0;
+    figure.passes = undefined;
   }
   saved.figures.splice(1);
   writeFileSync(file, JSON.stringify(saved));
-  const second = await vmrun([...SHORT, "--csv", "--against", file]);
+  const second = await vmrun([...SHORT, "--csv", "--passes=1", "--against", file]);
   expect(second.code).toBe(9);
   expect(second.out.split("\r\n")[0]).toBe("subject,what,width,runner,median,deviation,min,max,samples");
   expect(second.err).toContain("1 slower, 0 faster, 0 as before");
@@ -58,6 +62,7 @@ describe("refused is", () => {
     ["a saved run that is not there", ["--against", join(folder, "none")], "error[bench/saved]: cannot read"],
     ["a file of something else", ["--against", other], "is no saved run of vmrun bench"],
     ["a comparison with something else", ["--vs", "bochs"], 'error[cli/vs]: vmrun cannot be compared with "bochs"'],
+    ["a number of runs that is none", ["--passes", "few"], "error[cli/passes]: --passes takes a number from 1 to 100"],
     ["an unknown option", ["--fast"], "error[cli/unknown-option]: there is no option --fast"],
     ["a board with too little RAM", ["--set", "memory.dram.size=1MiB"], "error[bench/ram]"],
   ];

@@ -3,9 +3,11 @@ import { resolve } from "node:path";
 import { fail } from "../../diagnostics/diagnostic.ts";
 import { type BenchOptions, benchBoardOf, subjectsOf } from "../../observe/bench/bench.ts";
 import { compareReports } from "../../observe/bench/compare.ts";
+import type { BenchReport } from "../../observe/bench/figures.ts";
 import { FULL, QUICK } from "../../observe/bench/measure.ts";
+import { mergePasses } from "../../observe/bench/passes.ts";
 import { benchCsv, benchTable, comparisonText } from "../../observe/bench/report.ts";
-import { readReport, reportText, saveReport } from "../../observe/bench/saved.ts";
+import { parseReport, readReport, reportText, saveReport } from "../../observe/bench/saved.ts";
 import { withPlaces } from "../../profile/provenance.ts";
 import { occurrences, positionals, refuseUnknown } from "../arguments.ts";
 import { defineCommand } from "../command.ts";
@@ -13,6 +15,10 @@ import { ExitCode } from "../exit-codes.ts";
 import { loadFromArguments, profileArguments } from "../profile-argument.ts";
 import { benchArguments, enginesFrom, ProgressLine } from "./arguments.ts";
 
+/** Runs where figures are kept or compared. */
+const PASSES = 5;
+const MOST_PASSES = 100;
+const CLI = resolve(import.meta.dir, "../../cli.ts");
 const SHIPPED = resolve(import.meta.dir, "../../../profiles/virt-rv64.toml");
 
 const args = {
@@ -25,6 +31,11 @@ const args = {
   },
   widths: { type: "boolean", description: "accesses narrower than the register as well" },
   ...benchArguments,
+  passes: {
+    type: "string",
+    valueHint: "N",
+    description: "so many runs in processes of their own, whose medians count; 5 with --save and --against, else 1",
+  },
   save: { type: "string", valueHint: "FILE", description: "write the figures to FILE, for --against" },
   against: {
     type: "string",
@@ -72,6 +83,7 @@ export const bench = defineCommand({
       return ExitCode.success;
     }
     const line = new ProgressLine();
+    const passes = passesFrom(given);
     const options: BenchOptions = {
       engines,
       effort: given.quick ? QUICK : FULL,
@@ -80,9 +92,12 @@ export const bench = defineCommand({
       only: occurrences(rawArgs, ["only"]).map(({ value }) => value),
       progress: (...step) => line.tell(...step),
     };
-    const measured = given.vs
-      ? (await import("../../observe/bench/qemu.ts")).benchAgainstQemu(board, registry, board.name, options)
-      : benchBoardOf(board, registry, board.name, options);
+    const measured =
+      passes > 1
+        ? runPasses(passes, passArguments(path, rawArgs, given), line)
+        : given.vs
+          ? (await import("../../observe/bench/qemu.ts")).benchAgainstQemu(board, registry, board.name, options)
+          : benchBoardOf(board, registry, board.name, options);
     const report = await measured.finally(() => line.clear());
     if (given.save !== undefined) saveReport(given.save, report);
     const compared = saved && compareReports(saved, report);
@@ -96,3 +111,40 @@ export const bench = defineCommand({
     return compared.changes.some(({ verdict }) => verdict === "slower") ? ExitCode.different : ExitCode.success;
   },
 });
+
+interface Given {
+  readonly passes?: string;
+  readonly save?: string;
+  readonly against?: string;
+  readonly quick?: boolean;
+  readonly widths?: boolean;
+  readonly vs?: string;
+}
+
+function passesFrom({ passes, save, against }: Given): number {
+  if (passes === undefined) return save === undefined && against === undefined ? 1 : PASSES;
+  const count = Number(passes);
+  if (/^\d+$/.test(passes) && count >= 1 && count <= MOST_PASSES) return count;
+  return fail("cli/passes", `--passes takes a number from 1 to ${MOST_PASSES}, and "${passes}" is none`);
+}
+
+/** The same measurement, once, as JSON. */
+function passArguments(path: string, rawArgs: readonly string[], { quick, widths, vs }: Given): string[] {
+  const repeated = occurrences(rawArgs, ["set", "only", "engine"]).map(({ name, value }) => `--${name}=${value}`);
+  const flags = [...(quick ? ["--quick"] : []), ...(widths ? ["--widths"] : []), ...(vs ? [`--vs=${vs}`] : [])];
+  return ["bench", path, ...repeated, ...flags, "--json"];
+}
+
+async function runPasses(count: number, args: readonly string[], line: ProgressLine): Promise<BenchReport> {
+  const reports: BenchReport[] = [];
+  for (let pass = 1; pass <= count; pass++) {
+    line.tell("a process of its own", pass, count);
+    const child = Bun.spawn([process.execPath, CLI, ...args], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    const [text, notes] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+    if ((await child.exited) !== 0) {
+      fail("bench/pass", `run ${pass} of ${count} failed: ${notes.trim() || child.signalCode || child.exitCode}`);
+    }
+    reports.push(parseReport(text, `run ${pass}`));
+  }
+  return mergePasses(reports);
+}

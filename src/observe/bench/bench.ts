@@ -6,7 +6,7 @@ import { nearestName, type VdevRegistry } from "../../vdev/registry.ts";
 import { BenchMachine } from "./bench-machine.ts";
 import type { BenchReport, Figure } from "./figures.ts";
 import { localInterrupts, measureDelivery, measureSoftwareInterrupt, measureTimer } from "./interrupts.ts";
-import { type BenchEngine, type Effort, measureAccess, measureQueue, type Rig } from "./measure.ts";
+import { type BenchEngine, type Effort, measureAccess, measureQueue, type Rig, warmUp } from "./measure.ts";
 import { findSubjects, type Subjects } from "./subjects.ts";
 
 export interface BenchOptions {
@@ -118,6 +118,8 @@ export async function benchBoardOf(
   ];
   const figures: Figure[] = [];
   try {
+    progress("warming up", 0, steps.length);
+    await warmUp(rigs, subjects.accesses, effort);
     for (const [i, { what, run }] of steps.entries()) {
       progress(what, i + 1, steps.length);
       figures.push(...(await run()));

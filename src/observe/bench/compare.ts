@@ -1,7 +1,10 @@
 /** Two runs of `vmrun bench`: what changed beyond noise. */
 import { type BenchReport, type Figure, figureName } from "./figures.ts";
 
-/** A change counts that is larger than so many deviations of the two, and than this share of what was. */
+/**
+ * A change counts that is larger than so many deviations of the two, and than this share of what was; and where both were
+ * run several times, only if no run of the one is among those of the other.
+ */
 const DEVIATIONS = 3;
 const SHARE = 0.05;
 /** A deviation as if it were a standard deviation: of normal noise, that is 1.4826 times the median distance. */
@@ -49,7 +52,16 @@ export function compareReports(before: BenchReport, after: BenchReport): Compari
 function change(name: string, before: Figure, after: Figure): Change {
   const difference = after.median - before.median;
   const noise = NORMAL * Math.hypot(before.deviation, after.deviation);
-  const beyond = Math.abs(difference) > DEVIATIONS * noise && Math.abs(difference) > SHARE * Math.abs(before.median);
+  const beyond =
+    Math.abs(difference) > DEVIATIONS * noise &&
+    Math.abs(difference) > SHARE * Math.abs(before.median) &&
+    apart(before.passes, after.passes);
   const verdict = !beyond ? "same" : difference > 0 ? "slower" : "faster";
   return { name, before, after, ratio: after.median / before.median, verdict };
+}
+
+/** Whether every run of one is beyond every run of the other. */
+function apart(before: readonly number[] = [], after: readonly number[] = []): boolean {
+  if (before.length === 0 || after.length === 0) return true;
+  return Math.min(...after) > Math.max(...before) || Math.max(...after) < Math.min(...before);
 }

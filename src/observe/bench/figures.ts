@@ -23,6 +23,8 @@ export interface Figure extends FigureKey {
   readonly min: number;
   readonly max: number;
   readonly samples: number;
+  /** The medians of runs in processes of their own. */
+  readonly passes?: readonly number[];
 }
 
 export function figure(key: FigureKey, values: readonly number[]): Figure {

@@ -7,9 +7,10 @@ import type { Command } from "./list.ts";
 import { type Effort, type Loop, type Rig, samplesOf } from "./measure.ts";
 import { median } from "./statistics.ts";
 
-/** Of lists of interrupts: until the code of guest and host is warm, and those that count. */
-const WARM_UPS = 5;
+/** Lists of interrupts that count. */
 const ROUNDS = 5;
+/** Traps take more code than accesses, and more time until it is warm. */
+const WARM_UP = 4;
 
 /** A device whose interrupt the doorbell can raise, or the guest itself. */
 interface Source {
@@ -56,10 +57,15 @@ export async function measureDelivery(rigs: readonly Rig[], board: Board, effort
         return [...bench.delays];
       };
       const values: number[] = [];
-      for (let round = 0; round < WARM_UPS + ROUNDS; round++) {
+      const until = Bun.nanoseconds() + WARM_UP * effort.warmUp;
+      while (Bun.nanoseconds() < until) {
+        await delays("accesses");
+        await delays("interrupt");
+      }
+      for (let round = 0; round < ROUNDS; round++) {
         const without = median(await delays("accesses"));
         const all = await delays("interrupt");
-        if (round >= WARM_UPS) values.push(...all.map((ns) => ns - without));
+        values.push(...all.map((ns) => ns - without));
       }
       figures.push(figure({ subject: source.subject, what: source.what, runner: engine }, values));
     }

@@ -6,7 +6,7 @@
 import type { EngineKind } from "../../machine/machine.ts";
 import type { BenchMachine } from "./bench-machine.ts";
 import { type Figure, figure } from "./figures.ts";
-import type { ChainPart, Command } from "./list.ts";
+import { type ChainPart, type Command, MOST_COMMANDS } from "./list.ts";
 import { median } from "./statistics.ts";
 import type { AccessSubject, QueueSubject } from "./subjects.ts";
 
@@ -92,8 +92,24 @@ function base({ baseline }: Loop, count: number): Command[] {
   return baseline ? [baseline(count)] : [];
 }
 
+/** Of the code that all accesses share, beside what each takes. */
+const SHARED_WARM_UP = 5;
+
+/** Everything once, again and again: what is measured first is not to be the coldest. */
+export async function warmUp(rigs: readonly Rig[], subjects: readonly AccessSubject[], effort: Effort): Promise<void> {
+  const loops = subjects.slice(0, MOST_COMMANDS).map((subject) => accessLoop(subject).command(FEW));
+  for (const { bench } of rigs) {
+    const until = Bun.nanoseconds() + SHARED_WARM_UP * effort.warmUp;
+    while (Bun.nanoseconds() < until) await bench.run(loops);
+  }
+}
+
 /** How many turns take about so long; and the guest is warm then. */
-export async function calibrate(bench: BenchMachine, loop: Loop, { sampleTime: ns, warmUp }: Effort): Promise<number> {
+export async function calibrate(
+  bench: BenchMachine,
+  loop: Loop,
+  { sampleTime: ns, warmUp: warm }: Effort,
+): Promise<number> {
   let count = FEW;
   for (;;) {
     const outcomes = await bench.run([loop.command(count), loop.command(count)]);
@@ -104,7 +120,7 @@ export async function calibrate(bench: BenchMachine, loop: Loop, { sampleTime: n
     }
     count *= 4;
   }
-  const until = Bun.nanoseconds() + warmUp;
+  const until = Bun.nanoseconds() + warm;
   while (Bun.nanoseconds() < until) await bench.run([loop.command(count), ...base(loop, count)]);
   return count;
 }

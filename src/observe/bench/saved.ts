@@ -11,7 +11,17 @@ const Report = v.object({
   profile: v.string(),
   machine: v.string(),
   quick: v.boolean(),
-  figures: v.array(v.object({ ...key, median: number, deviation: number, min: number, max: number, samples: number })),
+  figures: v.array(
+    v.object({
+      ...key,
+      median: number,
+      deviation: number,
+      min: number,
+      max: number,
+      samples: number,
+      passes: v.optional(v.array(number)),
+    }),
+  ),
   ratios: v.optional(v.array(v.object({ ...key, ratio: number, low: number, high: number, rounds: number }))),
   left: v.array(v.object({ subject: v.string(), reason: v.string() })),
 });
@@ -39,6 +49,11 @@ export function readReport(path: string): BenchReport {
       hint: "vmrun bench --save FILE writes one",
     });
   }
+  return parseReport(text, path);
+}
+
+/** `name` is what the text is called where it is none. */
+export function parseReport(text: string, name: string): BenchReport {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -47,7 +62,7 @@ export function readReport(path: string): BenchReport {
   }
   const checked = v.safeParse(Report, json);
   if (checked.success) return checked.output;
-  return fail("bench/saved", `${path} is no saved run of vmrun bench`, {
+  return fail("bench/saved", `${name} is no saved run of vmrun bench`, {
     hint: "vmrun bench --save FILE writes one; those of other versions may have another format",
   });
 }

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { compareReports } from "../../../src/observe/bench/compare.ts";
 import type { BenchReport, Figure } from "../../../src/observe/bench/figures.ts";
 import { figure } from "../../../src/observe/bench/figures.ts";
+import { mergePasses } from "../../../src/observe/bench/passes.ts";
 import { benchCsv, benchTable, comparisonText } from "../../../src/observe/bench/report.ts";
 
 const one = (median: number, deviation: number, more: Partial<Figure> = {}): Figure => ({
@@ -59,6 +60,18 @@ test("a change counts that is larger than three deviations and 5 %", () => {
   // Nothing of nothing.
   expect(verdict(one(0, 0), one(0, 0))).toBe("same");
   expect(verdict(one(0, 0), one(1, 0))).toBe("slower");
+});
+
+test("of several runs, none may be among those of the other", () => {
+  const before = mergePasses([50, 51, 49].map((each) => report([one(each, 0.1)])));
+  expect(before.figures[0]).toMatchObject({ median: 50, deviation: 1, samples: 3 * 41, passes: [50, 51, 49] });
+  const after = (...medians: number[]) => mergePasses(medians.map((each) => report([one(each, 0.1)])));
+  const judged = (...medians: number[]) => compareReports(before, after(...medians)).changes[0]!.verdict;
+  expect(judged(60, 61, 60)).toBe("slower");
+  expect(judged(60, 61, 50.5)).toBe("same");
+  expect(judged(40, 40, 41)).toBe("faster");
+  // A single run has nothing to be apart from.
+  expect(compareReports(before, report([one(60, 0.1)])).changes[0]!.verdict).toBe("slower");
 });
 
 test("figures are told apart by subject, what, width and runner", () => {
