@@ -55,8 +55,7 @@ export const runArguments = {
   "show-region": {
     type: "string",
     valueHint: "ADDRESS",
-    description:
-      "at the end, show the guest code translated together with that at ADDRESS, and its WebAssembly. Repeats",
+    description: "at the end, show the translated regions with the code at ADDRESS, beside their WebAssembly. Repeats",
   },
   reboot: {
     type: "boolean",

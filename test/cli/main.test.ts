@@ -51,31 +51,32 @@ describe("usage", () => {
 
       OPTIONS
 
-            --set=<PATH=VALUE>    override a value of the profile, e.g. cpu.harts=4 or vdev.uart0.host=null; may be repeated          
-              --timeout=<TIME>    give up after this much guest time, e.g. 30s                                                        
-         --host-timeout=<TIME>    give up after this much time of the host                                                            
-               --expect=<TEXT>    wait for TEXT on the console; ends with success after the last one. Repeats, in order with --input  
-                --input=<TEXT>    type TEXT (with \\n, \\r, \\t, \\e, \\xHH) when it is its turn. Repeats, in order with --expect          
-               --engine=<KIND>    how guest code runs: translator (default) or interpreter; the results are the same                  
-                       --stats    tell at the end how guest code ran: tiers, regions, translation time, exits to the host             
-                      --reboot    start again when the guest reboots (Default: true)                                                  
-                   --no-reboot    end at a reboot of the guest, with success                                                          
-            --allow-host-power    let the guest run host commands that the profile allows, such as power-off, and streams be programs 
-                       --exits    at the end, tell what the guest left its own code for and what that cost; also --exits=csv and =json
-           --exits-file=<FILE>    where that goes, instead of standard error                                                          
-          --exits-by=<COLUMNS>    what CSV and JSON tell apart, such as vdev,register,pc                                              
-           --exits-html=<FILE>    the same as a page with pictures                                                                    
-            --exits-svg=<FILE>    the same as one picture                                                                             
-                --trace=<FILE>    write what happens, in host time and in guest time, for ui.perfetto.dev                             
-            --trace-events=<N>    how many events a trace keeps, the first ones: 200000                                               
-                         --top    at a terminal, show exits in its upper half while the guest runs                                    
-                 --exits-walks    count walks through page tables, too                                                                
-              --symbols=<FILE>    names for the guest's code: an ELF file, System.map or /proc/kallsyms. Repeats                      
-               --budget=<FILE>    fail where the run needs more exits than the [budget.NAME] tables of FILE allow                     
-        --budget-record=<FILE>    write what this run needs as such a file                                                            
-                       --watch    when a module that the profile uses changes, its vdevs go on with the new code and their old state  
-                   -q, --quiet    print nothing but the guest's output and errors                                                     
-                     --verbose    tell what guests do that they should not                                                            
+             --set=<PATH=VALUE>    override a value of the profile, e.g. cpu.harts=4 or vdev.uart0.host=null; may be repeated          
+               --timeout=<TIME>    give up after this much guest time, e.g. 30s                                                        
+          --host-timeout=<TIME>    give up after this much time of the host                                                            
+                --expect=<TEXT>    wait for TEXT on the console; ends with success after the last one. Repeats, in order with --input  
+                 --input=<TEXT>    type TEXT (with \\n, \\r, \\t, \\e, \\xHH) when it is its turn. Repeats, in order with --expect          
+                --engine=<KIND>    how guest code runs: translator (default) or interpreter; the results are the same                  
+                        --stats    tell at the end how guest code ran: tiers, regions, translation time, exits to the host             
+        --show-region=<ADDRESS>    at the end, show the translated regions with the code at ADDRESS, beside their WebAssembly. Repeats 
+                       --reboot    start again when the guest reboots (Default: true)                                                  
+                    --no-reboot    end at a reboot of the guest, with success                                                          
+             --allow-host-power    let the guest run host commands that the profile allows, such as power-off, and streams be programs 
+                        --exits    at the end, tell what the guest left its own code for and what that cost; also --exits=csv and =json
+            --exits-file=<FILE>    where that goes, instead of standard error                                                          
+           --exits-by=<COLUMNS>    what CSV and JSON tell apart, such as vdev,register,pc                                              
+            --exits-html=<FILE>    the same as a page with pictures                                                                    
+             --exits-svg=<FILE>    the same as one picture                                                                             
+                 --trace=<FILE>    write what happens, in host time and in guest time, for ui.perfetto.dev                             
+             --trace-events=<N>    how many events a trace keeps, the first ones: 200000                                               
+                          --top    at a terminal, show exits in its upper half while the guest runs                                    
+                  --exits-walks    count walks through page tables, too                                                                
+               --symbols=<FILE>    names for the guest's code: an ELF file, System.map or /proc/kallsyms. Repeats                      
+                --budget=<FILE>    fail where the run needs more exits than the [budget.NAME] tables of FILE allow                     
+         --budget-record=<FILE>    write what this run needs as such a file                                                            
+                        --watch    when a module that the profile uses changes, its vdevs go on with the new code and their old state  
+                    -q, --quiet    print nothing but the guest's output and errors                                                     
+                      --verbose    tell what guests do that they should not                                                            
 
       "
     `);
