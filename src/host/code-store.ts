@@ -23,9 +23,9 @@ export interface CodeStore {
 
 /** The rooms that what is kept is made by and made from. */
 const MAKERS = ["engine", "isa", "memory", "wasm"];
-/** A file begins with what made it and a checksum of the rest, 8 bytes each. */
-const HEADER = 16;
-/** Files that the folder may hold: a board of each size has its own. */
+/** A file begins with a checksum of the rest. */
+const HEADER = 8;
+/** Files that the folder may hold: a board of each size has its own, for each version of vmrun. */
 const MOST_FILES = 64;
 const OTHERS_MAY_WRITE = 0o022;
 
@@ -49,33 +49,31 @@ function cacheFolder({ VMRUN_NO_CACHE, XDG_CACHE_HOME, HOME }: Readonly<Record<s
 
 /** A store in a folder, for code that these sources make; they are only asked for when something is loaded or saved. */
 export function storeIn(folder: string, sources: () => bigint): CodeStore {
-  let made: bigint | undefined;
-  const maker = () => {
-    made ??= sources();
-    return made;
+  let maker: string | undefined;
+  const fileOf = (name: string) => {
+    maker ??= sources().toString(16);
+    return join(folder, `${name}-${maker}`);
   };
   return {
     load(name) {
-      const bytes = readOwn(join(folder, name));
+      const bytes = readOwn(fileOf(name));
       if (bytes === undefined || bytes.length < HEADER) return undefined;
       const header = new DataView(bytes.buffer, bytes.byteOffset, HEADER);
       const body = bytes.subarray(HEADER);
-      const sound = header.getBigUint64(0, true) === maker() && header.getBigUint64(8, true) === checksum(body);
-      return sound ? body : undefined;
+      return header.getBigUint64(0, true) === checksum(body) ? body : undefined;
     },
     save(name, bytes) {
       const file = new Uint8Array(HEADER + bytes.length);
-      const header = new DataView(file.buffer);
-      header.setBigUint64(0, maker(), true);
-      header.setBigUint64(8, checksum(bytes), true);
+      new DataView(file.buffer).setBigUint64(0, checksum(bytes), true);
       file.set(bytes, HEADER);
       // Others load while this is written: they see the old file or the new one.
-      const draft = join(folder, `${name}.${process.pid}`);
+      const path = fileOf(name);
+      const draft = `${path}.${process.pid}`;
       try {
         mkdirSync(folder, { recursive: true, mode: 0o700 });
         makeRoom(folder);
         writeFileSync(draft, file, { mode: 0o600 });
-        renameSync(draft, join(folder, name));
+        renameSync(draft, path);
       } catch {
         remove(draft);
       }
