@@ -2,11 +2,12 @@
 import { type BenchReport, type Figure, figureName } from "./figures.ts";
 
 /**
- * A change counts that is larger than so many deviations of the two, and than this share of what was; and where both were
- * run several times, only if no run of the one is among those of the other.
+ * A change counts that is larger than this share of what was, and beyond noise. Of two single runs that is so many
+ * deviations; where both were run several times, no run of the one may come near any of the other.
  */
-const DEVIATIONS = 3;
 const SHARE = 0.05;
+const DEVIATIONS = 3;
+const NEAR = 0.02;
 /** A deviation as if it were a standard deviation: of normal noise, that is 1.4826 times the median distance. */
 const NORMAL = 1.4826;
 
@@ -51,17 +52,19 @@ export function compareReports(before: BenchReport, after: BenchReport): Compari
 
 function change(name: string, before: Figure, after: Figure): Change {
   const difference = after.median - before.median;
-  const noise = NORMAL * Math.hypot(before.deviation, after.deviation);
-  const beyond =
-    Math.abs(difference) > DEVIATIONS * noise &&
-    Math.abs(difference) > SHARE * Math.abs(before.median) &&
-    apart(before.passes, after.passes);
+  const large = Math.abs(difference) > SHARE * Math.abs(before.median);
+  const beyond = large && (apart(before, after) ?? Math.abs(difference) > noise(before, after));
   const verdict = !beyond ? "same" : difference > 0 ? "slower" : "faster";
   return { name, before, after, ratio: after.median / before.median, verdict };
 }
 
-/** Whether every run of one is beyond every run of the other. */
-function apart(before: readonly number[] = [], after: readonly number[] = []): boolean {
-  if (before.length === 0 || after.length === 0) return true;
-  return Math.min(...after) > Math.max(...before) || Math.max(...after) < Math.min(...before);
+function noise(before: Figure, after: Figure): number {
+  return DEVIATIONS * NORMAL * Math.hypot(before.deviation, after.deviation);
+}
+
+/** Whether all runs of one are well beyond all runs of the other; `undefined` where one was run once. */
+function apart({ passes: before = [], median }: Figure, { passes: after = [] }: Figure): boolean | undefined {
+  if (before.length < 2 || after.length < 2) return undefined;
+  const gap = Math.max(Math.min(...after) - Math.max(...before), Math.min(...before) - Math.max(...after));
+  return gap > NEAR * Math.abs(median);
 }

@@ -18,7 +18,7 @@ export interface FigureKey {
 /** Host time in ns, unless the name says otherwise. */
 export interface Figure extends FigureKey {
   readonly median: number;
-  /** Median of the distances from the median. */
+  /** Median of the distances from the median; of several runs, within the run in the middle. */
   readonly deviation: number;
   readonly min: number;
   readonly max: number;
@@ -40,6 +40,11 @@ export function figure(key: FigureKey, values: readonly number[]): Figure {
     max: Math.max(...values),
     samples: values.length,
   };
+}
+
+/** How far figures like this one move: within a run, or from run to run, whichever is more. */
+export function spread({ deviation: within, passes }: Figure): number {
+  return passes === undefined ? within : Math.max(within, deviation(passes));
 }
 
 /** Without the runner: the row that it stands in. */

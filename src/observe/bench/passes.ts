@@ -4,7 +4,7 @@
  */
 import type { BenchReport, Figure } from "./figures.ts";
 import { figureName } from "./figures.ts";
-import { deviation, median } from "./statistics.ts";
+import { median } from "./statistics.ts";
 
 /** Throws where there is none. */
 export function mergePasses(reports: readonly BenchReport[]): BenchReport {
@@ -37,8 +37,7 @@ function mergeFigures(figures: readonly Figure[]): Figure {
   return {
     ...figures[0]!,
     median: median(medians),
-    // How far runs differ, or how far the samples of one do: whichever is more.
-    deviation: Math.max(deviation(medians), median(figures.map((figure) => figure.deviation))),
+    deviation: median(figures.map((figure) => figure.deviation)),
     min: Math.min(...figures.map(({ min }) => min)),
     max: Math.max(...figures.map(({ max }) => max)),
     samples: figures.reduce((sum, { samples }) => sum + samples, 0),

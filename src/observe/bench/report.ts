@@ -1,6 +1,6 @@
 /** What was measured as a table for people, and as CSV for programs. */
 import type { Comparison } from "./compare.ts";
-import { type BenchReport, type Figure, RUNNERS, type RunnerName, rowName } from "./figures.ts";
+import { type BenchReport, type Figure, RUNNERS, type RunnerName, rowName, spread } from "./figures.ts";
 import { duration, threeDigits } from "./statistics.ts";
 
 /** Rows of cells in columns; those in `right` are numbers. Nothing trails. */
@@ -40,7 +40,7 @@ export function benchTable({ figures, ratios = [] }: BenchReport): string {
     const { subject, what, width } = [...row.values()][0]!;
     const cells = runners.flatMap((runner) => {
       const figure = row.get(runner);
-      return figure ? [duration(figure.median), duration(figure.deviation)] : ["", ""];
+      return figure ? [duration(figure.median), duration(spread(figure))] : ["", ""];
     });
     const shares = against.map((runner) => {
       const ratio = ratios.find((one) => one.runner === runner && rowName(one) === name);
@@ -81,7 +81,7 @@ export function comparisonText({ changes, gone, added, doubts }: Comparison, pat
   const text = doubts.map((doubt) => `beware: ${doubt}\n`);
   const count = (verdict: string) => changes.filter((change) => change.verdict === verdict).length;
   text.push(
-    `Against ${path}: ${count("slower")} slower, ${count("faster")} faster, ${count("same")} as before (3 deviations and 5 %)\n`,
+    `Against ${path}: ${count("slower")} slower, ${count("faster")} faster, ${count("same")} as before (or within noise)\n`,
   );
   if (told.length > 0) {
     const rows = told.map(({ name, before, after, ratio, verdict }) => [
