@@ -23,7 +23,7 @@ export const ExitCode = {
   /** A `[budget.NAME]` was exceeded, or its phase never began. */
   budget: 10,
   /** The guest did not answer a watchdog whose action is to end the run. */
-  watchdog: 10,
+  watchdog: 11,
   /** Ended from the keyboard (Ctrl-A x) or by SIGINT. */
   interrupted: 130,
   terminated: 143,
