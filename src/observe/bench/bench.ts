@@ -47,7 +47,7 @@ function pick({ accesses, queues }: Subjects): Pick<Subjects, "accesses" | "queu
 /** `wanted("uart0.SCR")`: everything that is asked for by its name, or by that of its vdev. Throws for names of nothing. */
 export function selector(only: readonly string[], { accesses, queues }: Subjects, board: Board) {
   const known = new Set([
-    ...[...accesses, ...queues].flatMap(({ subject, vdev }) => [subject, vdev]),
+    ...[...accesses, ...queues].flatMap(({ subject, vdev }) => [subject, subject.replace("[0]", ""), vdev]),
     ...board.vdevs.map(({ placement }) => placement.name),
     ...["hart0", "board"],
   ]);
@@ -59,7 +59,7 @@ export function selector(only: readonly string[], { accesses, queues }: Subjects
     });
   }
   return (subject: string) =>
-    only.length === 0 || only.some((name) => subject === name || subject.startsWith(`${name}.`));
+    only.length === 0 || only.some((name) => [name, `${name}[0]`].includes(subject) || subject.startsWith(`${name}.`));
 }
 
 /** Throws a `VmrunError` where the board cannot be measured. */

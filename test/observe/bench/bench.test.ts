@@ -134,10 +134,11 @@ test("a board of another shape can be measured", async () => {
     effort: { samples: 2, sampleTime: 1000, warmUp: 0 },
     quick: true,
     widths: "own",
-    only: ["uart0.DIV"],
+    only: ["uart0.DIV", "plic.PENDING"],
     progress: () => {},
   });
   expect(report.figures.map(({ subject, what, width, runner }) => [subject, what, width, runner])).toEqual([
+    ["plic.PENDING[0]", "read", 4, "interpreter"],
     ["uart0.DIV", "read", 4, "interpreter"],
     ["uart0.DIV", "write", 4, "interpreter"],
   ]);
