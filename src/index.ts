@@ -26,6 +26,7 @@ export type { ObservedGuest, ObservedGuestOptions } from "./observe/observed-gue
 export type { Board } from "./profile/board.ts";
 export { boardTree } from "./profile/devicetree.ts";
 export { loadProfile, loadProfileWithVdevs } from "./profile/load.ts";
+export { registerBank } from "./vdev/bank.ts";
 export { bankInstance } from "./vdev/bank-instance.ts";
 export type {
   FdtContext,
@@ -38,7 +39,7 @@ export { defineVdev } from "./vdev/descriptor.ts";
 export type { GuestTimer, InterruptLine, Json, VdevHost } from "./vdev/host.ts";
 export { address, frequency, inputFile, integer, size, stream } from "./vdev/options.ts";
 export type { RegionHandler } from "./vdev/region.ts";
-export { type RegisterBank, registerBank } from "./vdev/register-bank.ts";
+export type { RegisterBank } from "./vdev/register-bank.ts";
 export { fieldMasks, type RegisterMap, registerMap } from "./vdev/registers.ts";
 export { type AnyVdev, createRegistry, type VdevRegistry } from "./vdev/registry.ts";
 export { fromSnapshot, nested } from "./vdev/snapshot.ts";

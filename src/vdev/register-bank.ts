@@ -565,11 +565,6 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
   }
 }
 
-/** A bank of the map's registers, all at their reset value. */
-export function registerBank<const Map extends RegisterMap>(map: Map, options?: BankOptions<Map>): RegisterBank<Map> {
-  return new RegisterBank(map, options);
-}
-
 function writeEffect({ access = "rw", fifo }: RegisterSpec, rules: BitRules): number {
   if (access === "w") return fifo ? PUSH : STROBE;
   const { clearOnes, setOnes, once, unimplemented, stored } = rules;

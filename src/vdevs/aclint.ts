@@ -4,10 +4,11 @@
  */
 import * as v from "valibot";
 import { cells64, node } from "../fdt/tree.ts";
+import { registerBank } from "../vdev/bank.ts";
 import { bankInstance } from "../vdev/bank-instance.ts";
 import { defineVdev } from "../vdev/descriptor.ts";
 import { type GuestTimer, HartInterrupt, type HartInterruptBit, type VdevHost } from "../vdev/host.ts";
-import { type Register, type RegisterHooks, registerBank } from "../vdev/register-bank.ts";
+import type { Register, RegisterHooks } from "../vdev/register-bank.ts";
 import { registerMap } from "../vdev/registers.ts";
 
 const MAX_HARTS = 4095;

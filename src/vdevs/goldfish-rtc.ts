@@ -1,8 +1,8 @@
 /** Real-time clock of the Android emulator ("Goldfish"): nanoseconds since 1970 and one alarm. */
 import * as v from "valibot";
 import { node } from "../fdt/tree.ts";
+import { registerBank } from "../vdev/bank.ts";
 import { defineVdev } from "../vdev/descriptor.ts";
-import { registerBank } from "../vdev/register-bank.ts";
 import { registerMap } from "../vdev/registers.ts";
 import { fromSnapshot, nested } from "../vdev/snapshot.ts";
 

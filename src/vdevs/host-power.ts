@@ -4,9 +4,9 @@
  */
 import * as v from "valibot";
 import { node } from "../fdt/tree.ts";
+import { registerBank } from "../vdev/bank.ts";
 import { defineVdev } from "../vdev/descriptor.ts";
 import { VdevError } from "../vdev/errors.ts";
-import { registerBank } from "../vdev/register-bank.ts";
 import { fieldMasks, registerMap } from "../vdev/registers.ts";
 
 const registers = registerMap({

@@ -1,8 +1,8 @@
 /** Arm PrimeCell real-time clock (PL031): seconds since 1970 and one alarm. Arm DDI 0224C. */
 import * as v from "valibot";
 import { node } from "../fdt/tree.ts";
+import { registerBank } from "../vdev/bank.ts";
 import { defineVdev } from "../vdev/descriptor.ts";
-import { registerBank } from "../vdev/register-bank.ts";
 import { registerMap } from "../vdev/registers.ts";
 import { fromSnapshot, nested } from "../vdev/snapshot.ts";
 import { fixedClock, identification } from "./primecell.ts";

@@ -4,10 +4,10 @@
  */
 import * as v from "valibot";
 import { node } from "../fdt/tree.ts";
+import { registerBank } from "../vdev/bank.ts";
 import { defineVdev } from "../vdev/descriptor.ts";
 import { HartInterrupt, type HartPort } from "../vdev/host.ts";
 import { integer } from "../vdev/options.ts";
-import { registerBank } from "../vdev/register-bank.ts";
 import { registerMap } from "../vdev/registers.ts";
 import { fromSnapshot, nested, u32 } from "../vdev/snapshot.ts";
 

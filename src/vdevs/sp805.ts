@@ -4,10 +4,10 @@
  */
 import * as v from "valibot";
 import { node } from "../fdt/tree.ts";
+import { registerBank } from "../vdev/bank.ts";
 import { defineVdev } from "../vdev/descriptor.ts";
 import { frequency } from "../vdev/options.ts";
 import type { RegionHandler } from "../vdev/region.ts";
-import { registerBank } from "../vdev/register-bank.ts";
 import { fieldMasks, registerMap } from "../vdev/registers.ts";
 import { fromSnapshot, nested, u32 } from "../vdev/snapshot.ts";
 import { fixedClock, identification } from "./primecell.ts";

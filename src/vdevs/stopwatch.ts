@@ -7,8 +7,8 @@
  */
 import * as v from "valibot";
 import { node } from "../fdt/tree.ts";
+import { registerBank } from "../vdev/bank.ts";
 import { defineVdev } from "../vdev/descriptor.ts";
-import { registerBank } from "../vdev/register-bank.ts";
 import { registerMap } from "../vdev/registers.ts";
 import { fromSnapshot } from "../vdev/snapshot.ts";
 

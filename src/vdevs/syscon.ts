@@ -1,9 +1,9 @@
 /** Power-off and reset by one register: SiFive's test finisher, as QEMU `virt` has it, with a syscon binding for the guest. */
 import * as v from "valibot";
 import { node } from "../fdt/tree.ts";
+import { registerBank } from "../vdev/bank.ts";
 import { bankInstance } from "../vdev/bank-instance.ts";
 import { defineVdev } from "../vdev/descriptor.ts";
-import { registerBank } from "../vdev/register-bank.ts";
 import { fieldMasks, registerMap } from "../vdev/registers.ts";
 
 const registers = registerMap({

@@ -2,7 +2,7 @@
 import type * as v from "valibot";
 import { type BenchOffer, defineVdev, type OptionsSchema, type VdevDescriptor } from "../vdev/descriptor.ts";
 import type { RegisterMap } from "../vdev/registers.ts";
-import { type QueueSpec, VirtioCore, type VirtioDevice, type VirtioPort } from "./core.ts";
+import type { QueueSpec, VirtioDevice, VirtioPort } from "./core.ts";
 import { mmioInterrupt, mmioNode, mmioRegion, mmioRegisterMap, mmioTransport } from "./mmio.ts";
 
 export interface VirtioDeclaration<Schema extends OptionsSchema> {
@@ -40,6 +40,8 @@ export function defineVirtio<const Schema extends OptionsSchema>(
     fdt: (context) => mmioNode(context),
     create(host, chosen) {
       const shape = { deviceId, features: features?.(chosen) ?? [], queues: queues(chosen), configSize };
+      // A device tree does without.
+      const { VirtioCore } = require("./core.ts") as typeof import("./core.ts");
       const core = new VirtioCore(host, shape);
       core.attach(create(core, chosen));
       return mmioTransport(core, host.interrupt(mmioInterrupt.name), host.log);

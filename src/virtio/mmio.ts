@@ -2,9 +2,9 @@
 import * as v from "valibot";
 import { fail } from "../diagnostics/diagnostic.ts";
 import { node } from "../fdt/tree.ts";
+import { registerBank } from "../vdev/bank.ts";
 import type { FdtContext, FdtContribution, InterruptSpec, RegionSpec, VdevInstance } from "../vdev/descriptor.ts";
 import type { InterruptLine, Json, VdevLog } from "../vdev/host.ts";
-import { registerBank } from "../vdev/register-bank.ts";
 import { type RegisterMap, registerMap } from "../vdev/registers.ts";
 import type { QueueSlot, VirtioCore } from "./core.ts";
 

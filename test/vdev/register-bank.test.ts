@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { VmrunError } from "../../src/diagnostics/diagnostic.ts";
+import { registerBank } from "../../src/vdev/bank.ts";
 import type { Json } from "../../src/vdev/host.ts";
-import { registerBank } from "../../src/vdev/register-bank.ts";
 import { registerMap } from "../../src/vdev/registers.ts";
 import { fakeHost } from "../../src/vdev/testing.ts";
 

@@ -1,6 +1,6 @@
 // What registers and fields do by declaration alone: set, clear, read-clears, write-once, reserved, unimplemented, FIFOs.
 import { describe, expect, test } from "bun:test";
-import { registerBank } from "../../src/vdev/register-bank.ts";
+import { registerBank } from "../../src/vdev/bank.ts";
 import { fieldMasks, registerMap } from "../../src/vdev/registers.ts";
 import { fakeHost } from "../../src/vdev/testing.ts";
 

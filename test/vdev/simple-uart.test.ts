@@ -2,10 +2,10 @@
 import { expect, test } from "bun:test";
 import * as v from "valibot";
 import { node } from "../../src/fdt/tree.ts";
+import { registerBank } from "../../src/vdev/bank.ts";
 import { bankInstance } from "../../src/vdev/bank-instance.ts";
 import { defineVdev } from "../../src/vdev/descriptor.ts";
 import { stream } from "../../src/vdev/options.ts";
-import { registerBank } from "../../src/vdev/register-bank.ts";
 import { fieldMasks, registerMap } from "../../src/vdev/registers.ts";
 import { assemble, vdevLaws } from "../../src/vdev/testing.ts";
 
