@@ -2,7 +2,6 @@
 
 import type { Open } from "../pass/clocks/host-values.ts";
 import type { ClockStates } from "../pass/clocks/rates.ts";
-import { hostHardware } from "../pass/lazy-hardware.ts";
 import type { Board } from "../profile/board.ts";
 
 /** What a machine of the board would be told when it starts; `undefined` where the board knows it all. */
@@ -14,6 +13,7 @@ export function startingClocks(board: Board): ClockStates | undefined {
 
 /** Hardware of the host for as long as `act` takes. */
 export function withHardware<T>({ name }: Board, act: (open: Open) => T): T {
+  const { hostHardware } = require("../pass/lazy-hardware.ts") as typeof import("../pass/lazy-hardware.ts");
   const hardware = hostHardware();
   try {
     return act((spec, request) => hardware.open(spec, request, { name, ram: () => [] }));

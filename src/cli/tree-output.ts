@@ -1,10 +1,9 @@
 /** Where a command's tree goes: a file, a pipe, or a terminal, which gets source text only. */
 import { writeFileSync } from "node:fs";
 import { fail } from "../diagnostics/diagnostic.ts";
-import { printDts } from "../fdt/printer.ts";
 import type { Fdt } from "../fdt/tree.ts";
 import { type WriteOptions, writeDtb } from "../fdt/writer.ts";
-import { writeStdout } from "../host/terminal.ts";
+import { stdoutIsTerminal, writeStdout } from "../host/terminal.ts";
 
 export const outputArguments = {
   dts: { type: "boolean", description: "print source text instead of the binary form" },
@@ -25,16 +24,18 @@ export interface OutputOptions {
 }
 
 export function writeTree(fdt: Fdt, options: OutputOptions): void {
-  const { dts = false, output, names, blob, print = () => printDts(fdt) } = options;
+  const { dts = false, output, names, blob, print = () => printer().printDts(fdt) } = options;
   if (dts) return writeText(print(), output);
   const bytes = writeDtb(fdt, { ...blob, names, padding: numberOption("padding", options.padding) });
-  if (output === undefined && process.stdout.isTTY) {
+  if (output === undefined && stdoutIsTerminal()) {
     fail("cli/binary-to-terminal", "a DTB is binary, and standard output is a terminal", {
       hint: "use --dts to read it, -o FILE to keep it, or a pipe to dtc -I dtb -O dts",
     });
   }
   writeBytes(bytes, output);
 }
+
+const printer = () => require("../fdt/printer.ts") as typeof import("../fdt/printer.ts");
 
 export function writeText(text: string, output?: string): void {
   writeBytes(new TextEncoder().encode(text), output);

@@ -49,9 +49,8 @@ function writeAll(fd: number, bytes: Uint8Array): boolean {
 
 /** Opens standard input. A terminal goes into raw mode until `close`, or until the process ends in any way it can notice. */
 export async function openStdin(): Promise<HostInput> {
-  const facts = stdinFacts();
-  // Asking whether it is a terminal loads all that terminals and pipes need.
-  if (facts?.isCharacterDevice() && !isMemoryDevice(facts.rdev) && process.stdin.isTTY) return listen("terminal");
+  const facts = factsOf(STDIN);
+  if (mayBeTerminal(facts) && process.stdin.isTTY) return listen("terminal");
   const known = readWhole(facts);
   if (known !== undefined) return complete(known);
   // A pipe whose writer has finished is as good as a file: then the run is the same every time.
@@ -80,17 +79,25 @@ function complete(initial: Uint8Array): HostInput {
   };
 }
 
-function stdinFacts(): Stats | undefined {
+function factsOf(fd: number): Stats | undefined {
   try {
-    return fstatSync(STDIN);
+    return fstatSync(fd);
   } catch {
     return undefined;
   }
 }
 
-/** /dev/null and its like. Linux, Documentation/admin-guide/devices.txt */
-function isMemoryDevice(device: number): boolean {
-  return process.platform === "linux" && device >> 8 === 1;
+/**
+ * Asking the runtime whether it is one loads all that terminals and pipes need. Files are none, nor are /dev/null and its
+ * like. Linux, Documentation/admin-guide/devices.txt
+ */
+function mayBeTerminal(facts: Stats | undefined): boolean {
+  if (!facts?.isCharacterDevice()) return false;
+  return process.platform !== "linux" || facts.rdev >> 8 !== 1;
+}
+
+export function stdoutIsTerminal(): boolean {
+  return mayBeTerminal(factsOf(STDOUT)) && process.stdout.isTTY;
 }
 
 /** Files and devices like /dev/null can be read to their end at once; so can a closed standard input. */

@@ -40,7 +40,7 @@ async function modulesOf(...args: string[]): Promise<string[]> {
 describe("a start loads what it needs and little more:", () => {
   test("vmrun fdt", async () => {
     const modules = await modulesOf("fdt", join(ROOT, "profiles/virt-rv64.toml"), "-o", join(folder, "board.dtb"));
-    expect(modules.length).toBeLessThanOrEqual(100);
+    expect(modules.length).toBeLessThanOrEqual(78);
     expect(modules.filter((file) => /^src\/(engine|isa|machine|observe|wasm)\//.test(file))).toEqual([]);
   });
 
@@ -48,7 +48,7 @@ describe("a start loads what it needs and little more:", () => {
     const first = await modulesOf("run", profile);
     expect(first).toContain("src/engine/interpreter/generate.ts");
     const modules = await modulesOf("run", profile);
-    expect(modules.length).toBeLessThanOrEqual(160);
+    expect(modules.length).toBeLessThanOrEqual(148);
     const rare =
       /^node_modules\/(?!valibot)|^src\/(wasm|observe|debug|isa\/riscv\/float\/(?!mail)|engine\/(translator\/(?!contract)|interpreter\/generate)|host\/(channels|disk|linux|modules|termios)|fdt\/(dts|checks|reader))/;
     expect(modules.filter((file) => rare.test(file))).toEqual([]);
