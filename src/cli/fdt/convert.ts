@@ -13,7 +13,8 @@ const args = {
   to: {
     type: "string",
     valueHint: "FORM",
-    description: "dtb, dts or asm; else by the output's name, else what X is not",
+    description:
+      "dtb, dts or asm; else by the output's name, else what X is not. From DTS to DTS, comments stay with what they stand above or behind; those inside a value move to its end",
   },
   symbols: { type: "boolean", description: "keep a DTS's labels, for overlays to refer to (dtc -@)" },
   aliases: { type: "boolean", description: "make an alias of each label of a DTS (dtc -A)" },

@@ -3,8 +3,10 @@
  * at the same tokens as dtc does: names after `{` and `;`, bytes between brackets, values elsewhere.
  */
 import { type Diagnostic, fail } from "../../diagnostics/diagnostic.ts";
+import { type Comment, NO_COMMENTS } from "../comments.ts";
 import { MAX_NAME_LENGTH } from "../format.ts";
 import { quoted } from "../names.ts";
+import { MAX_COMMENT_CHARACTERS, MAX_COMMENTS } from "./limits.ts";
 import { decodeEscapes, parseInteger } from "./literals.ts";
 import { Char, commentEnd, isBlank, isDigit, isLetter, lineEnd, quotedEnd } from "./scan.ts";
 import { parseLineMarker, type SourceText, type Span } from "./source.ts";
@@ -48,6 +50,12 @@ type State = "value" | "name" | "bytes";
 /** Opens what `/include/` asks for, given the texts that are open already. */
 export type Includer = (name: string, from: Span, open: readonly SourceText[]) => SourceText;
 
+/** A comment that nobody has taken yet. */
+interface PendingComment extends Comment {
+  /** It begins on a line that a token, or such a comment, stands on. */
+  readonly behind: boolean;
+}
+
 export class Lexer {
   kind: Kind = "";
   start = 0;
@@ -60,6 +68,13 @@ export class Lexer {
   readonly #include: Includer;
   /** The texts that wait for an included one to end. */
   readonly #waiting: { source: SourceText; at: number }[] = [];
+  #comments: PendingComment[] = [];
+  #commentCount = 0;
+  #commentCharacters = 0;
+  /** Where the latest comment ended, and whether it was behind a token; where an /include/ did. */
+  #commentEnd = -1;
+  #commentBehind = false;
+  #includeEnd = -1;
 
   constructor(source: SourceText, include: Includer) {
     this.source = source;
@@ -87,7 +102,8 @@ export class Lexer {
       }
       this.source = outer.source;
       this.#text = outer.source.text;
-      this.#at = outer.at;
+      this.#at = this.#includeEnd = outer.at;
+      this.#commentEnd = -1;
     }
   }
 
@@ -166,6 +182,26 @@ export class Lexer {
       default:
         return quoted(shortened(this.#text.slice(this.start, this.end)));
     }
+  }
+
+  /** There were more comments than are kept. */
+  get commentsLost(): boolean {
+    return this.#commentCount > MAX_COMMENTS || this.#commentCharacters > MAX_COMMENT_CHARACTERS;
+  }
+
+  /** The comments before this token that were not taken yet. */
+  takeComments(): readonly Comment[] {
+    if (this.#comments.length === 0) return NO_COMMENTS;
+    const taken = this.#comments;
+    this.#comments = [];
+    return taken;
+  }
+
+  /** Of these, the ones that stand on the line of the token before. */
+  takeCommentsBehind(): readonly Comment[] {
+    if (this.#comments.length === 0) return NO_COMMENTS;
+    const own = this.#comments.findIndex(({ behind }) => !behind);
+    return this.#comments.splice(0, own < 0 ? this.#comments.length : own);
   }
 
   fail(code: string, message: string, hint?: string): never {
@@ -310,9 +346,27 @@ export class Lexer {
         const end = commentEnd(text, this.#at);
         if (end === undefined) return;
         if (end < 0) this.#endlessComment();
+        this.#keepComment(this.#at, end);
         this.#at = end;
       } else return;
     }
+  }
+
+  #keepComment(start: number, end: number): void {
+    const text = this.#text;
+    let before = start - 1;
+    let newlines = 0;
+    for (; before >= 0 && isBlank(text.charCodeAt(before)); before--) {
+      if (text.charCodeAt(before) === Char.newline) newlines++;
+    }
+    // What follows an /include/ is not about what was included.
+    const begins = before < 0 || newlines > 0 || before + 1 === this.#includeEnd;
+    const behind = !begins && (before + 1 !== this.#commentEnd || this.#commentBehind);
+    this.#commentEnd = end;
+    this.#commentBehind = behind;
+    this.#commentCount++;
+    this.#commentCharacters += end - start;
+    if (!this.commentsLost) this.#comments.push({ text: text.slice(start, end), apart: newlines > 1, behind });
   }
 
   #endlessComment(): never {
@@ -346,6 +400,7 @@ export class Lexer {
     this.source = included;
     this.#text = included.text;
     this.#at = 0;
+    this.#commentEnd = this.#includeEnd = -1;
   }
 }
 

@@ -30,5 +30,9 @@ export const MAX_SEARCH = 1 << 27;
 /** Tokens that macros expand to in all, those of arguments counted each time they are copied. */
 export const MAX_MACRO_TOKENS = 1 << 21;
 
+/** Comments that are kept, and their characters: indented and printed again, they may become many more. */
+export const MAX_COMMENTS = 1 << 17;
+export const MAX_COMMENT_CHARACTERS = 4 << 20;
+
 /** One directive of the preprocessor, the lines that continue it included. */
 export const MAX_DIRECTIVE_LENGTH = 1 << 16;

@@ -3,6 +3,7 @@
  * back; as in dtc, what is deleted keeps its position in case it returns, so that both write the same bytes.
  */
 import { fail } from "../../diagnostics/diagnostic.ts";
+import { type Comments, mergeComments, type NodeComments } from "../comments.ts";
 import { MAX_LABELS, MAX_SEARCH } from "./limits.ts";
 import { placeOf, type Span } from "./source.ts";
 
@@ -29,6 +30,7 @@ export interface LiveProperty {
   labels: Label[];
   deleted: boolean;
   span: Span | undefined;
+  comments: Comments | undefined;
 }
 
 export interface LiveNode {
@@ -44,6 +46,7 @@ export interface LiveNode {
   referenced: boolean;
   /** Where it is defined, and where it is extended. */
   spans: Span[];
+  comments: NodeComments | undefined;
   /** The child and the property of each name, a live one before a deleted one, once somebody needs to find them. */
   childIndex: Map<string, LiveNode> | undefined;
   propertyIndex: Map<string, LiveProperty> | undefined;
@@ -60,13 +63,14 @@ export function liveNode(name: string, span?: Span): LiveNode {
     omitIfUnused: false,
     referenced: false,
     spans: span ? [span] : [],
+    comments: undefined,
     childIndex: undefined,
     propertyIndex: undefined,
   };
 }
 
 export function liveProperty(name: string, value: Uint8Array, span?: Span, marks: Mark[] = []): LiveProperty {
-  return { name, value, marks, labels: [], deleted: false, span };
+  return { name, value, marks, labels: [], deleted: false, span, comments: undefined };
 }
 
 /** A new label comes first in the list; one that was deleted returns to its place. */
@@ -168,6 +172,7 @@ export class LiveTree {
       else addChild(target, child);
     }
     target.spans.push(...extension.spans);
+    target.comments = mergeComments(target.comments, extension.comments);
     // Nothing may find the extension any more.
     extension.deleted = true;
     extension.labels = [];
@@ -176,6 +181,7 @@ export class LiveTree {
   delete(node: LiveNode): void {
     if (node.deleted) return;
     node.deleted = true;
+    node.comments = undefined;
     this.#spend(node.children.length + node.properties.length);
     for (const child of node.children) this.delete(child);
     for (const property of node.properties) deleteProperty(property);
@@ -226,12 +232,15 @@ function mergeProperty(target: LiveNode, property: LiveProperty): void {
     existing.value = property.value;
     existing.marks = property.marks;
     existing.span = property.span;
+    // A comment about the old value would be a lie about the new one.
+    existing.comments = property.comments;
     existing.deleted = false;
   } else addProperty(target, property);
 }
 
 function deleteProperty(property: LiveProperty): void {
   property.deleted = true;
+  property.comments = undefined;
   for (const label of property.labels) label.deleted = true;
 }
 

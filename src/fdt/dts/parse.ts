@@ -1,8 +1,9 @@
 /** Devicetree source to a tree, byte for byte the one that dtc makes of it. The door of this folder. */
 import { type Diagnostic, fail, type Place, VmrunError } from "../../diagnostics/diagnostic.ts";
+import type { Comments, NodeComments, SourceComments } from "../comments.ts";
 import type { Fdt, FdtNode } from "../tree.ts";
 import { cellOf, type LiveNode, type LiveTree, type Mark, propertyOf } from "./livetree.ts";
-import { type ParsedSource, parseTokens, type Reservation } from "./parser.ts";
+import { type ParsedSource, parseTokens } from "./parser.ts";
 import { type PreprocessOptions, preprocess } from "./preprocessor.ts";
 import { type PhandleFormat, resolveReferences } from "./resolve.ts";
 import { type DtsFiles, placeOf, SourceReader, type SourceText } from "./source.ts";
@@ -69,10 +70,19 @@ export class DtsSources {
   readonly #nodes: ReadonlyMap<FdtNode, LiveNode>;
   /** For each reservation of the tree, its labels. */
   readonly reservationLabels: readonly (readonly string[])[];
+  /** Of its headers, and at its end. */
+  readonly comments: SourceComments;
+  readonly #reservationComments: ReadonlyMap<object, Comments | undefined>;
 
-  constructor(nodes: ReadonlyMap<FdtNode, LiveNode>, reservations: readonly Reservation[]) {
+  constructor(
+    { reservations, comments }: ParsedSource,
+    nodes: ReadonlyMap<FdtNode, LiveNode>,
+    inTree: Fdt["reservations"],
+  ) {
     this.#nodes = nodes;
+    this.comments = comments;
     this.reservationLabels = reservations.map(({ labels }) => labels);
+    this.#reservationComments = new Map(inTree.map((reservation, i) => [reservation, reservations[i]!.comments]));
   }
 
   /** Where a node begins, or one of its properties. Undefined for what no source text stands for. */
@@ -94,10 +104,24 @@ export class DtsSources {
     return owner?.labels.filter(({ deleted }) => !deleted).map(({ name }) => name) ?? [];
   }
 
-  /** What is known about the value of a property: types, references, labels, each with its offset. */
+  /** What is known about the value of a property: types, references, labels, each with its offset. Of one set since, nothing. */
   marks(node: FdtNode, property: string): readonly Mark[] {
     const live = this.#nodes.get(node);
-    return (live && propertyOf(live, property)?.marks) ?? [];
+    const known = live && propertyOf(live, property);
+    return known && known.value === node.properties.get(property) ? known.marks : [];
+  }
+
+  nodeComments(node: FdtNode): NodeComments | undefined {
+    return this.#nodes.get(node)?.comments;
+  }
+
+  propertyComments(node: FdtNode, property: string): Comments | undefined {
+    const live = this.#nodes.get(node);
+    return live && propertyOf(live, property)?.comments;
+  }
+
+  reservationComments(reservation: Fdt["reservations"][number]): Comments | undefined {
+    return this.#reservationComments.get(reservation);
   }
 }
 
@@ -128,7 +152,8 @@ function firstCpu(tree: LiveTree): number {
   return (first && cellOf(propertyOf(first, "reg"))) ?? 0;
 }
 
-function toTree({ tree, reservations, plugin, findings }: ParsedSource, bootCpu: number): DtsTree {
+function toTree(parsed: ParsedSource, bootCpu: number): DtsTree {
+  const { tree, plugin, findings } = parsed;
   const nodes = new Map<FdtNode, LiveNode>();
   const convert = (live: LiveNode): FdtNode => {
     const node: FdtNode = { name: live.name, properties: new Map(), children: [] };
@@ -140,12 +165,14 @@ function toTree({ tree, reservations, plugin, findings }: ParsedSource, bootCpu:
     nodes.set(node, live);
     return node;
   };
+  const root = convert(tree.root);
+  const reservations = parsed.reservations.map(({ address, size }) => ({ address, size }));
   return {
-    root: convert(tree.root),
-    reservations: reservations.map(({ address, size }) => ({ address, size })),
+    root,
+    reservations,
     bootCpu,
     plugin,
-    sources: new DtsSources(nodes, reservations),
+    sources: new DtsSources(parsed, nodes, reservations),
     warnings: findings,
   };
 }

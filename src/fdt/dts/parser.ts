@@ -1,11 +1,12 @@
 /** The grammar of devicetree source (DTSpec v0.4 §6, and what dtc has beyond it): tokens to a tree whose references are open. */
 import { type Diagnostic, fail, VmrunError } from "../../diagnostics/diagnostic.ts";
+import { type Comment, type Comments, commentsOf, NO_COMMENTS, type SourceComments } from "../comments.ts";
 import { MAX_DEPTH, MAX_SIZE } from "../format.ts";
 import { nodeNameFault, propertyNameFault } from "../names.ts";
 import { ByteBuffer } from "./bytes.ts";
 import { type ExpressionInput, evaluate, UNSIGNED } from "./expression.ts";
 import { type Includer, type Kind, Lexer } from "./lexer.ts";
-import { MAX_ERRORS, MAX_LABELS, MAX_NODES } from "./limits.ts";
+import { MAX_COMMENT_CHARACTERS, MAX_COMMENTS, MAX_ERRORS, MAX_LABELS, MAX_NODES } from "./limits.ts";
 import {
   addChild,
   addLabel,
@@ -24,6 +25,7 @@ export interface Reservation {
   readonly address: bigint;
   readonly size: bigint;
   readonly labels: readonly string[];
+  readonly comments: Comments | undefined;
 }
 
 /** What a source says, before references mean anything. */
@@ -33,6 +35,7 @@ export interface ParsedSource {
   readonly plugin: boolean;
   /** Errors that do not keep the rest from being read, and warnings. */
   readonly findings: Diagnostic[];
+  readonly comments: SourceComments;
 }
 
 interface LabelHere {
@@ -59,6 +62,8 @@ class Parser {
   #nodes = 0;
   #valueBytes = 0;
   #fragments = 0;
+  #headerComments: Comments | undefined;
+  #pluginComments: Comments | undefined;
 
   constructor(source: SourceText, reader: SourceReader, include: Includer) {
     const lexer = new Lexer(source, include);
@@ -85,7 +90,13 @@ class Parser {
     const reservations = this.#reservations();
     this.#firstNode();
     while (this.#lexer.kind !== "end of file") this.#laterPart();
-    return { tree: this.#tree!, reservations, plugin: this.#plugin, findings: this.#findings };
+    const end = this.#lexer.takeComments();
+    const comments = { header: this.#headerComments, plugin: this.#pluginComments, end };
+    if (this.#lexer.commentsLost) {
+      const message = `comments beyond the ${MAX_COMMENTS}th, or the ${MAX_COMMENT_CHARACTERS}th character, are not kept`;
+      this.#add({ code: "dts/comments", severity: "warning", message });
+    }
+    return { tree: this.#tree!, reservations, plugin: this.#plugin, findings: this.#findings, comments };
   }
 
   #headers(): void {
@@ -97,16 +108,24 @@ class Parser {
       );
     }
     for (let first = true; this.#lexer.kind === "/dts-v1/"; first = false) {
-      this.#lexer.advance();
-      this.#expect(";");
-      const plugin = this.#accept("/plugin/");
-      if (plugin) this.#expect(";");
+      const header = this.#header();
+      const plugin = this.#lexer.kind === "/plugin/";
+      const pluginComments = plugin ? this.#header() : undefined;
       // An included file has a header of its own.
-      if (first) this.#plugin = plugin;
-      else if (plugin !== this.#plugin) {
+      if (first) {
+        this.#headerComments = header;
+        this.#pluginComments = pluginComments;
+        this.#plugin = plugin;
+      } else if (plugin !== this.#plugin) {
         this.#lexer.fail("dts/syntax", "/plugin/ must stand in every header of the source or in none");
       }
     }
+  }
+
+  #header(): Comments | undefined {
+    const before = this.#lexer.takeComments();
+    this.#lexer.advance();
+    return commentsOf(before, this.#end());
   }
 
   #reservations(): Reservation[] {
@@ -118,14 +137,16 @@ class Parser {
         return reservations;
       }
       const span = this.#lexer.span();
+      const before = this.#lexer.takeComments();
       this.#lexer.advance();
       const address = this.#integer();
       const size = this.#integer();
-      this.#expect(";");
+      const after = this.#end();
       if (size === 0n) {
         fail("dts/reservation", "a reservation of no bytes would end the list", { place: placeOf(span) });
       }
-      reservations.push({ address, size, labels: labels.map(({ name }) => name) });
+      const comments = commentsOf(before, after);
+      reservations.push({ address, size, labels: labels.map(({ name }) => name), comments });
     }
   }
 
@@ -154,10 +175,11 @@ class Parser {
         break;
       case "/delete-node/":
       case "/omit-if-no-ref/": {
+        this.#lexer.takeComments();
         this.#lexer.advance();
         const span = this.#lexer.span();
         const target = this.#referenced(this.#reference());
-        this.#expect(";");
+        this.#end();
         if (target === tree.root) fail("dts/syntax", "the root node must stay", { place: placeOf(span) });
         if (target && kind === "/delete-node/") tree.delete(target);
         else if (target) target.omitIfUnused = true;
@@ -173,13 +195,15 @@ class Parser {
 
   #rootBody(): LiveNode {
     const span = this.#lexer.span();
+    const before = this.#lexer.takeComments();
     this.#lexer.advance();
-    return this.#body(liveNode("", span), 1);
+    return this.#body(liveNode("", span), 1, before);
   }
 
   /** `&label { }`, `&{/path} { }`, `new: &label { }`. */
   #extension(): void {
     const tree = this.#tree!;
+    const before = this.#lexer.takeComments();
     let label: LabelHere | undefined;
     if (this.#lexer.kind === "label") {
       label = { name: this.#lexer.word(), span: this.#lexer.span() };
@@ -193,7 +217,7 @@ class Parser {
     }
     // A plugin's paths lead into the tree that it will be applied to; a label may also be its own.
     const own = this.#plugin && byPath && !label ? undefined : tree.find(reference.name);
-    const body = this.#body(liveNode("__overlay__", reference.span), own ? depthOf(own) + 1 : 3);
+    const body = this.#body(liveNode("__overlay__", reference.span), own ? depthOf(own) + 1 : 3, before);
     if (own) {
       if (label) tree.label(own, label.name, label.span);
       tree.merge(own, body);
@@ -210,25 +234,33 @@ class Parser {
     const fragment = liveNode(`fragment@${this.#fragments++}`, span);
     addProperty(fragment, liveProperty(path ? "target-path" : "target", new Uint8Array(value), span, marks));
     addChild(fragment, body);
+    if (body.comments) {
+      const { before, after, open, last } = body.comments;
+      fragment.comments = { before, after, open: NO_COMMENTS, last: NO_COMMENTS };
+      body.comments = { before: NO_COMMENTS, after: NO_COMMENTS, open, last };
+    }
     addChild(this.#tree!.root, fragment);
     this.#countNode(span);
   }
 
-  /** `{ ... };` into `node`, which is `depth` levels deep, the root being the first. */
-  #body(node: LiveNode, depth: number): LiveNode {
+  /** `{ ... };` into `node`, which is `depth` levels deep, the root being the first; its comments so far are given. */
+  #body(node: LiveNode, depth: number, before: readonly Comment[]): LiveNode {
     const start = node.spans[0]!;
     this.#countNode(start);
     if (depth > MAX_DEPTH) {
       fail("dts/limit", `nodes are nested more than ${MAX_DEPTH} levels deep`, { place: placeOf(start) });
     }
-    this.#expect("{");
+    const open = this.#withComments("{");
     while (this.#lexer.kind !== "}") this.#member(node, depth);
+    const last = this.#lexer.takeComments();
     this.#lexer.advance();
-    this.#expect(";");
+    const after = this.#end();
+    if (before.length + open.length + last.length + after.length > 0) node.comments = { before, open, last, after };
     return node;
   }
 
   #member(node: LiveNode, depth: number): void {
+    const before = this.#lexer.takeComments();
     const labels = this.#labels();
     let omit = false;
     while (this.#accept("/omit-if-no-ref/")) {
@@ -240,7 +272,7 @@ class Parser {
       this.#lexer.advance();
       const span = this.#lexer.span();
       this.#property(node, deletedProperty(this.#name("a property's name"), span), labels, omit);
-      this.#expect(";");
+      this.#end();
       return;
     }
     const deletion = this.#accept("/delete-node/");
@@ -258,8 +290,8 @@ class Parser {
       if (deletion) {
         child.deleted = true;
         this.#countNode(span);
-        this.#expect(";");
-      } else this.#body(child, depth + 1);
+        this.#end();
+      } else this.#body(child, depth + 1, before);
       addChild(node, child);
       return;
     }
@@ -274,8 +306,9 @@ class Parser {
       value = this.#value.take();
       this.#valueBytes += value.length;
     } else if (this.#lexer.kind !== ";") this.#unexpected('"=", ";" or "{"');
-    this.#property(node, liveProperty(name, value, span, marks), labels, omit);
-    this.#expect(";");
+    const property = liveProperty(name, value, span, marks);
+    this.#property(node, property, labels, omit);
+    property.comments = commentsOf(before, this.#end());
   }
 
   #property(node: LiveNode, property: LiveProperty, labels: LabelHere[], omit: boolean): void {
@@ -511,6 +544,20 @@ class Parser {
 
   #expect(kind: Kind): void {
     if (!this.#accept(kind)) this.#unexpected(`"${kind}"`);
+  }
+
+  /** The `;` that ends something: gives the comments inside it, and behind it on its line. */
+  #end(): readonly Comment[] {
+    return this.#withComments(";");
+  }
+
+  /** Expects a token: gives the comments before it, and behind it on its line. */
+  #withComments(kind: Kind): readonly Comment[] {
+    const inside = this.#lexer.takeComments();
+    this.#expect(kind);
+    const behind = this.#lexer.takeCommentsBehind();
+    if (inside.length === 0) return behind;
+    return behind.length === 0 ? inside : [...inside, ...behind];
   }
 
   #unexpected(expected: string, hint?: string): never {

@@ -8,7 +8,18 @@ import { type ExpressionInput, evaluate, SIGNED } from "./expression.ts";
 import { MAX_DIRECTIVE_LENGTH, MAX_NESTING } from "./limits.ts";
 import { decodeEscapes, parseInteger } from "./literals.ts";
 import { gap, type MacroFault, Macros, type MacroToken, parseMacro, type Tail, textOf, tokenize } from "./macros.ts";
-import { blanksEnd, Char, commentEnd, isDigit, isLetter, lineEnd, quotedEnd, spacesEnd, spliceEnd } from "./scan.ts";
+import {
+  blanksEnd,
+  Char,
+  commentEnd,
+  isBlank,
+  isDigit,
+  isLetter,
+  lineEnd,
+  quotedEnd,
+  spacesEnd,
+  spliceEnd,
+} from "./scan.ts";
 import { parseLineMarker, type Segment, type SourceFile, type SourceReader, SourceText } from "./source.ts";
 
 export interface PreprocessOptions {
@@ -28,6 +39,8 @@ const WORD = /\w+/y;
 const NUMBER = /\d[\w.]*/y;
 /** What can be copied without a look. */
 const PLAIN = /[^\n\w"'/\\]+/y;
+const BLANK_LINE = /[ \t\r]*\n/y;
+const BLANK = /[ \t\r]+/y;
 const PLAIN_SKIPPED = /[^\n"/]+/y;
 
 /** The file as the lexer shall read it; as it stands if it has nothing for a preprocessor. */
@@ -45,6 +58,8 @@ class Output {
   readonly #segments: Segment[] = [];
   #length = 0;
   #last = "";
+  /** What is before this part is known to have more than blanks and comments. */
+  #solid = 0;
   /** Two copied stretches were apart for a reason of their own: a directive between them, or a hidden newline. */
   #lastCopied = true;
 
@@ -60,6 +75,26 @@ class Output {
     if (text === "") return;
     this.#reader.charge(text.length, file.place(offset, useLength));
     this.#add(text, { file, offset, useLength });
+  }
+
+  /** Where it ends now, for `dropIfBlank`. */
+  get mark(): number {
+    return this.#parts.length;
+  }
+
+  /** Takes back what was added since `mark` if there is nothing to it but blanks and comments. */
+  dropIfBlank(mark: number): void {
+    // Looked at from its end, each part is seen once: what was kept stops the next look.
+    if (this.#solid > mark) return;
+    const text = this.#parts.slice(mark).join("");
+    if (blanksEnd(text, 0) < text.length) {
+      this.#solid = this.#parts.length;
+      return;
+    }
+    this.#parts.length = mark;
+    this.#segments.length = mark / 2;
+    this.#length -= text.length;
+    this.#last = this.#parts.at(-1)?.slice(-1) ?? "";
   }
 
   result(file: SourceFile): { text: string; segments: Segment[] } {
@@ -109,9 +144,12 @@ class Preprocessor {
 
   file(file: SourceFile, depth: number): void {
     if (this.#once.has(file.name)) return;
+    const { mark } = this.#output;
     new FilePass(file, depth, this.#reader, this.#output, this.#macros, this.#once, (inner) =>
       this.file(inner, depth + 1),
     ).run();
+    // A header of macros alone: its comments are about them.
+    if (depth > 0) this.#output.dropIfBlank(mark);
   }
 }
 
@@ -129,6 +167,9 @@ class FilePass {
   #at = 0;
   /** What is before has been copied or replaced. */
   #copied = 0;
+  /** Where the comments begin that stand directly above this line, or -1. */
+  #commentsAbove = -1;
+  #line = 0;
 
   constructor(
     file: SourceFile,
@@ -166,20 +207,27 @@ class FilePass {
     if (code === Char.newline) {
       this.#at++;
       this.#lineStart();
-    } else if (isLetter(code)) {
+      return;
+    }
+    const comment = commentEnd(this.#text, start);
+    if (comment !== undefined) {
+      if (comment < 0) this.#fail("dts/syntax", "this comment has no end", start, 2);
+      if (this.#commentsAbove < 0 && spacesEnd(this.#text, this.#line) === start) this.#commentsAbove = start;
+      this.#at = comment;
+      return;
+    }
+    if (!isBlank(code)) this.#commentsAbove = -1;
+    if (isLetter(code)) {
       const word = this.#take(WORD);
       if (this.#macros.get(word)) this.#macroUse(word, start);
     } else if (isDigit(code)) this.#take(NUMBER);
     else if (code === Char.quote || code === Char.apostrophe) this.#passQuoted();
     else {
       const splice = spliceEnd(this.#text, start);
-      const comment = commentEnd(this.#text, start);
       if (splice !== undefined) {
         this.#flush(start);
         this.#at = this.#copied = splice;
-      } else if (comment === undefined) this.#take(PLAIN);
-      else if (comment < 0) this.#fail("dts/syntax", "this comment has no end", start, 2);
-      else this.#at = comment;
+      } else this.#take(isBlank(code) ? BLANK : PLAIN);
     }
   }
 
@@ -278,11 +326,19 @@ class FilePass {
 
   /** At the start of a line: does the directive, if one stands here. */
   #lineStart(): void {
+    this.#line = this.#at;
     const found = this.#directiveAt(this.#at);
-    if (!found) return;
+    if (!found) {
+      BLANK_LINE.lastIndex = this.#at;
+      if (this.#commentsAbove >= 0 && BLANK_LINE.test(this.#text)) this.#commentsAbove = -1;
+      return;
+    }
     const { name, start, body } = found;
     const active = this.#active();
-    if (active) this.#flush(start);
+    // Comments on a macro go with it; those at the head of a file are about the file.
+    const onMacro = this.#commentsAbove > 0 && (name === "define" || name === "undef");
+    if (active) this.#flush(onMacro ? this.#commentsAbove : start);
+    this.#commentsAbove = -1;
     const marker =
       name === undefined || name === "line"
         ? parseLineMarker(this.#text.slice(start, lineEnd(this.#text, start)))

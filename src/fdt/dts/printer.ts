@@ -1,9 +1,11 @@
 /**
  * A tree that was read from source, as source again: labels, references, and values in the types they were written in,
- * where `printDts` of a blob must guess. Laid out as dtc does; comments and macros are not kept.
+ * where `printDts` of a blob must guess. Laid out as dtc does, with the comments; macros are not kept.
  */
+import { type Comments, commentsAtEnd, pushComments } from "../comments.ts";
 import { printBootCpu, printReservation, printValue } from "../printer.ts";
-import type { FdtNode } from "../tree.ts";
+import { type FdtNode, walk } from "../tree.ts";
+import { cellAt, phandleOf } from "../tree-index.ts";
 import { assertWellFormed } from "../wellformed.ts";
 import type { Mark } from "./livetree.ts";
 import type { DtsTree } from "./parse.ts";
@@ -11,17 +13,54 @@ import type { DtsTree } from "./parse.ts";
 export interface PrintSourceOptions {
   /** Comments that tell where each node and property was written. As `dtc -T`. */
   readonly annotate?: boolean;
+  /** The tree is no longer as it was read: a reference stands only where it still leads to the phandle in its cell. */
+  readonly changed?: boolean;
 }
 
-export function printSource(tree: DtsTree, { annotate = false }: PrintSourceOptions = {}): string {
+export function printSource(tree: DtsTree, { annotate = false, changed = false }: PrintSourceOptions = {}): string {
   assertWellFormed(tree);
-  const lines = ["/dts-v1/;", ...(tree.plugin ? ["/plugin/;"] : []), ""];
+  const { comments, reservationLabels } = tree.sources;
+  const lines: string[] = [];
+  pushWithComments(lines, "/dts-v1/;", comments.header);
+  if (tree.plugin) pushWithComments(lines, "/plugin/;", comments.plugin);
+  lines.push("");
   tree.reservations.forEach((reservation, i) => {
-    lines.push(prefix(tree.sources.reservationLabels[i] ?? []) + printReservation(reservation));
+    const text = prefix(reservationLabels[i] ?? []) + printReservation(reservation);
+    pushWithComments(lines, text, tree.sources.reservationComments(reservation));
   });
-  lines.push(...printBootCpu(tree));
-  printNode(tree, tree.root, "", lines, annotate ? originIn(tree) : () => "");
+  const known = tree.sources.nodeComments(tree.root)?.before ?? [];
+  for (const line of printBootCpu(tree)) if (!known.some(({ text }) => text === line)) lines.push(line);
+  const origin = annotate ? originIn(tree) : () => "";
+  const holds = changed ? holdsIn(tree) : () => true;
+  printNode({ tree, lines, origin, holds }, tree.root, "");
+  if (comments.end.length > 0) lines.push("");
+  pushComments(lines, comments.end, "");
   return `${lines.join("\n")}\n`;
+}
+
+function pushWithComments(lines: string[], text: string, comments: Comments | undefined, indent = ""): void {
+  pushComments(lines, comments?.before, indent);
+  lines.push(indent + text + commentsAtEnd(comments?.after, indent));
+}
+
+interface Printing {
+  readonly tree: DtsTree;
+  readonly lines: string[];
+  readonly origin: Origin;
+  readonly holds: Holds;
+}
+
+/** Whether a reference of that name may stand for what is in a cell. */
+type Holds = (name: string, cell: number) => boolean;
+
+function holdsIn({ root, sources }: DtsTree): Holds {
+  const phandles = new Map<string, number | undefined>();
+  for (const { node, path } of walk(root)) {
+    const phandle = phandleOf(node);
+    for (const name of [path, ...sources.labels(node)]) phandles.set(name, phandle);
+  }
+  // What a plugin leaves open has no phandle yet.
+  return (name, cell) => cell === 0xffff_ffff || phandles.get(name) === cell;
 }
 
 /** A comment about where a node or a property comes from. */
@@ -35,20 +74,26 @@ function originIn({ sources }: DtsTree): Origin {
   };
 }
 
-function printNode(tree: DtsTree, node: FdtNode, indent: string, lines: string[], origin: Origin): void {
-  lines.push(`${indent}${prefix(tree.sources.labels(node))}${node.name || "/"} {${origin(node)}`);
+function printNode(printing: Printing, node: FdtNode, indent: string): void {
+  const { lines, origin, holds } = printing;
+  const { sources } = printing.tree;
+  const inner = `${indent}\t`;
+  const comments = sources.nodeComments(node);
+  if (comments) pushComments(lines, comments.before, indent);
+  const head = `${indent}${prefix(sources.labels(node))}${node.name || "/"} {${origin(node)}`;
+  lines.push(comments ? head + commentsAtEnd(comments.open, indent) : head);
   for (const [name, value] of node.properties) {
-    const labels = prefix(tree.sources.labels(node, name));
-    const marks = tree.sources.marks(node, name);
-    lines.push(
-      `${indent}\t${labels}${name}${value.length > 0 ? ` = ${printMarked(value, marks)}` : ""};${origin(node, name)}`,
-    );
+    const labels = prefix(sources.labels(node, name));
+    const text = value.length > 0 ? ` = ${printMarked(value, sources.marks(node, name), holds)}` : "";
+    const line = `${labels}${name}${text};${origin(node, name)}`;
+    pushWithComments(lines, line, sources.propertyComments(node, name), inner);
   }
   for (const next of node.children) {
     lines.push("");
-    printNode(tree, next, `${indent}\t`, lines, origin);
+    printNode(printing, next, inner);
   }
-  lines.push(`${indent}};`);
+  if (comments) pushComments(lines, comments.last, inner);
+  lines.push(comments ? `${indent}};${commentsAtEnd(comments.after, indent)}` : `${indent}};`);
 }
 
 /** `__symbols__` may give a name that cannot be written as a label. */
@@ -66,7 +111,7 @@ function isType(kind: Mark["kind"]): kind is Type {
 }
 
 /** A value as its marks describe it: one part per type mark, labels before, inside and behind them. */
-function printMarked(value: Uint8Array, marks: readonly Mark[]): string {
+function printMarked(value: Uint8Array, marks: readonly Mark[], holds: Holds): string {
   // A changed value, or one that nothing is known about.
   const fits = marks.every(({ offset }) => offset <= value.length);
   if (!fits || marks.find(({ kind }) => isType(kind))?.offset !== 0) return printValue(value);
@@ -85,14 +130,14 @@ function printMarked(value: Uint8Array, marks: readonly Mark[]): string {
     if (end === mark.offset) continue;
     const first = at;
     while (at < next && marks[at]!.offset < end) at++;
-    const part = printPart(value.subarray(mark.offset, end), mark, marks.slice(first, at));
+    const part = printPart(value.subarray(mark.offset, end), mark, marks.slice(first, at), holds);
     parts.push([...labels, part].join(" "));
     labels = [];
   }
   return [parts.join(", "), ...labels].join(" ");
 }
 
-function printPart(bytes: Uint8Array, { kind, offset }: Mark, inside: readonly Mark[]): string {
+function printPart(bytes: Uint8Array, { kind, offset }: Mark, inside: readonly Mark[], holds: Holds): string {
   switch (kind) {
     case "string":
       if (bytes.at(-1) === 0) return printString(bytes);
@@ -102,15 +147,15 @@ function printPart(bytes: Uint8Array, { kind, offset }: Mark, inside: readonly M
     case "u64": {
       const size = Number(kind.slice(1)) / 8;
       if (bytes.length % size === 0) {
-        return `${size === 4 ? "" : `/bits/ ${8 * size} `}<${printElements(bytes, size, offset, inside)}>`;
+        return `${size === 4 ? "" : `/bits/ ${8 * size} `}<${printElements(bytes, size, offset, inside, holds)}>`;
       }
     }
   }
-  return `[${printElements(bytes, 1, offset, inside)}]`;
+  return `[${printElements(bytes, 1, offset, inside, holds)}]`;
 }
 
 /** Elements of `size` bytes with the references in the place of their values, and labels before them. */
-function printElements(bytes: Uint8Array, size: number, start: number, inside: readonly Mark[]): string {
+function printElements(bytes: Uint8Array, size: number, start: number, inside: readonly Mark[], holds: Holds): string {
   const out: string[] = [];
   let next = 0;
   for (let at = 0; at < bytes.length; at += size) {
@@ -118,7 +163,9 @@ function printElements(bytes: Uint8Array, size: number, start: number, inside: r
     for (; next < inside.length && inside[next]!.offset - start <= at; next++) {
       const { kind, name = "" } = inside[next]!;
       if (kind === "label") out.push(`${name}:`);
-      if (kind === "phandle" && size === 4) reference = name.includes("/") ? `&{${name}}` : `&${name}`;
+      if (kind === "phandle" && size === 4 && holds(name, cellAt(bytes, at))) {
+        reference = name.includes("/") ? `&{${name}}` : `&${name}`;
+      }
     }
     out.push(reference ?? printElement(bytes.subarray(at, at + size)));
   }
