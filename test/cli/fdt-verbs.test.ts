@@ -182,6 +182,15 @@ test("convert goes the other way, keeps labels on request, and needs no names of
   expect(dts.out).toContain("here: uart@10 {");
 });
 
+test("convert and set keep a source's labels, references and comments", async () => {
+  const source =
+    "// head\n/dts-v1/;\n\n/ {\n\t// why\n\tp = <&l>; // what\n\n\tl: n {\n\t\tphandle = <0x01>;\n\t};\n};\n";
+  const commented = file("commented.dts", source);
+  expect((await vmrun(["fdt", "convert", commented, "--to", "dts"])).out).toBe(source);
+  const { out } = await vmrun(["fdt", "set", commented, "--dts", "/n", "q", "2"]);
+  expect(out).toBe(source.replace("{\n\t\tphandle", "{\n\t\tq = <0x02>;\n\t\tphandle"));
+});
+
 describe("convert in dtc's place", () => {
   const convert = (...words: string[]) => vmrun(["fdt", "convert", ...words]);
 

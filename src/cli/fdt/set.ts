@@ -21,6 +21,10 @@ const args = {
   parents: { type: "boolean", alias: "p", description: "make what is missing of a path" },
   "in-place": { type: "boolean", alias: "i", description: "write to X itself, a DTB" },
   ...outputArguments,
+  dts: {
+    type: "boolean",
+    description: "print source text instead of the binary form; of a DTS, with its labels and comments",
+  },
   ...treeArguments,
 } as const;
 
@@ -33,14 +37,16 @@ export const set = defineCommand({
     if (path === undefined || words.length === 0) fail("cli/usage", "it takes a tree, and what to change in it");
     const modes = [given.create, given.remove, given.delete].filter(Boolean);
     if (modes.length > 1) fail("cli/usage", "--create, --remove and --delete exclude each other");
-    const { fdt, kind } = await loadTree(path, rawArgs);
+    const { fdt, kind, dts } = await loadTree(path, rawArgs);
     if (given["in-place"] && (kind !== "dtb" || path === "-" || given.output !== undefined || given.dts)) {
       fail("cli/usage", "--in-place is for the file of a DTB", { hint: "-o FILE writes to another" });
     }
     // New names come behind those that the blob has, as in an edit in place.
     const names = Array.from(walk(fdt.root), ({ node }) => [...node.properties.keys()]).flat();
     change(fdt, words, given);
-    writeTree(fdt, { ...given, names, output: given["in-place"] ? path : given.output });
+    const printer = given.dts && dts && (await import("../../fdt/dts/printer.ts"));
+    const print = printer ? () => printer.printSource(dts, { changed: true }) : undefined;
+    writeTree(fdt, { ...given, names, output: given["in-place"] ? path : given.output, print });
     return ExitCode.success;
   },
 });
