@@ -1,6 +1,7 @@
 /** A machine for programs and tests: its console is text in memory, and it runs when it is told to, for as long as it is told. */
 import { runCommand } from "../host/command.ts";
 import { openDisk } from "../host/disk.ts";
+import { canMap, discard } from "../host/mapping.ts";
 import { hostRandom } from "../host/random.ts";
 import { hostHardware } from "../pass/lazy-hardware.ts";
 import type { Board } from "../profile/board.ts";
@@ -136,8 +137,11 @@ export class Guest {
     this.machine.terminate();
   }
 
+  /** Ends the machine, and gives its memory back to the host at once: the collector would wait for long. */
   [Symbol.dispose](): void {
     this.close();
+    const { buffer } = this.machine.memory.memory;
+    if (canMap()) discard({ buffer, offset: 0, length: buffer.byteLength });
   }
 
   /** Idle time is skipped, unless the board's time is the host's. */
