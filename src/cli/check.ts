@@ -4,6 +4,7 @@ import { refuseUnknown } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { loadFromArguments, profileArguments } from "./profile-argument.ts";
+import { summaries } from "./summaries.ts";
 
 const args = {
   ...profileArguments,
@@ -11,7 +12,7 @@ const args = {
 } as const;
 
 export const check = defineCommand({
-  meta: { name: "check", description: "Check a profile and, with --resolved, show every value that it comes to" },
+  meta: { name: "check", description: summaries.check },
   args,
   async run({ args: given, rawArgs }) {
     refuseUnknown(rawArgs, args);

@@ -10,6 +10,7 @@ import { defineCommand } from "./command.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { withHardware } from "./host-clocks.ts";
 import { loadFromArguments, profileArguments } from "./profile-argument.ts";
+import { summaries } from "./summaries.ts";
 import { writeText } from "./tree-output.ts";
 
 const args = {
@@ -19,7 +20,7 @@ const args = {
 } as const;
 
 export const clocks = defineCommand({
-  meta: { name: "clocks", description: "Show the clock tree of a board, its rates, and what the guest may change" },
+  meta: { name: "clocks", description: summaries.clocks },
   args,
   async run({ args: given, rawArgs }) {
     refuseUnknown(rawArgs, args);

@@ -6,11 +6,12 @@ import { asksForHelp } from "./arguments.ts";
 import { defineCommand, resolvedArguments, runCommand } from "./command.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { fdtVerbs } from "./fdt/verbs.ts";
+import { summaries } from "./summaries.ts";
 
 const VERSION = "0.1.0";
 
 /** A command: its usage for citty, and a result that is the exit code. */
-const commands: Record<string, () => Promise<CommandDef>> = {
+const commands: Readonly<Record<keyof typeof summaries, () => Promise<CommandDef>>> = {
   run: () => import("./run.ts").then((m) => m.run as CommandDef),
   check: () => import("./check.ts").then((m) => m.check as CommandDef),
   fdt: () => import("./fdt/generate.ts").then((m) => m.generate as CommandDef),
@@ -31,6 +32,7 @@ const verbs: Record<string, Readonly<Record<string, () => Promise<CommandDef>>>>
   pass: { plan: () => import("./pass/plan.ts").then((m) => m.plan as CommandDef) },
 };
 
+/** What the help of vmrun shows. */
 const root = defineCommand({
   meta: {
     name: "vmrun",
@@ -38,7 +40,9 @@ const root = defineCommand({
     description:
       "Machine emulator: runs the board that a TOML profile declares. `vmrun PROFILE` is `vmrun run PROFILE`.",
   },
-  subCommands: commands,
+  subCommands: Object.fromEntries(
+    Object.entries(summaries).map(([name, description]) => [name, { meta: { name, description } }]),
+  ),
 });
 
 /** Runs a command line; answers the exit code. */
@@ -60,7 +64,7 @@ async function dispatch(args: string[]): Promise<number> {
     print(VERSION);
     return ExitCode.success;
   }
-  const named = Object.hasOwn(commands, first);
+  const named = isCommand(first);
   const verb = named && Object.hasOwn(verbs, first) ? ownEntry(verbs[first], args[1]) : undefined;
   const command = await (verb ?? commands[named ? first : commandMeant(first)])();
   const rest = args.slice(verb ? 2 : named ? 1 : 0);
@@ -74,6 +78,10 @@ async function dispatch(args: string[]): Promise<number> {
 
 async function usage(command: CommandDef, parent?: CommandDef): Promise<string> {
   return (await import("citty")).renderUsage(command, parent);
+}
+
+function isCommand(word: string): word is keyof typeof summaries {
+  return Object.hasOwn(commands, word);
 }
 
 function ownEntry<T>(entries: Readonly<Record<string, T>>, name: string | undefined): T | undefined {

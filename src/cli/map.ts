@@ -4,6 +4,7 @@ import type { Board } from "../profile/board.ts";
 import { positionals, refuseUnknown } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
 import { ExitCode } from "./exit-codes.ts";
+import { summaries } from "./summaries.ts";
 import { loadTree, TREE_HINT, treeArguments } from "./tree-argument.ts";
 import { outputArguments, writeText } from "./tree-output.ts";
 
@@ -15,7 +16,7 @@ const args = {
 } as const;
 
 export const map = defineCommand({
-  meta: { name: "map", description: "Show the memory map and the interrupt tree of a board or a device tree" },
+  meta: { name: "map", description: summaries.map },
   args,
   async run({ args: given, rawArgs }) {
     refuseUnknown(rawArgs, args);

@@ -27,6 +27,7 @@ import { asksForExits, observeArguments } from "./observe/arguments.ts";
 import type { Observation } from "./observe/observation.ts";
 import { loadFromArguments, profileArguments } from "./profile-argument.ts";
 import { catchStrays } from "./strays.ts";
+import { summaries } from "./summaries.ts";
 import type { Watched } from "./watch.ts";
 
 export const runArguments = {
@@ -77,7 +78,7 @@ export const runArguments = {
 } as const;
 
 export const run = defineCommand({
-  meta: { name: "run", description: "Run the machine of a profile; Ctrl-A x ends it, Ctrl-A h helps" },
+  meta: { name: "run", description: summaries.run },
   args: runArguments,
   run({ args: given, rawArgs }) {
     refuseUnknown(rawArgs, runArguments);

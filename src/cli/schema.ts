@@ -4,9 +4,10 @@ import { refuseUnknown } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { inArgument, vdevsOf } from "./profile-argument.ts";
+import { summaries } from "./summaries.ts";
 
 export const schema = defineCommand({
-  meta: { name: "schema", description: "Print the JSON Schema of profiles, for editors with TOML support" },
+  meta: { name: "schema", description: summaries.schema },
   args: inArgument,
   async run({ args: given, rawArgs }) {
     refuseUnknown(rawArgs, inArgument);

@@ -1,9 +1,10 @@
 /** `vmrun test`: Bun's test runner for vdevs in folders where vmrun is not installed: `vmrun` and `valibot` resolve to this one. */
 import { resolve } from "node:path";
 import { defineCommand } from "./command.ts";
+import { summaries } from "./summaries.ts";
 
 export const test = defineCommand({
-  meta: { name: "test", description: "Run vdevs' own tests: `bun test` with vmrun at hand, wherever they lie" },
+  meta: { name: "test", description: summaries.test },
   args: {
     files: { type: "positional", required: false, valueHint: "FILES", description: "as for bun test" },
   },

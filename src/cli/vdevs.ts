@@ -9,6 +9,7 @@ import { positionals, refuseUnknown } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { inArgument } from "./profile-argument.ts";
+import { summaries } from "./summaries.ts";
 
 const args = {
   type: { type: "positional", required: false, valueHint: "TYPE", description: "the vdev to document" },
@@ -17,7 +18,7 @@ const args = {
 } as const;
 
 export const vdevs = defineCommand({
-  meta: { name: "vdevs", description: "List the vdevs that there are, or document one" },
+  meta: { name: "vdevs", description: summaries.vdevs },
   args,
   async run({ args: given, rawArgs }) {
     refuseUnknown(rawArgs, args);

@@ -38,6 +38,11 @@ async function modulesOf(...args: string[]): Promise<string[]> {
 }
 
 describe("a start loads what it needs and little more:", () => {
+  test("vmrun --help", async () => {
+    const modules = await modulesOf("--help");
+    expect(modules.filter((file) => /^src\/(?!cli|diagnostics|vdev\/)/.test(file))).toEqual([]);
+  });
+
   test("vmrun fdt", async () => {
     const modules = await modulesOf("fdt", join(ROOT, "profiles/virt-rv64.toml"), "-o", join(folder, "board.dtb"));
     expect(modules.length).toBeLessThanOrEqual(78);

@@ -13,6 +13,7 @@ import { occurrences, positionals, refuseUnknown } from "../arguments.ts";
 import { defineCommand } from "../command.ts";
 import { ExitCode } from "../exit-codes.ts";
 import { loadFromArguments, profileArguments } from "../profile-argument.ts";
+import { summaries } from "../summaries.ts";
 import { benchArguments, enginesFrom, ProgressLine } from "./arguments.ts";
 
 /** Runs where figures are kept or compared. */
@@ -54,8 +55,7 @@ const args = {
 export const bench = defineCommand({
   meta: {
     name: "bench",
-    description:
-      "Measure what vdevs cost the guest: registers, virtqueues, interrupts; or consoles (vmrun bench console)",
+    description: summaries.bench,
   },
   args,
   async run({ args: given, rawArgs }) {

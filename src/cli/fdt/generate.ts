@@ -8,6 +8,7 @@ import { defineCommand } from "../command.ts";
 import { ExitCode } from "../exit-codes.ts";
 import { startingClocks } from "../host-clocks.ts";
 import { loadFromArguments, profileArguments } from "../profile-argument.ts";
+import { summaries } from "../summaries.ts";
 import { outputArguments, writeTree } from "../tree-output.ts";
 import { applyFiles } from "./overlays.ts";
 import { fdtVerbs } from "./verbs.ts";
@@ -21,7 +22,7 @@ const args = {
 export const generate = defineCommand({
   meta: {
     name: "fdt",
-    description: `Generate the device tree of a board; or ${Object.keys(fdtVerbs).join(", ")} one (vmrun fdt VERB --help)`,
+    description: summaries.fdt,
   },
   args,
   async run({ args: given, rawArgs }) {

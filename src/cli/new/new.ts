@@ -6,6 +6,7 @@ import { nearestName } from "../../vdev/registry.ts";
 import { positionals, refuseUnknown } from "../arguments.ts";
 import { defineCommand } from "../command.ts";
 import { ExitCode } from "../exit-codes.ts";
+import { summaries } from "../summaries.ts";
 import type { NewFiles } from "./draft.ts";
 
 const args = {
@@ -18,7 +19,7 @@ const args = {
 const KINDS = ["vdev", "profile"];
 
 export const newFiles = defineCommand({
-  meta: { name: "new", description: "Write a new vdev with its test and profile, or a new profile" },
+  meta: { name: "new", description: summaries.new },
   args,
   async run({ args: given, rawArgs }) {
     refuseUnknown(rawArgs, args);

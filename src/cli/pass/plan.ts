@@ -5,6 +5,7 @@ import { PassPlan } from "../../observe/pass-plan.ts";
 import { refuseUnknown } from "../arguments.ts";
 import { defineCommand } from "../command.ts";
 import { runArguments, runProfile } from "../run.ts";
+import { summaries } from "../summaries.ts";
 import { outputArguments, writeText } from "../tree-output.ts";
 
 const args = { ...runArguments, output: outputArguments.output } as const;
@@ -12,9 +13,7 @@ const args = { ...runArguments, output: outputArguments.output } as const;
 export const plan = defineCommand({
   meta: {
     name: "pass plan",
-    description:
-      "Run a guest with its [[pass]] and [[clock]] regions observed, and propose the smallest profile that would do. " +
-      "Clock controllers are forwarded whole meanwhile. The guest's output goes to standard error",
+    description: summaries.pass,
   },
   args,
   async run({ args: given, rawArgs }) {
