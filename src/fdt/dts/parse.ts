@@ -2,7 +2,7 @@
 import { type Diagnostic, fail, type Place, VmrunError } from "../../diagnostics/diagnostic.ts";
 import type { Comments, NodeComments, SourceComments } from "../comments.ts";
 import type { Fdt, FdtNode } from "../tree.ts";
-import { cellOf, type LiveNode, type LiveTree, type Mark, propertyOf } from "./livetree.ts";
+import { cellOf, type Label, type LiveNode, type LiveTree, type Mark, propertyOf } from "./livetree.ts";
 import { type ParsedSource, parseTokens } from "./parser.ts";
 import { type PreprocessOptions, preprocess } from "./preprocessor.ts";
 import { type PhandleFormat, resolveReferences } from "./resolve.ts";
@@ -65,6 +65,20 @@ export function parseDts(source: string | Uint8Array, options: ParseDtsOptions =
   return toTree(parsed, bootCpu);
 }
 
+/** What a source says of a property beyond its value. */
+export interface PropertySource {
+  readonly labels: readonly string[];
+  readonly marks: readonly Mark[];
+  readonly comments: Comments | undefined;
+}
+
+const UNKNOWN: PropertySource = { labels: [], marks: [], comments: undefined };
+
+function labelsOf(owner: { readonly labels: readonly Label[] } | undefined): string[] {
+  if (!owner || owner.labels.length === 0) return [];
+  return owner.labels.filter(({ deleted }) => !deleted).map(({ name }) => name);
+}
+
 /** What the source says about the parts of its tree. */
 export class DtsSources {
   readonly #nodes: ReadonlyMap<FdtNode, LiveNode>;
@@ -100,24 +114,25 @@ export class DtsSources {
   /** The labels of a node or a property, the one that was given last first. */
   labels(node: FdtNode, property?: string): string[] {
     const live = this.#nodes.get(node);
-    const owner = property === undefined ? live : live && propertyOf(live, property);
-    return owner?.labels.filter(({ deleted }) => !deleted).map(({ name }) => name) ?? [];
+    return labelsOf(property === undefined ? live : live && propertyOf(live, property));
   }
 
   /** What is known about the value of a property: types, references, labels, each with its offset. Of one set since, nothing. */
   marks(node: FdtNode, property: string): readonly Mark[] {
+    return this.property(node, property).marks;
+  }
+
+  /** All of it about a property, in one look. */
+  property(node: FdtNode, name: string): PropertySource {
     const live = this.#nodes.get(node);
-    const known = live && propertyOf(live, property);
-    return known && known.value === node.properties.get(property) ? known.marks : [];
+    const known = live && propertyOf(live, name);
+    if (!known) return UNKNOWN;
+    const marks = known.value === node.properties.get(name) ? known.marks : [];
+    return { labels: labelsOf(known), marks, comments: known.comments };
   }
 
   nodeComments(node: FdtNode): NodeComments | undefined {
     return this.#nodes.get(node)?.comments;
-  }
-
-  propertyComments(node: FdtNode, property: string): Comments | undefined {
-    const live = this.#nodes.get(node);
-    return live && propertyOf(live, property)?.comments;
   }
 
   reservationComments(reservation: Fdt["reservations"][number]): Comments | undefined {

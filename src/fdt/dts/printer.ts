@@ -83,10 +83,10 @@ function printNode(printing: Printing, node: FdtNode, indent: string): void {
   const head = `${indent}${prefix(sources.labels(node))}${node.name || "/"} {${origin(node)}`;
   lines.push(comments ? head + commentsAtEnd(comments.open, indent) : head);
   for (const [name, value] of node.properties) {
-    const labels = prefix(sources.labels(node, name));
-    const text = value.length > 0 ? ` = ${printMarked(value, sources.marks(node, name), holds)}` : "";
-    const line = `${labels}${name}${text};${origin(node, name)}`;
-    pushWithComments(lines, line, sources.propertyComments(node, name), inner);
+    const source = sources.property(node, name);
+    const text = value.length > 0 ? ` = ${printMarked(value, source.marks, holds)}` : "";
+    const line = `${prefix(source.labels)}${name}${text};${origin(node, name)}`;
+    pushWithComments(lines, line, source.comments, inner);
   }
   for (const next of node.children) {
     lines.push("");
@@ -98,6 +98,7 @@ function printNode(printing: Printing, node: FdtNode, indent: string): void {
 
 /** `__symbols__` may give a name that cannot be written as a label. */
 function prefix(labels: readonly string[]): string {
+  if (labels.length === 0) return "";
   return labels
     .filter((label) => /^[A-Za-z_]\w*$/.test(label))
     .map((label) => `${label}: `)
