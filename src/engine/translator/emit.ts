@@ -95,7 +95,7 @@ class RegionWriter extends CodeWriter {
   readonly #scopes: Scope[] = [];
   #interpret!: Label;
   #chain!: Label;
-  /** As `chain`, but nothing was put back yet. */
+  /** As `chain`, but nothing was put back yet: one place for all of a quick region's ways out. */
   #dirtyChain!: Label;
   #block!: Block;
   #operation!: Operation;
@@ -130,10 +130,12 @@ class RegionWriter extends CodeWriter {
     }
     this.#prologue();
     f.i32(Leaving.interpret).set(this.#how);
-    this.#dirtyChain = f.block(undefined, "writeBack");
-    this.#tree(region.entry);
-    f.end(); // dirtyChain
-    this.#writeBack(this.#written);
+    if (this.place.level === "quick") {
+      this.#dirtyChain = f.block(undefined, "writeBack");
+      this.#tree(region.entry);
+      f.end(); // dirtyChain
+      this.#writeBack(this.#written);
+    } else this.#tree(region.entry);
     f.end(); // chain
     this.#writeChain();
     this.#leaveWith(Leaving.moved);
@@ -491,35 +493,36 @@ class RegionWriter extends CodeWriter {
   // ---- memory ----
 
   /**
-   * Puts where the memory at `address` lies into `offset`, by the page that its base last led to, else by the TLB. All of
+   * Puts where the memory at the address on the stack lies into `offset`, by the page that its base last led to, else by the TLB. All of
    * `span` bytes are on one page then; where that is the width of one access, it is aligned.
    */
   #locate({ tag, addend }: CachedPage, table: number, span: number, aligned: boolean): void {
     const { f } = this;
     const inside = aligned ? span - 1 : 0;
-    /** Leaves on the stack whether the span is not within the page whose tag `tag` pushes. */
-    const outside = (pushTag: () => void) => {
-      f.get(this.address)
-        .i64(-4096 | inside)
-        .op("i64.and");
-      pushTag();
-      f.op("i64.ne");
+    /** Leaves on the stack whether the span, of which the address is there, is not within the page `tag`. */
+    const outside = () => {
+      f.i64(-4096 | inside)
+        .op("i64.and")
+        .get(tag)
+        .op("i64.ne");
       if (aligned) return;
       f.get(this.address)
         .i64(span - 1)
         .op("i64.add")
         .i64(-4096)
-        .op("i64.and");
-      pushTag();
-      f.op("i64.ne", "i32.or");
+        .op("i64.and")
+        .get(tag)
+        .op("i64.ne", "i32.or");
     };
-    outside(() => f.get(tag));
+    f.tee(this.address);
+    outside();
     f.ifUnlikely();
     this.tlbEntry(this.address, table);
     // Kept even where it is not taken: then it is no page of this address, or one that serves the next access.
     f.set(tag);
     f.get(this.offset).memory("i32.load", 8).set(addend);
-    outside(() => f.get(tag));
+    f.get(this.address);
+    outside();
     f.ifUnlikely();
     this.#sideExit();
     f.end().end();
@@ -542,7 +545,6 @@ class RegionWriter extends CodeWriter {
     if (group.leader === operation) {
       this.#register(operation.rs1);
       if (group.low !== 0) f.i64(group.low).op("i64.add");
-      f.set(this.address);
       const span = group.high - group.low;
       const aligned = group.accesses === 1;
       if (group.store) this.#locateToWrite(span, aligned);
@@ -579,7 +581,6 @@ class RegionWriter extends CodeWriter {
 
   protected override atomicOffset(width: 4 | 8, access: "load" | "store"): void {
     this.x("rs1");
-    this.f.set(this.address);
     if (access === "load") this.#locateToRead(width, true);
     else this.#locateToWrite(width, true);
   }
