@@ -1,6 +1,6 @@
 // VFIO against a kernel of a test's own: the calls, in order, with their structures as the uapi header has them.
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { VmrunError } from "../../src/diagnostics/diagnostic.ts";
@@ -279,6 +279,21 @@ describe("is refused, and nothing stays open", () => {
         "echo 0000:01:00.1 > /sys/bus/pci/drivers/snd_hda_intel/unbind",
     );
     expect(host.calls).toEqual(["close 1001", "close 1002"]);
+  });
+  test("where RAM lies on addresses that the IOMMU keeps", () => {
+    const regions = join(root, "sys/kernel/iommu_groups/7/reserved_regions");
+    writeFileSync(
+      regions,
+      "0x0000000080000000 0x00000000800000ff direct-relaxable\n0x0000000080000800 0x00000000800fffff msi\n",
+    );
+    const host = kernel();
+    expect(refusal(host, { dma: true })).toStartWith(
+      "pass/dma: it: RAM at 0x80000000-0x80000fff meets 0x80000800-0x800fffff; ",
+    );
+    expect(host.calls.slice(-2)).toEqual(["close 1001", "close 1002"]);
+    expect(refusal(kernel())).toBe("none");
+    rmSync(regions);
+    expect(refusal(kernel(), { dma: true })).toBe("none");
   });
   test.each([
     [{ window: 0 }, "it has no BAR 0; it has: 2 (0x1000 bytes)"],

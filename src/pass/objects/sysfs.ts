@@ -44,6 +44,8 @@ export interface HostSystem {
   iommuGroup(device: string): number | undefined;
   /** PCI functions of a group. */
   groupMembers(group: number): string[];
+  /** Addresses, first and last, that an IOMMU does not translate for a group's DMA: on PCs, where interrupts are sent to. */
+  reservedRegions(group: number): { readonly from: number; readonly to: number }[];
 }
 
 /** @param root Where /proc and /sys are. */
@@ -114,6 +116,12 @@ export function systemAt(root: string): HostSystem {
       return group === undefined ? undefined : Number(group);
     },
     groupMembers: (group) => list(`sys/kernel/iommu_groups/${group}/devices`),
+    reservedRegions: (group) =>
+      (text(`sys/kernel/iommu_groups/${group}/reserved_regions`) ?? "").split("\n").flatMap((line) => {
+        // Linux Documentation/ABI/testing/sysfs-kernel-iommu_groups. VFIO gives away what is `direct-relaxable`.
+        const [from, to, kind] = line.split(" ");
+        return to === undefined || kind === "direct-relaxable" ? [] : [{ from: Number(from), to: Number(to) }];
+      }),
   };
 }
 

@@ -23,6 +23,7 @@ import {
   Vfio,
   type VfioSystem,
 } from "./vfio-kernel.ts";
+import { hex } from "./window.ts";
 
 /** PCI 3.0 §6.2.2: the command register, its bits for memory and for the function's own accesses. */
 const COMMAND = 4;
@@ -66,12 +67,14 @@ class GroupOwner {
   readonly #claim: Claim;
   readonly #container: number;
   readonly #group: number;
+  readonly #reserved: ReturnType<HostSystem["reservedRegions"]>;
   readonly #fds: number[] = [];
   readonly #devices = new Map<string, Device>();
   #ram: readonly DmaBlock[] = [];
 
   constructor(address: string, group: number, opening: Opening, system: HostSystem, vfio: VfioSystem) {
     this.#vfio = vfio;
+    this.#reserved = system.reservedRegions(group);
     // A group is the least that an IOMMU can keep apart: who has one function of it has all.
     this.#claim = opening.hold({ space: `vfio group ${group}` });
     try {
@@ -155,6 +158,13 @@ class GroupOwner {
   #mapRam(opening: Opening): void {
     const ram = opening.owner.ram();
     for (const { at, bytes } of ram) {
+      const last = at + bytes.length - 1;
+      const taken = this.#reserved.find(({ from, to }) => from <= last && to >= at);
+      if (taken !== undefined) {
+        fail("pass/dma", `${opening.spec}: RAM at ${hex(at)}-${hex(last)} meets ${hex(taken.from)}-${hex(taken.to)}`, {
+          hint: "DMA never gets there, the host's IOMMU keeps it for itself: end that RAM before, and put more of it behind",
+        });
+      }
       must(opening, "DMA into the guest's RAM", mapDma(this.#vfio, this.#container, at, bytes));
     }
     this.#ram = ram;
