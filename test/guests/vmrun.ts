@@ -91,15 +91,22 @@ type Body = () => Promise<void>;
 /** Each reason is told once. */
 const told = new Set<string>();
 
-/** `test` for what needs images, and programs of the host by the package they are in. Else skipped, and it is said why. */
-export function testWith(images: readonly ImageName[], programs: Readonly<Record<string, string>> = {}) {
+/**
+ * `test` for what needs images, and programs of the host by the package they are in. Else skipped, and it is said why.
+ * @param limit ms.
+ */
+export function testWith(
+  images: readonly ImageName[],
+  programs: Readonly<Record<string, string>> = {},
+  limit = TEST_LIMIT,
+) {
   const image = images.find((name) => findImage(name) === undefined);
   const program = Object.keys(programs).find((name) => which(name) === null);
   const reason = image ? missing(image) : program ? `no ${program}: install ${programs[program]}` : undefined;
   if (reason !== undefined && !told.has(reason)) console.warn(`skipped: ${reason}`);
   if (reason !== undefined) told.add(reason);
   return (name: string, body: Body) =>
-    reason === undefined ? test(name, body, TEST_LIMIT) : test.skip(`${name} (${reason})`, body);
+    reason === undefined ? test(name, body, limit) : test.skip(`${name} (${reason})`, body);
 }
 
 /** Debian keeps file system tools where ordinary users do not look. */
