@@ -162,6 +162,11 @@ export class DecodedPages {
     return [...goals];
   }
 
+  /** An op that was found hot has to become so anew. */
+  forgetArrivals(op: number): void {
+    this.memory.u16[(this.counters + (op >>> COUNTER_SHIFT)) >>> 1] = 0;
+  }
+
   /** The decoded page that holds an op, and the page of linear memory that it was decoded from. */
   pageOfOp(op: number): { readonly ops: number; readonly page: number } {
     const index = Math.floor((op - this.#first) / DECODED_PAGE_SIZE);

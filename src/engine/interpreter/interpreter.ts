@@ -31,6 +31,8 @@ const SATP = 0x180;
 const ASID = 0xffff;
 /** Instructions after which it is asked where they were spent. */
 const SAMPLE = 200_000;
+/** Nothing is translated before this many times the threshold's instructions. */
+const EARLIEST = 2000;
 /** Regions compiled together: a module costs more than a function. */
 const BATCH = 16;
 
@@ -54,6 +56,8 @@ export class Interpreter implements Engine {
   /** Translated code, from when the first is wanted. */
   regions: Regions | undefined;
   readonly #createRegions: () => Regions;
+  /** Instructions before which nothing is translated. */
+  readonly #earliest: number;
   readonly #translates: boolean;
   #follower: ((written: WrittenRegion) => void) | undefined;
   #resident: Hart | undefined;
@@ -62,6 +66,8 @@ export class Interpreter implements Engine {
   #spent = 0;
   #entered = 0;
   #running = false;
+  /** Instructions of all harts, in runs that have ended. */
+  #finished = 0;
   #reason: RunReason = RunReason.budget;
   #stop = false;
 
@@ -82,6 +88,7 @@ export class Interpreter implements Engine {
     });
     const { threshold = 0, store } = options;
     this.#translates = threshold > 0;
+    this.#earliest = threshold > 1 ? threshold * EARLIEST : 0;
     this.#softFloat = softFloat(memory.data, FLOAT_PLACES);
     const decoder = createDecoder(withBase(config.extensions));
     this.#pages = new DecodedPages(memory, decoder, threshold > 0);
@@ -154,6 +161,7 @@ export class Interpreter implements Engine {
     this.#running = false;
     this.regions?.settle();
     hart.retired += this.#spent;
+    this.#finished += this.#spent;
     return this.#reason;
   }
 
@@ -259,6 +267,8 @@ export class Interpreter implements Engine {
         return status;
       },
       hot: (op) => {
+        // What ends so soon would pay for a translation and never see it.
+        if (this.#finished < this.#earliest) return this.#pages.forgetArrivals(op >>> 0);
         this.regions ??= this.#createRegions();
         this.regions.consider(op >>> 0, this.#resident!.pc);
       },
