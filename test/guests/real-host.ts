@@ -61,8 +61,8 @@ export interface HostRun {
 }
 
 /**
- * Words for a job's shell: `bind FUNCTION DRIVER`; `vmrun ARGUMENTS`, whose console and messages do not meet; and `obey`,
- * which types what the last run's hint says. The kernel keeps its messages to itself.
+ * Words for a job's shell: `bind FUNCTION DRIVER`; `vmrun ARGUMENTS`, whose console and messages do not meet; `as_user` before
+ * it; and `obey`, which types what the last run's hint says. The kernel keeps its messages to itself.
  */
 const WORDS = `#!/bin/busybox sh
 bind() {
@@ -73,10 +73,15 @@ bind() {
 }
 vmrun() {
   echo "begin $*"
-  bun ${PLACE}/src/cli.ts "$@" 2>/tmp/messages
+  \${run:-bun} ${PLACE}/src/cli.ts "$@" 2>/tmp/messages
   code=$?
   cat /tmp/messages
   echo "end $code"
+}
+as_user() {
+  run='start-stop-daemon -S -c user -x /usr/bin/bun --'
+  "$@"
+  run=
 }
 obey() {
   sed -n 's/^ *hint: //p' /tmp/messages >/tmp/hint
@@ -146,6 +151,8 @@ function assemble(workshop: Workshop, job: string, files: Readonly<Record<string
   put(process.execPath, "/usr/bin/bun");
   for (const [library] of host("ldd", process.execPath).matchAll(/\/\S+/g)) put(library, library);
   for (const [name, text] of Object.entries(files)) writeFileSync(join(stage, PLACE, name), text);
+  mkdirSync(join(stage, "etc"));
+  writeFileSync(join(stage, "etc/passwd"), "root:x:0:0::/tmp:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n");
   writeFileSync(join(stage, "job"), WORDS + job, { mode: 0o755 });
   const base = findImage("host/initramfs.cpio.gz")!;
   const script = 'find . -mindepth 1 | cpio -o -H newc -R 0:0 --quiet >"$1" && cat "$2" >>"$1"';

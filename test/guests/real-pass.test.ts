@@ -89,6 +89,12 @@ kill -9 $holder
 wait $holder
 vmrun run rng.toml
 vmrun run rng.toml --engine forced
+chown user /dev/vfio/$(basename $(readlink /sys/bus/pci/devices/${RNG}/iommu_group))
+chmod 1777 /tmp
+ulimit -l 8192
+as_user vmrun run rng.toml
+ulimit -l 17000
+as_user vmrun run reboot.toml
 `,
   files: {
     "shared.toml": `${board("shared", {
@@ -104,6 +110,14 @@ size = 0x100
 host = "vfio:${SHARED}"
 `,
     "rng.toml": board("rng", rng),
+    "reboot.toml": `${board("reboot", rng).replace("nocolor", "reboot=1")}
+[[memory]]
+name = "kept"
+at = 0x9000_0000
+size = "4KiB"
+backing = "memfd"
+share = "kept"
+`,
     "held.toml": board("held", { ...rng, guest: "monitor" }),
   },
   shared: "hi",
@@ -161,15 +175,26 @@ describe("a virtio device", () => {
     const all = seen.filter(({ region }) => /^virtio-pci-.*virtio-rng$/.test(region));
     // Before the guests, the host's own driver had it.
     expect(all.slice(-asked.length).map((each) => shown(each, 16 << 10))).toEqual(asked);
-    expect(asked.length).toBe(2 * 38);
+    expect(asked.length).toBe(4 * 38);
     expect(new Set(asked.map((line) => line.slice(0, 2)))).toEqual(new Set(["r1", "r2", "r4", "w1", "w2", "w4"]));
   });
 
   withHost("has one owner, who is named, and is free again when that one is killed", async () => {
     const { output } = await find(others, "run rng.toml", 2);
     expect(output).toMatch(/error\[pass\/owned\]: vfio:0000:00:06\.0 belongs to held\/device \(process \d+\)/);
-    expect((await others()).runs.map(({ code }) => code)).toEqual([0, 2, 2, 0, 0]);
+    expect((await others()).runs.map(({ code }) => code)).toEqual([0, 2, 2, 0, 0, 2, 0]);
   });
+
+  withHost(
+    "is an ordinary user's, too, who may lock as much memory as the guest has; and outlasts reboots",
+    async () => {
+      const { runs } = await others();
+      expect(runs.at(-2)!.output).toContain("DMA into the guest's RAM is not to be had: ENOMEM");
+      const { output } = runs.at(-1)!;
+      expect(output.match(/^PASS each request is answered by DMA, and told by an interrupt$/gm)).toHaveLength(2);
+      expect(output.match(/^interrupts {3}8$/gm)).toHaveLength(2);
+    },
+  );
 
   withHost("is refused where RAM would meet the addresses that a PC interrupts by", async () => {
     const { output } = await find(others, "run rng.toml --set memory.dram.size=2040MiB", 2);
