@@ -10,6 +10,7 @@ import type { GuestMemory } from "../../memory/guest-memory.ts";
 import { PAGE_SIZE, Pass } from "../../memory/guest-memory.ts";
 import type { EnginePort } from "../engine.ts";
 import type { DecodedPages } from "./decoded-pages.ts";
+import { DevicePages } from "./device-pages.ts";
 
 const LEVEL_FLAGS = [0, TlbFlag.megapage, TlbFlag.gigapage, TlbFlag.gigapage, TlbFlag.gigapage];
 const IN_PAGE = PAGE_SIZE - 1;
@@ -23,6 +24,9 @@ const TLB_FETCH = mail(HartField.tlbFetch);
 export class MemoryAccess {
   /** The hart that runs. */
   hart!: Hart;
+  /** By direction, for the two go by turns. */
+  readonly #loaded = new DevicePages();
+  readonly #stored = new DevicePages();
 
   constructor(
     readonly memory: GuestMemory,
@@ -35,11 +39,16 @@ export class MemoryAccess {
     const { i32 } = this.memory;
     const low = i32[ADDRESS];
     const high = i32[ADDRESS + 1];
+    const device = this.#loaded.find(low, high, width, i32[TLB_READ], this.hart.epoch);
+    if (device >= 0) return this.#loadDevice(device, width);
     if (crossesPage(low, width)) return this.#loadCrossing(low, high, width);
     const cause = translate(this.hart, low, high, Access.load, width);
     if (cause !== 0) return this.#trap(cause);
     const offset = this.memory.locateFor(Pass.read, walk.physical, PAGE_SIZE);
-    if (offset < 0) return this.#loadDevice(walk.physical + (low & IN_PAGE), width);
+    if (offset < 0) {
+      if (walk.cacheable) this.#loaded.note(low, high, i32[TLB_READ], this.hart.epoch, walk.physical);
+      return this.#loadDevice(walk.physical + (low & IN_PAGE), width);
+    }
     if (walk.cacheable) this.#fill(TLB_READ, low, high, offset);
     const at = offset + (low & IN_PAGE);
     if ((at & (width - 1)) !== 0) {
@@ -60,11 +69,16 @@ export class MemoryAccess {
     const { i32 } = this.memory;
     const low = i32[ADDRESS];
     const high = i32[ADDRESS + 1];
+    const device = this.#stored.find(low, high, width, i32[TLB_WRITE], this.hart.epoch);
+    if (device >= 0) return this.#storeDevice(device, width);
     if (crossesPage(low, width)) return this.#storeCrossing(low, high, width);
     const cause = translate(this.hart, low, high, Access.store, width);
     if (cause !== 0) return this.#trap(cause);
     const block = this.memory.locateFor(Pass.write, walk.physical, PAGE_SIZE);
-    if (block < 0) return this.#storeDevice(walk.physical + (low & IN_PAGE), width);
+    if (block < 0) {
+      if (walk.cacheable) this.#stored.note(low, high, i32[TLB_WRITE], this.hart.epoch, walk.physical);
+      return this.#storeDevice(walk.physical + (low & IN_PAGE), width);
+    }
     const offset = this.#writable(low, high, block, width);
     if (offset < 0) return this.#trap(Cause.storeAccess);
     if ((offset & (width - 1)) !== 0) this.memory.u8.copyWithin(offset, VALUE << 2, (VALUE << 2) + width);

@@ -142,6 +142,8 @@ export class Hart {
     high: new Float64Array(16),
     config: new Uint8Array(16),
   };
+  /** Changes with everything that forgets translations: who remembers one elsewhere compares. */
+  epoch = 0;
   /** Tables with entries, as bits: to flush is to go through them. */
   #filled = ALL_TABLES;
   /** Where translations came from megapages, by a hash of the address; and whether any came from a larger leaf. */
@@ -277,6 +279,7 @@ export class Hart {
   /** Forgets the translation of one page (virtual address as low and high half), in every mode. */
   flushTlbPage(low: number, high: number): void {
     const { i32 } = this.memory;
+    this.epoch++;
     let tag = (this.#tlb + ((low >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >> 2;
     for (let table = 0; table < TLB_TABLES; table++, tag += TLB_TABLE >> 2) {
       i32[tag] = -1;
@@ -311,6 +314,7 @@ export class Hart {
   }
 
   #flushTables(tables: number): void {
+    this.epoch++;
     const filled = this.#filled & tables;
     for (let table = 0; table < TLB_TABLES; table++) {
       if (((filled >> table) & 1) === 0) continue;
@@ -323,6 +327,7 @@ export class Hart {
   /** Forgets entries by their flags, among all or among some of each table. */
   #flushWhere(matches: (flags: number) => boolean, first = 0, count = TLB_ENTRIES): void {
     const { i32 } = this.memory;
+    this.epoch++;
     for (let table = 0; table < TLB_TABLES; table++) {
       if (((this.#filled >> table) & 1) === 0) continue;
       const start = (this.#tlb + table * TLB_TABLE + first * TLB_ENTRY_SIZE) >> 2;
