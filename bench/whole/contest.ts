@@ -61,8 +61,7 @@ export async function takeTurns<T>(
 }
 
 /** A command line of vmrun from source, as people run it. */
-/** As the first line of src/cli.ts has it. */
-const VMRUN = ["env", "BUN_JSC_useWasmIPInt=0", process.execPath, join(ROOT, "src/cli.ts")];
+const VMRUN = [process.execPath, join(ROOT, "src/cli.ts")];
 
 export function vmrunCommand(profile: string, options: readonly string[] = ["--quiet"]): string[] {
   return [...VMRUN, "run", ...options, profile];
