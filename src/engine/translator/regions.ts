@@ -117,7 +117,10 @@ export class Regions {
     const { op, pc } = installed;
     const page = this.#host.locate(pc & ~BigInt(PAGE_SIZE - 1));
     // Another program may run there now.
-    if (page >= 0 && page >>> 12 === this.#host.pages.pageOfOp(op).page) this.#translate(op, pc, "thorough");
+    if (page < 0 || page >>> 12 !== this.#host.pages.pageOfOp(op).page) return;
+    // Once: until the better code is there, this one goes on being found.
+    installed.samples = Number.NEGATIVE_INFINITY;
+    this.#translate(op, pc, "thorough");
   }
 
   #translate(op: number, pc: bigint, level: Level): void {
