@@ -1,0 +1,111 @@
+// What the TLB forgets, and what it keeps, by the flags of its entries.
+
+import { beforeEach, describe, expect, test } from "bun:test";
+import { type Hart, HartField, TLB_ENTRIES, TLB_ENTRY_SIZE, TlbFlag } from "../../../src/isa/riscv/hart.ts";
+import { makeHart, memory, write } from "./privileged.ts";
+
+const MIB = 2 ** 20;
+const TABLES = [HartField.tlbRead, HartField.tlbWrite, HartField.tlbFetch];
+
+let hart: Hart;
+beforeEach(() => {
+  hart = makeHart().hart;
+});
+
+/** Enters a page below 2 GiB into all tables in force. */
+function enter(page: number, flags = 0, level = 0): void {
+  for (const field of TABLES) {
+    const table = hart.word(field);
+    const entry = (table + ((page >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >> 2;
+    memory.i32.set([page, 0, 0, flags], entry);
+    hart.noteFill(table);
+  }
+  if (level > 0) hart.noteSuperpage(page, 0, level);
+}
+
+/** In how many tables a page is. */
+function found(page: number): number {
+  return TABLES.filter((field) => {
+    const entry = (hart.word(field) + ((page >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >> 2;
+    return memory.i32[entry] === page && memory.i32[entry + 1] === 0;
+  }).length;
+}
+
+describe("one page", () => {
+  test("is forgotten alone", () => {
+    enter(0x5000);
+    enter(0x6000, TlbFlag.global);
+    hart.flushTlbPage(0x5123, 0);
+    expect([found(0x5000), found(0x6000)]).toEqual([0, 3]);
+  });
+
+  test("of a megapage takes the megapage's other entries along, and no others", () => {
+    enter(2 * MIB, TlbFlag.megapage, 1);
+    enter(4 * MIB - 0x1000, TlbFlag.megapage | TlbFlag.global, 1);
+    enter(2 * MIB + 0x3000);
+    enter(5 * MIB, TlbFlag.megapage, 1);
+    hart.flushTlbPage(3 * MIB, 0);
+    expect([2 * MIB, 4 * MIB - 0x1000, 2 * MIB + 0x3000, 5 * MIB].map(found)).toEqual([0, 0, 3, 3]);
+  });
+
+  test("of a larger leaf takes all entries from such leaves along", () => {
+    enter(0x1000_0000, TlbFlag.gigapage, 2);
+    enter(0x2000_1000, TlbFlag.gigapage, 2);
+    enter(0x3000_2000);
+    hart.flushTlbPage(0x0003_0000, 0);
+    expect([0x1000_0000, 0x2000_1000, 0x3000_2000].map(found)).toEqual([0, 0, 3]);
+  });
+});
+
+describe("an address space", () => {
+  const both = () => {
+    enter(0x5000);
+    enter(0x6000, TlbFlag.global);
+  };
+  const left = () => [found(0x5000), found(0x6000)];
+  const satp = (mode: bigint, asid: bigint, root: bigint) => write(hart, "satp", (mode << 60n) | (asid << 44n) | root);
+
+  test("goes without what is global", () => {
+    both();
+    hart.flushAddressSpace();
+    expect(left()).toEqual([0, 3]);
+  });
+
+  test("is left by another ASID, and by another root", () => {
+    for (const next of [() => satp(8n, 2n, 0x80000n), () => satp(8n, 1n, 0x80001n)]) {
+      satp(8n, 1n, 0x80000n);
+      both();
+      next();
+      expect(left()).toEqual([0, 3]);
+    }
+  });
+
+  test("is not left by writing what is there", () => {
+    satp(8n, 1n, 0x80000n);
+    both();
+    satp(8n, 1n, 0x80000n);
+    expect(left()).toEqual([3, 3]);
+  });
+
+  test("of another kind shares nothing with it", () => {
+    satp(8n, 1n, 0x80000n);
+    both();
+    satp(9n, 1n, 0x80000n);
+    expect(left()).toEqual([0, 0]);
+  });
+});
+
+test("every way to forget is a new epoch", () => {
+  const ways = [
+    () => hart.flushTlb(),
+    () => hart.flushAddressSpace(),
+    () => hart.flushTlbPage(0, 0),
+    () => hart.flushTlbWrites(),
+    () => hart.flushTlbFetches(),
+  ];
+  for (const forget of ways) {
+    const before = hart.epoch;
+    forget();
+    expect(hart.epoch).toBeGreaterThan(before);
+  }
+});
