@@ -35,6 +35,8 @@ export interface Block {
   taken: Edge | undefined;
   /** Where the jump to a computed address may be found to go; anywhere else when it is none of these. */
   readonly guesses: Block[];
+  /** Calls that were followed to get here. */
+  readonly depth: number;
   /** The instruction behind the block is not for the translator: the interpreter has to execute it. */
   stop: number | undefined;
   /** Position in reverse postorder (flow.ts). */
@@ -77,6 +79,8 @@ interface Context {
   readonly blocks: Map<number, Block>;
   /** Contexts of calls from here, by return address and callee. */
   readonly calls: Map<string, Context>;
+  /** Where the callee's calls of itself return to. */
+  readonly recursions: Leader[];
 }
 
 /** A place where a block begins. */
@@ -95,6 +99,8 @@ class RegionFinder {
   readonly #used = new Set<number>();
   readonly #blocks: Block[] = [];
   readonly #root: Context;
+  /** Where recursive calls that were just found return to. */
+  readonly #returns: Leader[] = [];
   #instructions = 0;
 
   constructor(
@@ -134,6 +140,7 @@ class RegionFinder {
         }
         if (does === "jump" || does === "jumpTo") {
           for (const target of this.#jumpTargets(operation, context)) this.#want(queue, target);
+          for (const returning of this.#returns.splice(0)) this.#want(queue, returning);
           break;
         }
         if (pageOf(following) !== pageOf(at)) {
@@ -155,7 +162,8 @@ class RegionFinder {
     const { at, length, imm, rd, rs1, instruction } = operation;
     if (instruction.semantics.does === "jump") return this.#target(context, at + imm, rd, at + length);
     if (rd === 0 && rs1 === RETURN_ADDRESS && imm === 0) {
-      return context.parent ? [{ at: context.returnTo, context: context.parent }] : [];
+      const { parent, returnTo, recursions } = context;
+      return parent ? [{ at: returnTo, context: parent }, ...recursions] : recursions;
     }
     const goals = this.source.targets(at) ?? [];
     return goals.flatMap((target) => this.#target(context, target, rd, at + length));
@@ -169,14 +177,25 @@ class RegionFinder {
 
   #target(context: Context, at: number, rd: number, returnTo: number): readonly Leader[] {
     if (rd !== RETURN_ADDRESS) return [{ at, context }];
+    // A recursive call is a jump back to where the callee began. The guest's stack knows how deep it is, and nobody else.
+    for (let c: Context | undefined = context; c !== undefined; c = c.parent) {
+      if (c.callee !== at) continue;
+      this.#noteRecursion(c, { at: returnTo, context });
+      return [{ at, context: c }];
+    }
     const called = this.#call(context, at, returnTo);
     return called ? [{ at, context: called }] : [];
   }
 
+  #noteRecursion({ recursions }: Context, returning: Leader): void {
+    // What is returned to in several contexts is found in the first.
+    if (recursions.some(({ at }) => at === returning.at)) return;
+    recursions.push(returning);
+    this.#returns.push(returning);
+  }
+
   #call(parent: Context, callee: number, returnTo: number): Context | undefined {
     if (parent.depth === this.source.depth) return undefined;
-    // A recursive call is better served by entering the region again.
-    for (let c: Context | undefined = parent; c !== undefined; c = c.parent) if (c.callee === callee) return undefined;
     // A computed call has several callees.
     const key = `${returnTo} ${callee}`;
     let called = parent.calls.get(key);
@@ -199,6 +218,7 @@ class RegionFinder {
       next: undefined,
       taken: undefined,
       guesses: [],
+      depth: context.depth,
       stop: undefined,
       order: -1,
     };
@@ -294,6 +314,7 @@ function context(depth: number, callee: number, returnTo: number, parent: Contex
     reached: new Set(),
     blocks: new Map(),
     calls: new Map(),
+    recursions: [],
   };
 }
 
@@ -303,4 +324,12 @@ export function pageOf(at: number): number {
 
 export function isBlock(edge: Edge | undefined): edge is Block {
   return typeof edge === "object";
+}
+
+/** One for each edge: a block that is both taken and next is there twice. */
+export function successors(block: Block): Block[] {
+  const targets = [...block.guesses];
+  if (isBlock(block.taken)) targets.push(block.taken);
+  if (isBlock(block.next)) targets.push(block.next);
+  return targets;
 }
