@@ -29,7 +29,7 @@ const IN_PAGE = PAGE_SIZE - 1;
 const SYSTEM_LENGTH = 4;
 const SATP = 0x180;
 const ASID = 0xffff;
-/** Instructions after which it is asked where they were spent. */
+/** Instructions after which it is asked where they were spent; and before it is asked again. */
 const SAMPLE = 200_000;
 /** Nothing is translated before this many times the threshold's instructions. */
 const EARLIEST = 2000;
@@ -61,6 +61,9 @@ export class Interpreter implements Engine {
   readonly #translates: boolean;
   #follower: ((written: WrittenRegion) => void) | undefined;
   #resident: Hart | undefined;
+  /** Instructions until generated code is left for a sample, at the latest; and since the last one. */
+  #stretch = SAMPLE;
+  #unsampled = 0;
   /** Instructions the current run may spend, has spent before entering generated code, and had left on entering. */
   #limit = 0;
   #spent = 0;
@@ -148,12 +151,13 @@ export class Interpreter implements Engine {
         }
         if (takeInterrupt(hart)) this.#port.interrupted?.(index);
       }
-      this.#entered = Math.min(this.#limit - this.#spent, SAMPLE);
+      this.#entered = Math.min(this.#limit - this.#spent, this.#stretch);
       i32[BUDGET] = this.#entered;
       i32[LEAVING] = Leaving.moved;
       this.#enter();
-      if (this.#entered === SAMPLE && i32[BUDGET] <= 0) this.#sample();
       this.#spent += this.#entered - i32[BUDGET];
+      this.#unsampled += this.#entered - i32[BUDGET];
+      if (i32[BUDGET] <= 0 && this.#unsampled >= SAMPLE) this.#sample();
       this.#entered = 0;
       i32[BUDGET] = 0;
     }
@@ -169,7 +173,10 @@ export class Interpreter implements Engine {
   #sample(): void {
     const how = this.#memory.i32[LEAVING];
     const level = how > Leaving.interpret ? this.regions?.sample(Leaving.slotOf(how)) : undefined;
-    this.#found[level ?? "interpreter"]++;
+    this.#found[level ?? "interpreter"] += this.#unsampled / SAMPLE;
+    this.#unsampled = 0;
+    // Good code is left alone until the run ends: taken up again elsewhere, it would be found hot there, too.
+    this.#stretch = level === "thorough" ? Number.POSITIVE_INFINITY : SAMPLE;
   }
 
   get executed(): number {

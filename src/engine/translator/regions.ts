@@ -62,8 +62,12 @@ interface Installed {
   readonly slot: number;
   /** The pages of linear memory that its code is from. */
   readonly pages: readonly number[];
+  /** Ops at which its blocks begin; of a thorough region, but those of functions that it calls. */
+  readonly blocks: ReadonlySet<number>;
   dead: boolean;
   samples: number;
+  /** Was not improved because another region may do. */
+  excused: boolean;
 }
 
 export class Regions {
@@ -87,6 +91,8 @@ export class Regions {
   /** By page of linear memory: the regions with code from it. */
   readonly #byPage = new Map<number, Set<Installed>>();
   readonly #bySlot = new Map<number, Installed>();
+  /** By op: thorough regions that cover it. */
+  readonly #covered = new Map<number, number>();
   readonly #free: number[] = [];
   #slots = 0;
 
@@ -115,6 +121,11 @@ export class Regions {
     if (installed.level === "thorough" || ++installed.samples < SAMPLES) return;
     installed.samples = 0;
     const { op, pc } = installed;
+    // Another one that it is a part of may be under way, and make it superfluous.
+    if (!installed.excused && this.#covered.has(op)) {
+      installed.excused = true;
+      return;
+    }
     const page = this.#host.locate(pc & ~BigInt(PAGE_SIZE - 1));
     // Another program may run there now.
     if (page < 0 || page >>> 12 !== this.#host.pages.pageOfOp(op).page) return;
@@ -125,16 +136,16 @@ export class Regions {
 
   #translate(op: number, pc: bigint, level: Level): void {
     const { memory, pages, decoder, immediate } = this.#host;
-    const own = pages.pageOfOp(op);
+    const from = pages.pageOfOp(op);
     // The scratch page belongs to no page.
-    if (own.page === undefined) return;
+    if (from.page === undefined) return;
     const base = pc & ~BigInt(PAGE_SIZE - 1);
     const started = performance.now();
     const linear = new Map<number, number>();
     const decodedPages = new Map<number, number>();
     const resolve = (page: number): number => {
       const offset =
-        page === 0 ? own.page * PAGE_SIZE : this.#host.locate(BigInt.asUintN(64, base + BigInt(page * PAGE_SIZE)));
+        page === 0 ? from.page * PAGE_SIZE : this.#host.locate(BigInt.asUintN(64, base + BigInt(page * PAGE_SIZE)));
       if (offset < 0 || !pages.hasRoom) return -1;
       linear.set(page, offset);
       decodedPages.set(page, pages.of(offset));
@@ -152,8 +163,10 @@ export class Regions {
       return handler !== Special.undecoded && (level === "thorough" || handler !== Special.region || next === op);
     };
     const targets = (at: number): number[] | undefined => {
-      if (level === "quick") return undefined;
-      return pages.targetsOf(opOf(at)).flatMap((target) => {
+      const known = pages.targetsOf(opOf(at));
+      // Quick code guesses nothing, but leaves it to the interpreter to find out, once.
+      if (level === "quick") return known.length > 0 ? [] : undefined;
+      return known.flatMap((target) => {
         const relative = Number(BigInt.asIntN(64, target - base));
         return Math.abs(relative) < FARTHEST ? [relative] : [];
       });
@@ -164,7 +177,13 @@ export class Regions {
     const slot = this.#free.pop() ?? (this.#slots < MAX_REGIONS ? this.#slots++ : undefined);
     if (slot === undefined) return;
     const relied = [...region.pages].map((page) => linear.get(page)! >>> 12);
-    const installed: Installed = { level, op, pc, slot, pages: relied, dead: false, samples: 0 };
+    const own = region.blocks.filter(({ depth }) => level === "quick" || depth === 0);
+    const blocks = new Set(own.map(({ at }) => opIn(decodedPages, at)));
+    const installed: Installed = {
+      ...{ level, op, pc, slot, pages: relied, blocks },
+      ...{ dead: false, samples: 0, excused: false },
+    };
+    if (level === "thorough") for (const block of blocks) this.#covered.set(block, (this.#covered.get(block) ?? 0) + 1);
     this.#bySlot.set(slot, installed);
     for (const page of relied) this.#relyOn(page, installed);
     this.#pending.push({ region, decodedPages, installed });
@@ -222,9 +241,30 @@ export class Regions {
       this.statistics.instructions += region.instructions;
       this.statistics.regions++;
       this.statistics.live++;
-      if (installed.level === "thorough") this.statistics.thorough++;
+      if (installed.level === "thorough") {
+        this.statistics.thorough++;
+        this.#supersede(installed);
+      }
     });
     this.statistics.installing += performance.now() - started;
+  }
+
+  /**
+   * Lets quick regions go that lead through where a better one begins: control could go round in them for ever. They become
+   * hot again, and then lead there.
+   */
+  #supersede({ op }: Installed): void {
+    for (const other of [...this.#bySlot.values()]) {
+      if (other.level === "quick" && other.op !== op && other.blocks.has(op)) this.#retire(other);
+    }
+  }
+
+  #uncover(blocks: ReadonlySet<number>): void {
+    for (const block of blocks) {
+      const others = this.#covered.get(block)! - 1;
+      if (others > 0) this.#covered.set(block, others);
+      else this.#covered.delete(block);
+    }
   }
 
   #forget(batch: readonly Pending[]): void {
@@ -236,6 +276,7 @@ export class Regions {
     const { slot, op } = installed;
     const { memory, table, pages } = this.#host;
     installed.dead = true;
+    if (installed.level === "thorough") this.#uncover(installed.blocks);
     for (const page of installed.pages) this.#byPage.get(page)?.delete(installed);
     this.#bySlot.delete(slot);
     this.#free.push(slot);
