@@ -28,3 +28,14 @@ export const STORES: Readonly<Record<Width, MemoryOpcode>> = {
   4: "i64.store32",
   8: "i64.store",
 };
+
+/** The same on low words. */
+export const LOW_LOADS: Readonly<Record<"signed" | "unsigned", Readonly<Record<1 | 2 | 4, MemoryOpcode>>>> = {
+  signed: { 1: "i32.load8_s", 2: "i32.load16_s", 4: "i32.load" },
+  unsigned: { 1: "i32.load8_u", 2: "i32.load16_u", 4: "i32.load" },
+};
+export const LOW_STORES: Readonly<Record<1 | 2 | 4, MemoryOpcode>> = {
+  1: "i32.store8",
+  2: "i32.store16",
+  4: "i32.store",
+};

@@ -141,6 +141,11 @@ export class FunctionWriter implements Callable {
   brIf(label: Label): this {
     return this.#indexed(0x0d, this.#distance(label));
   }
+  /** As {@link brIf}, where the branch is hardly ever taken. */
+  brIfUnlikely(label: Label): this {
+    this.#unlikely.push(this.#code.length);
+    return this.brIf(label);
+  }
   /** Branches to `labels[operand]`, to `fallback` beyond their end. */
   brTable(labels: readonly Label[], fallback: Label): this {
     this.#code.byte(0x0e);

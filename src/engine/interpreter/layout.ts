@@ -49,7 +49,7 @@ export const COUNTER_SHIFT = 3;
  * A table of where computed jumps went lately, by a hash of their op: what the translator can guess from. `goals` is a ring
  * of addresses of which `next` is written next; `last` is the one that was written last.
  */
-export const Site = { count: 2048, size: 96, shift: 4, op: 0, next: 4, last: 8, goals: 16, ring: 8 } as const;
+export const Site = { count: 2048, size: 144, shift: 4, op: 0, next: 4, last: 8, goals: 16, ring: 16 } as const;
 export const SITES_SIZE = Site.count * Site.size;
 
 /** Instructions that have a 16-bit form: their handlers exist for both lengths, so that none has to load its length. */

@@ -7,18 +7,20 @@
  * Regions know no addresses but those relative to their own page, so that code mapped at several places is translated once.
  */
 import { HartField, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../isa/riscv/hart.ts";
-import { floatNames, integerNames } from "../../isa/riscv/register-names.ts";
-import type { FloatField, FloatOperation, Semantics } from "../../isa/riscv/semantics.ts";
+import { integerNames } from "../../isa/riscv/register-names.ts";
+import type { FloatOperation, Semantics } from "../../isa/riscv/semantics.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import type { Callable, FunctionWriter, Label, Local } from "../../wasm/function.ts";
-import { CodeWriter } from "../code-writer.ts";
 import { COUNTER_SHIFT, OpField, Special } from "../interpreter/layout.ts";
-import { at, LOADS, MSTATUS, MSTATUS_FS, NAN_BOX, PAGE_MASK, STORES } from "../places.ts";
+import { at, LOADS, LOW_LOADS, LOW_STORES, MSTATUS, MSTATUS_FS, NAN_BOX, PAGE_MASK, STORES } from "../places.ts";
 import { Leaving } from "./contract.ts";
-import { analyse, type Flow, type Registers } from "./flow.ts";
+import { analyse, type Flow } from "./flow.ts";
 import { type AccessGroup, groupAccesses } from "./groups.ts";
+import { OperandWriter } from "./operand-writer.ts";
 import { operandsOf } from "./operands.ts";
 import { type Block, type Edge, isBlock, type Operation, pageOf, type Region } from "./region.ts";
+import { followRegisters, type RegisterFlow, type Registers } from "./registers.ts";
+import { type Spread, spreadOf } from "./spread.ts";
 
 /** No tag is this: tags have zeroes in their low bits. */
 const NO_PAGE = -1;
@@ -69,7 +71,7 @@ interface Scope {
   readonly kind: "loop" | "followed";
 }
 
-class RegionWriter extends CodeWriter {
+class RegionWriter extends OperandWriter {
   readonly #flow: Flow;
   readonly #budget: Local;
   readonly #page: Local;
@@ -80,9 +82,8 @@ class RegionWriter extends CodeWriter {
   readonly #how: Local;
   /** Where execution goes on outside. */
   readonly #target: Local;
-  readonly #x: (Local | undefined)[] = new Array(32);
-  readonly #f: (Local | undefined)[] = new Array(32);
-  /** Written anywhere in the region. */
+  /** What becomes of registers; quick code has all in wide locals, and puts back all that it writes anywhere. */
+  readonly #values: RegisterFlow | undefined;
   readonly #written: Registers = { x: 0, f: 0 };
   /** Whether the floating-point unit is on and dirty; that cannot change inside. */
   #floatOn: Local | undefined;
@@ -98,7 +99,6 @@ class RegionWriter extends CodeWriter {
   /** As `chain`, but nothing was put back yet: one place for all of a quick region's ways out. */
   #dirtyChain!: Label;
   #block!: Block;
-  #operation!: Operation;
   /** Instructions of the block from the current one on. */
   #left = 0;
 
@@ -107,8 +107,9 @@ class RegionWriter extends CodeWriter {
     readonly region: Region,
     readonly place: RegionPlace,
   ) {
-    super(f);
+    super(f, place.level === "thorough");
     this.#flow = analyse(region);
+    if (place.level === "thorough") this.#values = followRegisters(this.#flow.sequence);
     [this.#budget, this.#page] = f.params;
     this.#to = f.local("i32", "to");
     this.#refund = f.local("i32", "refund");
@@ -125,16 +126,16 @@ class RegionWriter extends CodeWriter {
       // Nothing has been taken up yet, so nothing has to be put back.
       f.get(this.#budget).i32(this.#flow.longest[0]).op("i32.lt_s").ifUnlikely();
       this.#leaveWith(Leaving.spent(this.place.slot));
-      this.#savePc(() => this.#pushAddress(region.entry.at));
+      this.#savePc(() => this.pushAddress(region.entry.at));
       f.br(leave).end();
     }
     this.#prologue();
     f.i32(Leaving.interpret).set(this.#how);
-    if (this.place.level === "quick") {
+    if (this.#values === undefined) {
       this.#dirtyChain = f.block(undefined, "writeBack");
       this.#tree(region.entry);
       f.end(); // dirtyChain
-      this.#writeBack(this.#written);
+      this.registers.storeWide(this.#written);
     } else this.#tree(region.entry);
     f.end(); // chain
     this.#writeChain();
@@ -142,7 +143,7 @@ class RegionWriter extends CodeWriter {
     this.#savePc(() => f.get(this.#target));
     f.br(leave);
     f.end(); // interpret
-    this.#writeBack(this.#written);
+    this.registers.storeWide(this.#values?.handedOver ?? this.#written);
     f.i32(0).get(this.#how).memory("i32.store", at(HartField.mail3));
     f.get(this.#budget).get(this.#refund).op("i32.add").set(this.#budget);
     this.#savePc(() => f.get(this.#page).get(this.#to).op("i64.extend_i32_s", "i64.add"));
@@ -176,24 +177,8 @@ class RegionWriter extends CodeWriter {
       }
     }
     const { f } = this;
-    const x = (used.x | this.#written.x) & ~1;
-    const fs = used.f | this.#written.f;
-    for (let i = 1; i < 32; i++) {
-      if (((x >>> i) & 1) === 0) continue;
-      const local = f.local("i64", integerNames[i]);
-      this.#x[i] = local;
-      f.i32(0)
-        .memory("i64.load", at(HartField.x) + i * 8)
-        .set(local);
-    }
-    for (let i = 0; i < 32; i++) {
-      if (((fs >>> i) & 1) === 0) continue;
-      const local = f.local("f64", floatNames[i]);
-      this.#f[i] = local;
-      f.i32(0)
-        .memory("f64.load", at(HartField.f) + i * 8)
-        .set(local);
-    }
+    const all = { x: (used.x | this.#written.x) & ~1, f: used.f | this.#written.f };
+    this.registers.load(this.#values?.loaded ?? all);
     for (const pages of [this.#readPages, this.#writePages]) {
       for (const page of pages) if (page) f.i64(NO_PAGE).set(page.tag);
     }
@@ -207,22 +192,6 @@ class RegionWriter extends CodeWriter {
     return { tag: this.f.local("i64", `${name}_tag`), addend: this.f.local("i32", `${name}_addend`) };
   }
 
-  #writeBack({ x, f: floats }: Registers): void {
-    const { f } = this;
-    for (let i = 1; i < 32; i++) {
-      if (((x >>> i) & 1) === 0) continue;
-      f.i32(0)
-        .get(this.#x[i]!)
-        .memory("i64.store", at(HartField.x) + i * 8);
-    }
-    for (let i = 0; i < 32; i++) {
-      if (((floats >>> i) & 1) === 0) continue;
-      f.i32(0)
-        .get(this.#f[i]!)
-        .memory("f64.store", at(HartField.f) + i * 8);
-    }
-  }
-
   // ---- leaving ----
 
   #leaveWith(how: number): void {
@@ -230,7 +199,7 @@ class RegionWriter extends CodeWriter {
   }
 
   /** Pushes an address given relative to the entry's page. */
-  #pushAddress(relative: number): void {
+  protected override pushAddress(relative: number): void {
     this.f.get(this.#page);
     if (relative !== 0) this.f.i64(relative).op("i64.add");
   }
@@ -243,29 +212,29 @@ class RegionWriter extends CodeWriter {
 
   /** Leaves at `to`, to be executed by the interpreter, with `refund` instructions of the block not executed. */
   #leaveToInterpret(to: number, refund: number): void {
+    this.registers.copyToWide();
     this.f.i32(to).set(this.#to).i32(refund).set(this.#refund).br(this.#interpret);
   }
 
   /** Leaves at the current instruction, which has not been executed. */
   #sideExit(): void {
-    this.#leaveToInterpret(this.#operation.at, this.#left);
+    this.#leaveToInterpret(this.operation.at, this.#left);
   }
 
-  /** Leaves behind `block`, to an address outside that is in `target` already. */
-  #leaveBehind({ order }: Block): void {
-    if (this.place.level === "quick") {
+  /** Leaves to the address that is in `target` already. */
+  #leaveToTarget(): void {
+    if (this.#values === undefined) {
       this.f.br(this.#dirtyChain);
       return;
     }
-    const { writtenBefore, writes } = this.#flow;
-    this.#writeBack({ x: writtenBefore[order].x | writes[order].x, f: writtenBefore[order].f | writes[order].f });
+    this.registers.store(this.registers.state);
     this.f.br(this.#chain);
   }
 
-  #leaveTo(from: Block, relative: number): void {
-    this.#pushAddress(relative);
+  #leaveTo(relative: number): void {
+    this.pushAddress(relative);
     this.f.set(this.#target);
-    this.#leaveBehind(from);
+    this.#leaveToTarget();
   }
 
   /** Goes on in the region at `target`, if the fetch TLB knows the page and a region begins there. */
@@ -316,6 +285,9 @@ class RegionWriter extends CodeWriter {
     const { listener } = this.place;
     listener?.block(block, f.length);
     const count = block.operations.length;
+    if (this.#values !== undefined) {
+      this.registers.state = { ...this.#values.dirty[block.order], narrow: this.#values.narrow[block.order] };
+    }
     if (this.#flow.loops[block.order] === 1) {
       // What is spent before the loop begins anew has to be there now: then no block inside needs to ask.
       f.get(this.#budget).i32(this.#flow.longest[block.order]).op("i32.lt_s").ifUnlikely();
@@ -328,7 +300,8 @@ class RegionWriter extends CodeWriter {
     this.#left = count;
     this.#block = block;
     for (const operation of block.operations) {
-      this.#operation = operation;
+      this.operation = operation;
+      this.staysNarrow = this.#values?.narrowResults[block.order][count - this.#left] === 1;
       this.startInstruction();
       listener?.operation(operation, f.length);
       this.#execute(block, operation);
@@ -339,19 +312,23 @@ class RegionWriter extends CodeWriter {
       this.#leaveToInterpret(block.stop, 0);
     } else if (block.next !== undefined) this.#goTo(block, block.next);
     else if (block.taken !== undefined) this.#goTo(block, block.taken);
-    else this.#leaveBehind(block);
+    else this.#leaveToTarget();
   }
 
   #goTo(from: Block, edge: Edge): void {
     this.place.listener?.edge(edge, this.f.length);
-    if (!isBlock(edge)) return this.#leaveTo(from, edge);
+    if (!isBlock(edge)) return this.#leaveTo(edge);
     this.#requirePage(from, edge);
     // A loop with two entrances has no structure: leave, and come in again.
-    if (this.#flow.isIrreducible(from, edge)) return this.#leaveTo(from, edge.at);
+    if (this.#flow.isIrreducible(from, edge)) return this.#leaveTo(edge.at);
+    const { state } = this.registers;
+    // Where it comes wide from elsewhere, it has to be.
+    if (this.#values !== undefined) this.registers.widen(~this.#values.narrow[edge.order]);
     const backward = edge.order <= from.order;
     if (backward) this.f.br(this.#scopeOf(edge, "loop"));
     else if (this.#flow.merges[edge.order] === 1) this.f.br(this.#scopeOf(edge, "followed"));
     else this.#tree(edge);
+    this.registers.state = state;
   }
 
   #scopeOf(block: Block, kind: Scope["kind"]): Label {
@@ -365,7 +342,7 @@ class RegionWriter extends CodeWriter {
     // The entry's page is the one that was entered by, and mappings do not change inside.
     if (page === pageOf(last) || page === 0) return;
     const { f } = this;
-    this.#pushAddress(page * PAGE_SIZE);
+    this.pushAddress(page * PAGE_SIZE);
     f.tee(this.#target).i64(12).op("i64.shr_u", "i32.wrap_i64");
     f.i32(TLB_ENTRIES - 1)
       .op("i32.and")
@@ -378,7 +355,7 @@ class RegionWriter extends CodeWriter {
       .i32(this.place.decodedPages.get(page)!)
       .op("i32.ne", "i32.or")
       .ifUnlikely();
-    this.#leaveTo(from, to.at);
+    this.#leaveTo(to.at);
     f.end();
   }
 
@@ -396,9 +373,9 @@ class RegionWriter extends CodeWriter {
     const { semantics } = operation.instruction;
     switch (semantics.does) {
       case "set":
-        return this.setX(() => this.expr(semantics.value));
+        return this.set(semantics.value);
       case "setF":
-        return this.#setF(semantics.to, () => this.expr(semantics.bits));
+        return this.setF(semantics.to, () => this.expr(semantics.bits));
       case "load":
         return this.#load(semantics);
       case "store":
@@ -431,8 +408,8 @@ class RegionWriter extends CodeWriter {
   }
 
   #following(): void {
-    const { at: here, length } = this.#operation;
-    this.#pushAddress(here + length);
+    const { at: here, length } = this.operation;
+    this.pushAddress(here + length);
   }
 
   #jumpTo(block: Block, { target }: Extract<Semantics, { does: "jumpTo" }>): void {
@@ -442,108 +419,108 @@ class RegionWriter extends CodeWriter {
     this.expr(target);
     f.set(goal);
     this.setX(() => this.#following());
-    for (const guess of block.guesses) {
-      f.get(goal);
-      this.#pushAddress(guess.at);
-      f.op("i64.eq").if();
-      this.#goTo(block, guess);
-      f.end();
-    }
+    const spread = spreadOf(block.guesses);
+    if (spread === undefined) for (const guess of block.guesses) this.#goToIf(block, goal, guess);
+    else this.#goToOneOf(block, goal, spread);
     this.place.listener?.edge(undefined, f.length);
     f.get(goal).set(this.#target);
   }
 
-  // ---- operands ----
-
-  protected override x(field: "rs1" | "rs2"): void {
-    this.#register(this.#operation[field]);
+  /** Goes to `guess` if that is where `goal` leads. */
+  #goToIf(from: Block, goal: Local, guess: Block): void {
+    this.f.get(goal);
+    this.pushAddress(guess.at);
+    this.f.op("i64.eq").if();
+    this.#goTo(from, guess);
+    this.f.end();
   }
 
-  #register(index: number): void {
-    if (index === 0) this.f.i64(0);
-    else this.f.get(this.#x[index]!);
-  }
-
-  protected override fBits(field: FloatField): void {
-    this.f.get(this.#f[this.#operation[field]]!).op("i64.reinterpret_f64");
-  }
-
-  protected override immediate(): void {
-    this.f.i64(this.#operation.imm);
-  }
-
-  protected override pc(): void {
-    this.#pushAddress(this.#operation.at);
-  }
-
-  protected override setX(value: () => void): void {
-    const { rd } = this.#operation;
-    // Nothing that computes has an effect of its own.
-    if (rd === 0) return;
-    value();
-    this.f.set(this.#x[rd]!);
-  }
-
-  #setF(to: "s" | "d", bits: () => void): void {
-    bits();
-    if (to === "s") this.f.i64(NAN_BOX).op("i64.or");
-    this.f.op("f64.reinterpret_i64").set(this.#f[this.#operation.rd]!);
+  /** Goes to the guess that `goal` is, if it is one, by way of a table. */
+  #goToOneOf(from: Block, goal: Local, { shift, slots }: Spread): void {
+    const { f } = this;
+    const nowhere = f.block();
+    const guesses = [...new Set(slots)].filter((guess) => guess !== undefined);
+    const labels = new Map<Block, Label>();
+    for (const guess of guesses.toReversed()) labels.set(guess, f.block());
+    f.get(goal).op("i32.wrap_i64");
+    f.i32(shift).op("i32.shr_u");
+    f.i32(slots.length - 1).op("i32.and");
+    f.brTable(
+      slots.map((guess) => (guess === undefined ? nowhere : labels.get(guess)!)),
+      nowhere,
+    );
+    for (const guess of guesses) {
+      f.end();
+      this.#goToIf(from, goal, guess);
+      f.br(nowhere);
+    }
+    f.end();
   }
 
   // ---- memory ----
 
   /**
-   * Puts where the memory at the address on the stack lies into `offset`, by the page that its base last led to, else by the TLB. All of
-   * `span` bytes are on one page then; where that is the width of one access, it is aligned.
+   * Puts where the memory at the address on the stack lies into `offset`, by the page that its base last led to, else by the
+   * TLB. All of `span` bytes follow each other there; where that is the width of one access, it is aligned.
    */
   #locate({ tag, addend }: CachedPage, table: number, span: number, aligned: boolean): void {
     const { f } = this;
-    const inside = aligned ? span - 1 : 0;
-    /** Leaves on the stack whether the span, of which the address is there, is not within the page `tag`. */
-    const outside = () => {
-      f.i64(-4096 | inside)
-        .op("i64.and")
-        .get(tag)
-        .op("i64.ne");
-      if (aligned) return;
-      f.get(this.address)
-        .i64(span - 1)
-        .op("i64.add")
-        .i64(-4096)
-        .op("i64.and")
-        .get(tag)
-        .op("i64.ne", "i32.or");
-    };
-    f.tee(this.address);
-    outside();
-    f.ifUnlikely();
+    const page = aligned ? -4096 | (span - 1) : -4096;
+    f.set(this.address);
+    const found = f.block();
+    const elsewhere = f.block();
+    f.get(this.address).i64(page).op("i64.and").get(tag).op("i64.ne").brIfUnlikely(elsewhere);
+    if (!aligned) this.#lastPage(span).get(tag).op("i64.ne").brIfUnlikely(elsewhere);
+    f.br(found).end();
+    const nowhere = f.block();
     this.tlbEntry(this.address, table);
     // Kept even where it is not taken: then it is no page of this address, or one that serves the next access.
     f.set(tag);
     f.get(this.offset).memory("i32.load", 8).set(addend);
-    f.get(this.address);
-    outside();
-    f.ifUnlikely();
+    f.get(this.address).i64(page).op("i64.and").get(tag).op("i64.ne").brIf(nowhere);
+    if (!aligned) {
+      this.#lastPage(span).get(tag).op("i64.eq").brIf(found);
+      // Two pages will do, if the second one follows the first where they lie, too.
+      const last = this.temporary("i64");
+      f.get(this.address)
+        .i64(span - 1)
+        .op("i64.add")
+        .set(last);
+      this.tlbEntry(last, table);
+      this.#lastPage(span).op("i64.ne").brIf(nowhere);
+      f.get(this.offset).memory("i32.load", 8).get(addend).op("i32.ne").brIf(nowhere);
+    }
+    f.br(found).end();
     this.#sideExit();
-    f.end().end();
+    f.end();
     f.get(this.address).op("i32.wrap_i64").get(addend).op("i32.add").set(this.offset);
   }
 
+  /** Pushes the page of the last byte of a span that begins at `address`. */
+  #lastPage(span: number): FunctionWriter {
+    return this.f
+      .get(this.address)
+      .i64(span - 1)
+      .op("i64.add")
+      .i64(-4096)
+      .op("i64.and");
+  }
+
   #locateToRead(span: number, aligned: boolean): void {
-    this.#locate(this.#readPages[this.#operation.rs1]!, HartField.tlbRead, span, aligned);
+    this.#locate(this.#readPages[this.operation.rs1]!, HartField.tlbRead, span, aligned);
   }
 
   #locateToWrite(span: number, aligned: boolean): void {
-    this.#locate(this.#writePages[this.#operation.rs1]!, HartField.tlbWrite, span, aligned);
+    this.#locate(this.#writePages[this.operation.rs1]!, HartField.tlbWrite, span, aligned);
   }
 
   /** Where the memory of the current load or store lies: pushes an offset, and answers what is to be added to it. */
   #accessOffset(): number {
     const { f } = this;
-    const operation = this.#operation;
+    const operation = this.operation;
     const group = this.#groups[this.#block.order].get(operation)!;
     if (group.leader === operation) {
-      this.#register(operation.rs1);
+      this.registers.push(operation.rs1);
       if (group.low !== 0) f.i64(group.low).op("i64.add");
       const span = group.high - group.low;
       const aligned = group.accesses === 1;
@@ -564,19 +541,30 @@ class RegionWriter extends CodeWriter {
       const offset = this.#accessOffset();
       this.f.memory(LOADS[signed ? "signed" : "unsigned"][width], offset);
     };
-    if (to !== "x") this.#setF(to, value);
-    else if (this.#operation.rd !== 0) this.setX(value);
-    else {
-      // It may fault all the same.
+    if (to !== "x") return this.setF(to, value);
+    // It may fault, whatever becomes of the value.
+    if (this.operation.rd === 0) {
       value();
       this.f.op("drop");
+    } else if (width !== 8 && this.staysNarrow) {
+      const offset = this.#accessOffset();
+      this.f.memory(LOW_LOADS[signed ? "signed" : "unsigned"][width], offset);
+      this.define(true);
+    } else {
+      value();
+      this.define(false);
     }
   }
 
   #store({ width, value }: Extract<Semantics, { does: "store" }>): void {
     const offset = this.#accessOffset();
-    this.expr(value);
-    this.f.memory(STORES[width], offset);
+    if (width === 8 || value.kind !== "x") {
+      this.expr(value);
+      this.f.memory(STORES[width], offset);
+    } else {
+      this.low(value);
+      this.f.memory(LOW_STORES[width], offset);
+    }
   }
 
   protected override atomicOffset(width: 4 | 8, access: "load" | "store"): void {
@@ -589,7 +577,7 @@ class RegionWriter extends CodeWriter {
 
   #float(semantics: FloatSemantics): void {
     const { f } = this;
-    const { rm, rd } = this.#operation;
+    const { rm, rd } = this.operation;
     const rounding = this.temporary("i32");
     if (semantics.rounds && rm === 7) {
       f.i32(0).memory("i32.load", at(HartField.frm)).tee(rounding).i32(4).op("i32.gt_u").ifUnlikely();
@@ -600,28 +588,16 @@ class RegionWriter extends CodeWriter {
     const flips = [negateProduct, false, negateAddend];
     const fields = ["rs1", "rs2", "rs3"] as const;
     for (let i = 0; i < operands; i++) {
-      this.#floatOperand(from, fields[i]);
+      this.floatOperand(from, fields[i]);
       if (flips[i]) f.op(from === "s" ? "f32.neg" : "f64.neg");
     }
     f.get(rounding).call(this.place.floatHelper(semantics.operation));
     if (to === "x") {
       if (rd === 0) f.op("drop");
-      else f.set(this.#x[rd]!);
-    } else if (to === "d") f.set(this.#f[rd]!);
-    else {
-      f.op("i32.reinterpret_f32", "i64.extend_i32_u").i64(NAN_BOX).op("i64.or", "f64.reinterpret_i64");
-      f.set(this.#f[rd]!);
+      else this.define(false);
+      return;
     }
-  }
-
-  /** An operand as a native number. A single that is not NaN-boxed is the canonical NaN. RISC-V Unpriv §22.2 */
-  #floatOperand(from: "x" | "s" | "d", field: FloatField): void {
-    const { f } = this;
-    if (from === "x") return this.#register(this.#operation.rs1);
-    f.get(this.#f[this.#operation[field]]!);
-    if (from === "d") return;
-    const bits = this.temporary("i64");
-    f.op("i64.reinterpret_f64").tee(bits).op("i32.wrap_i64").i32(0x7fc00000);
-    f.get(bits).i64(32).op("i64.shr_u").i64(0xffffffff).op("i64.eq", "select", "f32.reinterpret_i32");
+    if (to === "s") f.op("i32.reinterpret_f32", "i64.extend_i32_u").i64(NAN_BOX).op("i64.or", "f64.reinterpret_i64");
+    this.defineF();
   }
 }

@@ -1,15 +1,8 @@
 /**
  * The shape of a region's control flow: an order, dominators, loops and merges, from which structured code follows
- * (N. Ramsey, "Beyond Relooper", ICFP 2022); the longest way through it; and which registers have been written where.
+ * (N. Ramsey, "Beyond Relooper", ICFP 2022); and the longest way through it.
  */
-import { operandsOf } from "./operands.ts";
-import { type Block, isBlock, type Region } from "./region.ts";
-
-/** Registers as bit sets: bit n for register n. */
-export interface Registers {
-  x: number;
-  f: number;
-}
+import { type Block, type Region, successors } from "./region.ts";
 
 /** All indices are positions in reverse postorder, which {@link Block.order} tells. */
 export interface Flow {
@@ -22,20 +15,8 @@ export interface Flow {
   readonly merges: Uint8Array;
   /** The most instructions executed from the block's start before a loop begins anew, or the region is left. */
   readonly longest: Int32Array;
-  /** Registers that may have been written before a block begins, since the region was entered. */
-  readonly writtenBefore: readonly Registers[];
-  /** Registers that each block writes itself. */
-  readonly writes: readonly Registers[];
   /** Whether the edge leads back to a block that does not dominate its source: a loop with two entrances. */
   isIrreducible(from: Block, to: Block): boolean;
-}
-
-/** One for each edge: a block that is both taken and next is there twice, and so a merge. */
-function successors(block: Block): Block[] {
-  const targets = [...block.guesses];
-  if (isBlock(block.taken)) targets.push(block.taken);
-  if (isBlock(block.next)) targets.push(block.next);
-  return targets;
 }
 
 export function analyse(region: Region): Flow {
@@ -71,49 +52,14 @@ export function analyse(region: Region): Flow {
     longest[i] = sequence[i].operations.length + most;
   }
 
-  const writes = sequence.map(written);
   return {
     sequence,
     children,
     loops,
     merges,
     longest,
-    writes,
-    writtenBefore: spread(after, writes),
     isIrreducible: (from, to) => to.order <= from.order && !dominates(to.order, from.order),
   };
-}
-
-function written({ operations }: Block): Registers {
-  const registers = { x: 0, f: 0 };
-  for (const { instruction, rd } of operations) {
-    const operands = operandsOf(instruction);
-    if (operands.writesX) registers.x |= 1 << rd;
-    if (operands.writesF) registers.f |= 1 << rd;
-  }
-  registers.x &= ~1;
-  return registers;
-}
-
-/** What was written before each block, on whatever way control came. */
-function spread(after: readonly (readonly Block[])[], writes: readonly Registers[]): Registers[] {
-  const before = writes.map(() => ({ x: 0, f: 0 }));
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (let i = 0; i < after.length; i++) {
-      const x = before[i].x | writes[i].x;
-      const f = before[i].f | writes[i].f;
-      for (const { order } of after[i]) {
-        const target = before[order];
-        if ((target.x | x) === target.x && (target.f | f) === target.f) continue;
-        target.x |= x;
-        target.f |= f;
-        // What lies further on is visited in this round still.
-        if (order <= i) changed = true;
-      }
-    }
-  }
-  return before;
 }
 
 /** Puts the blocks in order, and tells them their places. */
