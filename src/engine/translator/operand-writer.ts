@@ -80,7 +80,7 @@ export abstract class OperandWriter extends CodeWriter {
   protected override expr(e: Expr): void {
     if (e.kind !== "op") return super.expr(e);
     if (e.op === "i32.wrap_i64") return this.low(e.args[0]);
-    if (e.type === "i64" && this.#isNarrow(e)) {
+    if (e.type === "i64" && this.#isShorterLow(e) && this.#isNarrow(e)) {
       this.low(e);
       this.f.op("i64.extend_i32_s");
       return;
@@ -89,6 +89,12 @@ export abstract class OperandWriter extends CodeWriter {
     if (comparison === undefined || !e.args.every((arg) => this.#isNarrow(arg))) return super.expr(e);
     for (const arg of e.args) this.low(arg);
     this.f.op(comparison);
+  }
+
+  /** Whether all 64 bits of a narrow result are had by computing its low word: not where it is an extended word already. */
+  #isShorterLow({ op, args }: Extract<Expr, { kind: "op" }>): boolean {
+    if (NARROW_BITWISE[op] !== undefined) return args.every((arg) => this.#isNarrow(arg));
+    return !op.startsWith("i64.extend");
   }
 
   /** Pushes the low word of an i64 expression: all there is to it, where it is narrow. */

@@ -9,8 +9,18 @@
 import type { Callable, FunctionWriter, Local } from "../../../wasm/function.ts";
 import type { ModuleWriter } from "../../../wasm/module.ts";
 import { FloatOp } from "./dispatch.ts";
-import { defineFastPath, double, type FastPath, type HelperContext, type Lane, single } from "./fast-path.ts";
-import { binary32, binary64, Flag } from "./format.ts";
+import {
+  defineFastPath,
+  defineWhole,
+  double,
+  type FastPath,
+  type FloatWriter,
+  type HelperContext,
+  type Lane,
+  type Shape,
+  single,
+} from "./fast-path.ts";
+import { binary32, binary64, Flag, Rounding } from "./format.ts";
 
 export function defineArithmetic(context: HelperContext) {
   let defined: Callable | undefined;
@@ -37,7 +47,11 @@ export function defineArithmetic(context: HelperContext) {
     sqrtS: () => helper(FloatOp.sqrtS, single, 1, root),
     sqrtD: () => helper(FloatOp.sqrtD, double, 1, root),
     fmaS: () => helper(FloatOp.fmaS, single, 3, writeFusedSingle),
-    fmaD: () => helper(FloatOp.fmaD, double, 3, writeFusedDouble),
+    // Its quick half is small enough for a compiler to put in place of calls.
+    fmaD: () =>
+      defineWhole(context, double, FUSED_DOUBLE, (writer) =>
+        writeFusedQuickly(writer, helper(FloatOp.fmaD, double, 3, writeFusedDouble)),
+      ),
   };
 }
 
@@ -284,7 +298,6 @@ function writeFusedDouble(path: FastPath): void {
   const low = value();
   writeProductError(f, a, b, product);
   f.set(low);
-  writeFusedQuickly(path, c, product, low);
   const [t, tError] = [value(), value()];
   path.apply(c, "add", low);
   f.set(t);
@@ -313,19 +326,31 @@ function writeFusedDouble(path: FastPath): void {
   });
 }
 
+const FUSED_DOUBLE: Shape = { operands: ["f64", "f64", "f64"], result: "f64" };
+/** Biased exponents of a product whose error is exact: from 2^-899 to below 2^1000. */
+const EXACT_PRODUCT = [binary64.maxExponent - 899, binary64.maxExponent + 999] as const;
+/** Of a result that is normal, and so far from overflow that no step on the way to it overflowed: nor did an addend. */
+const SAFE_RESULT = [2, binary64.maxExponent + 999] as const;
+
 /**
- * Returns the result where NX is set already and rounding is beyond doubt: a × b + c = sum + error + low exactly, and
- * rest = fl(error + low) is within half a unit in its last place of the truth. If sum + rest rounds the same with rest a
- * unit larger and smaller, the truth rounds to that, too (Ziv, "Fast evaluation of elementary mathematical functions with
- * correctly rounded last bit", ACM TOMS 17, 1991).
+ * Leaves the result where NX is set already and rounding is beyond doubt, else what `whole` makes of it: a × b + c = sum +
+ * error + low exactly, and rest = fl(error + low) is within half a unit in its last place of the truth. If sum + rest rounds
+ * the same with rest a unit larger and smaller, the truth rounds to that, too (Ziv, "Fast evaluation of elementary mathematical
+ * functions with correctly rounded last bit", ACM TOMS 17, 1991).
  */
-function writeFusedQuickly(path: FastPath, c: Local, product: Local, low: Local): void {
-  const { f, places, result } = path;
-  const [sum, rest, upper] = [f.local("f64"), f.local("f64"), f.local("f64")];
-  f.i32(0).memory("i32.load", places.flags).i32(Flag.inexact).op("i32.and").if();
+function writeFusedQuickly({ f, places, operands, rm }: FloatWriter, whole: Callable): void {
+  const [a, b, c] = operands;
+  const value = (): Local => f.local("f64");
+  const [product, sum, rest, upper, result] = [value(), value(), value(), value(), value()];
+  f.get(a).get(b).op("f64.mul").set(product);
+  f.get(rm).i32(Rounding.nearestEven).op("i32.eq");
+  f.i32(0).memory("i32.load", places.flags).i32(Flag.inexact).op("i32.and").i32(0).op("i32.ne", "i32.and");
+  writeExponentWithin(f, product, EXACT_PRODUCT);
+  f.op("i32.and").if();
   f.get(product).get(c).op("f64.add").set(sum);
   writeSumError(f, "f64", product, c, sum);
-  f.get(low).op("f64.add").set(rest);
+  writeProductError(f, a, b, product);
+  f.op("f64.add").set(rest);
   f.get(sum).get(rest).op("f64.add").set(result);
   f.get(sum)
     .get(rest)
@@ -338,10 +363,25 @@ function writeFusedQuickly(path: FastPath, c: Local, product: Local, low: Local)
     .op("f64.mul", "f64.add")
     .get(upper)
     .op("f64.eq");
-  path.isNormal(result);
-  f.op("i32.and");
-  path.returnExactIf();
-  f.end();
+  writeExponentWithin(f, result, SAFE_RESULT);
+  f.op("i32.and").if();
+  f.get(result).op("return");
+  f.end().end();
+  f.get(a).get(b).get(c).get(rm).call(whole);
+}
+
+/** Leaves whether the biased exponent is one of these: not that of zero, of subnormals, infinities and NaNs. */
+function writeExponentWithin(f: FunctionWriter, x: Local, [low, high]: readonly [number, number]): void {
+  f.get(x)
+    .op("i64.reinterpret_f64")
+    .i64(binary64.fractionBits)
+    .op("i64.shr_u", "i32.wrap_i64")
+    .i32(0x7ff)
+    .op("i32.and");
+  f.i32(low)
+    .op("i32.sub")
+    .i32(high - low)
+    .op("i32.le_u");
 }
 
 /** Leaves the rounding error of product = x × y (Dekker 1971), exact within the bounds that the caller has checked. */
