@@ -1,18 +1,7 @@
 /** Generated code, kept in this user's cache folder for the next process. */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { cacheFolder, readOwn } from "./cache-folder.ts";
 
 export interface CodeStore {
   /** What was saved by this name and by the same sources; `undefined` where there is nothing sound. */
@@ -27,7 +16,6 @@ const MAKERS = ["engine", "isa", "memory", "wasm"];
 const HEADER = 8;
 /** Files that the folder may hold: a board of each size has its own, for each version of vmrun. */
 const MOST_FILES = 64;
-const OTHERS_MAY_WRITE = 0o022;
 
 /**
  * The store in `$XDG_CACHE_HOME/vmrun` or `~/.cache/vmrun`; `undefined` where there is neither, or with
@@ -38,13 +26,6 @@ export function codeStore(
 ): CodeStore | undefined {
   const folder = cacheFolder(environment);
   return folder === undefined ? undefined : storeIn(folder, sourcesOf(MAKERS));
-}
-
-function cacheFolder({ VMRUN_NO_CACHE, XDG_CACHE_HOME, HOME }: Readonly<Record<string, string | undefined>>) {
-  if (VMRUN_NO_CACHE) return undefined;
-  // Relative paths are invalid there. XDG Base Directory Specification 0.8
-  if (XDG_CACHE_HOME?.startsWith("/")) return join(XDG_CACHE_HOME, "vmrun");
-  return HOME?.startsWith("/") ? join(HOME, ".cache", "vmrun") : undefined;
 }
 
 /** A store in a folder, for code that these sources make; they are only asked for when something is loaded or saved. */
@@ -79,21 +60,6 @@ export function storeIn(folder: string, sources: () => bigint): CodeStore {
       }
     },
   };
-}
-
-/** A file that nobody but this user can have written. */
-function readOwn(path: string): Uint8Array<ArrayBuffer> | undefined {
-  let fd: number | undefined;
-  try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-    const { uid, mode } = fstatSync(fd);
-    if (uid !== process.getuid?.() || (mode & OTHERS_MAY_WRITE) !== 0) return undefined;
-    return new Uint8Array(readFileSync(fd));
-  } catch {
-    return undefined;
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
 }
 
 /** Forgets everything when there is too much: what is still wanted comes back by itself. */
