@@ -1,5 +1,8 @@
 #!/usr/bin/env bun
 /** The door: finds the command and loads it, and nothing else. `vmrun PROFILE` is short for `vmrun run PROFILE`. */
-import { main } from "./cli/main.ts";
+import { passDoor } from "./cli/kept/door.ts";
 
-process.exitCode = await main(process.argv.slice(2));
+const args = process.argv.slice(2);
+const { code, missing } = await passDoor(args);
+process.exitCode = code ?? (await (await import("./cli/main.ts")).main(args));
+if (missing) (await import("./cli/kept/start-maker.ts")).startMaker(missing);

@@ -1,11 +1,13 @@
 /** Dispatches to commands, each loaded when it is asked for, and turns errors into text and exit codes. */
 import type { CommandDef } from "citty";
-import { render, VmrunError } from "../diagnostics/diagnostic.ts";
+import { VmrunError } from "../diagnostics/diagnostic.ts";
 import { nearestName } from "../vdev/registry.ts";
 import { asksForHelp } from "./arguments.ts";
 import { defineCommand, resolvedArguments, runCommand } from "./command.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { fdtVerbs } from "./fdt/verbs.ts";
+import { looksLikeFile } from "./kept/door.ts";
+import { report } from "./report.ts";
 import { summaries } from "./summaries.ts";
 
 const VERSION = "0.1.0";
@@ -90,8 +92,7 @@ function ownEntry<T>(entries: Readonly<Record<string, T>>, name: string | undefi
 
 /** A first word that is no command is a profile, unless it looks like a command misspelt. */
 function commandMeant(word: string): "run" {
-  const looksLikeFile = word.startsWith("-") || /[./\\:]/.test(word);
-  if (looksLikeFile) return "run";
+  if (looksLikeFile(word)) return "run";
   const near = nearestName(word, Object.keys(commands));
   throw new VmrunError({
     code: "cli/unknown-command",
@@ -99,18 +100,6 @@ function commandMeant(word: string): "run" {
     message: `"${word}" is neither a command nor a profile`,
     hint: near ? `did you mean "vmrun ${near}"?` : "vmrun --help lists the commands; a profile is a .toml file",
   });
-}
-
-function report(error: unknown): ExitCode {
-  if (error instanceof VmrunError) {
-    for (const diagnostic of error.diagnostics) process.stderr.write(`${render(diagnostic)}\n`);
-    const count = error.diagnostics.filter((d) => d.severity === "error").length;
-    if (count > 1) process.stderr.write(`${count} errors\n`);
-    return ExitCode.usage;
-  }
-  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(`error[internal]: vmrun itself failed; this is a bug in it\n${detail}\n`);
-  return ExitCode.internal;
 }
 
 function print(text: string): void {

@@ -1,0 +1,135 @@
+/** Makes the programs that are kept: `bun src/cli/kept/make.ts`, with a folder if it is not to be the user's. */
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { setPriority } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { BunPlugin } from "bun";
+import {
+  bytecodeOf,
+  factsOf,
+  type Manifest,
+  manifestFile,
+  PROGRAMS,
+  type ProgramName,
+  programFile,
+  programFolder,
+  ROOT,
+} from "./door.ts";
+import { factsOfSources, SETTINGS, SOURCE } from "./sources.ts";
+
+const LEAST_PRIORITY = 19;
+/** The host's clock for files is coarser than this one, ms: a later change may look as early. */
+const CLOCK_GRAIN = 100;
+/** How programs are made. */
+const MAKERS = ["make.ts", "sources.ts", "door.ts"].map((name) => join(import.meta.dir, name));
+const MODULES = join(SOURCE, "host/modules.ts");
+const KEPT_MODULES = join(SOURCE, "host/kept-modules.ts");
+/** What the sources know by `import.meta`, of which a script has none: each file brings its own. */
+const PLACES = { "import.meta.dir": "__folder", "import.meta.url": "__address" } as const;
+
+const text = JSON.stringify;
+
+const fromSources: BunPlugin = {
+  name: "vmrun",
+  setup(build) {
+    build.onResolve({ filter: /\/modules\.ts$/ }, ({ path, importer }) =>
+      resolve(dirname(importer), path) === MODULES ? { path: KEPT_MODULES } : undefined,
+    );
+    build.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+      if (!path.startsWith(SOURCE)) return undefined;
+      const places = `const __folder = ${text(dirname(path))}, __address = ${text(pathToFileURL(path).href)}; `;
+      return { contents: places + (await Bun.file(path).text()), loader: "ts" };
+    });
+    // What is compiled when it is wanted stays where it is.
+    build.onLoad({ filter: /\.c$/ }, ({ path }) => ({ contents: `export default ${text(path)};`, loader: "js" }));
+  },
+};
+
+/** Makes all of them. Throws where the sources change meanwhile; then the next process that wants them has them made. */
+export async function makePrograms(folder: string): Promise<void> {
+  const draft = join(folder, `draft-${process.pid}`);
+  mkdirSync(draft, { recursive: true, mode: 0o700 });
+  try {
+    const kept: string[] = [];
+    for (const name of PROGRAMS) kept.push(...(await makeProgram(name, folder, draft)));
+    // What is of other sources, and what makers have left that did not come to an end.
+    const rest = readdirSync(folder).filter((name) => !kept.includes(join(folder, name)));
+    for (const name of rest) rmSync(join(folder, name), { recursive: true, force: true });
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
+  }
+}
+
+/** Answers the files that are the program. */
+async function makeProgram(name: ProgramName, folder: string, draft: string): Promise<string[]> {
+  const { fingerprint: before, newest: settled } = factsOfSources();
+  await Bun.sleep(Math.max(0, 2 * CLOCK_GRAIN - (Date.now() - settled)));
+  const begun = Date.now();
+  const inputs = await bundle(name, draft);
+  const files = [...inputs, ...MAKERS, ...SETTINGS, ...placesOfPackages(inputs)];
+  const { fingerprint: facts, newest } = factsOf(files);
+  if (newest > begun - CLOCK_GRAIN || factsOfSources().fingerprint !== before) {
+    throw new Error("the sources have changed");
+  }
+  const made = join(draft, `${name}.js`);
+  if (typeof (require(made) as { main?: unknown }).main !== "function") throw new Error(`${made} is no program`);
+  const manifest: Manifest = { files, facts, sizes: [Bun.file(made).size, Bun.file(bytecodeOf(made)).size] };
+  writeFileSync(manifestFile(draft, name), text(manifest), { mode: 0o600 });
+  const path = programFile(folder, name, facts);
+  // Others load meanwhile: what they find is whole, and the manifest names what is there already.
+  const moves = [
+    [bytecodeOf(made), bytecodeOf(path)],
+    [made, path],
+    [manifestFile(draft, name), manifestFile(folder, name)],
+  ] as const;
+  for (const [from, to] of moves) moveDurably(from, to);
+  return moves.map(([, to]) => to);
+}
+
+/** Answers the files that the program comes from. */
+async function bundle(name: ProgramName, folder: string): Promise<string[]> {
+  const { metafile } = await Bun.build({
+    entrypoints: [join(import.meta.dir, `${name}.ts`)],
+    outdir: folder,
+    root: import.meta.dir,
+    target: "bun",
+    // Bytecode is for scripts alone, and those are not strict by themselves, as modules are.
+    format: "cjs",
+    banner: '"use strict";',
+    bytecode: true,
+    minify: { whitespace: true },
+    define: PLACES,
+    metafile: true,
+    plugins: [fromSources],
+  });
+  return Object.keys(metafile!.inputs)
+    .map((path) => resolve(path))
+    .sort();
+}
+
+/** Where the packages of these files are looked for, nearest first, as far as they are found: others may come to lie there. */
+function placesOfPackages(files: readonly string[]): string[] {
+  const names = new Set(files.flatMap((path) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []));
+  return [...names].flatMap((name) => {
+    const places: string[] = [];
+    for (let at = ROOT; ; at = dirname(at)) {
+      const place = join(at, "node_modules", name, "package.json");
+      places.push(place);
+      if (Bun.file(place).size > 0 || at === dirname(at)) return places;
+    }
+  });
+}
+
+/** There is the whole file or none, even where the power fails. */
+function moveDurably(from: string, to: string): void {
+  const fd = openSync(from, "r+");
+  fsyncSync(fd);
+  closeSync(fd);
+  renameSync(from, to);
+}
+
+if (import.meta.main) {
+  setPriority(LEAST_PRIORITY);
+  const folder = process.argv[2] ?? programFolder();
+  if (folder !== undefined) await makePrograms(folder);
+}
