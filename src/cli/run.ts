@@ -4,6 +4,7 @@ import type { ParsedArgs } from "citty";
 import { fail } from "../diagnostics/diagnostic.ts";
 import type { RegionWatch } from "../engine/translator/region-watch.ts";
 import { codeStore } from "../host/code-store.ts";
+import { compileAsUsual } from "../host/jit-policy.ts";
 import type { ModelProgram } from "../host/model-program.ts";
 import { hostRandom } from "../host/random.ts";
 import { type HostInput, openStdin, writeStderr, writeStdout } from "../host/terminal.ts";
@@ -292,6 +293,8 @@ class Session {
         runner.wake();
       });
     let end: RunEnd;
+    // The start is over, for which the door wanted it otherwise.
+    compileAsUsual();
     const endShow = this.#options.observation?.show();
     try {
       end = await runner.run();

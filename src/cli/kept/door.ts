@@ -10,6 +10,7 @@
 import { lstatSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { cacheFolder, isOwn, readOwn } from "../../host/cache-folder.ts";
+import { compileReluctantly } from "../../host/jit-policy.ts";
 import type { Program } from "./program.ts";
 
 /** The commands that people wait for the start of, each named as the file beside this one that its program is made from. */
@@ -46,6 +47,7 @@ export interface Passage {
 
 export async function passDoor(args: readonly string[]): Promise<Passage> {
   const asked = askedOf(args);
+  if (asked) compileReluctantly();
   const folder = asked && hasSources() && !bringsModules(asked) ? programFolder() : undefined;
   if (!asked || folder === undefined) return {};
   const program = load(folder, asked.program);
