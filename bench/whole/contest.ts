@@ -1,6 +1,8 @@
 /** vmrun and QEMU on the same guest, taking turns. */
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { keptProgram, PROGRAMS, programFolder } from "../../src/cli/kept/door.ts";
+import { makePrograms } from "../../src/cli/kept/make.ts";
 import type { Context, Qemu, Report } from "../benchmark.ts";
 import { NO_QEMU } from "../surroundings.ts";
 import { type Run, type WatchOptions, watch } from "./child.ts";
@@ -42,13 +44,15 @@ export async function contest(
   });
 }
 
-/** The first run of each finds cold caches of files: it does not count. */
+/** The first run of each finds cold caches of files: it does not count. vmrun is as it is a second after its first start. */
 export async function takeTurns<T>(
   context: Context,
   name: string,
   rounds: number,
   { vmrun, qemu }: { vmrun: () => Promise<T>; qemu: () => Promise<T> },
 ): Promise<{ vmrun: T[]; qemu: T[] }> {
+  const programs = programFolder();
+  if (programs && !PROGRAMS.every((program) => keptProgram(programs, program))) await makePrograms(programs);
   const runs = { vmrun: [] as T[], qemu: [] as T[] };
   for (let round = 0; round <= rounds; round++) {
     context.progress(`${name}: ${round === 0 ? "warming up" : `round ${round} of ${rounds}`}`);

@@ -268,9 +268,14 @@ describe("a maker", () => {
     expect(readdirSync(programs).filter((name) => name.startsWith("making-"))).toHaveLength(1);
     const deadline = Date.now() + 60_000;
     const settled = () => ["run", "fdt"].every((name) => existsSync(join(programs, `${name}.json`)));
-    while (!(settled() && readdirSync(programs).length === 6) && Date.now() < deadline) await Bun.sleep(50);
-    expect(readdirSync(programs).filter((name) => !/^(run|fdt)/.test(name))).toEqual([]);
+    while (!(settled() && readdirSync(programs).length === 7) && Date.now() < deadline) await Bun.sleep(50);
+    expect(readdirSync(programs).filter((name) => !/^(run|fdt|making)/.test(name))).toEqual([]);
     expect(keptProgram(programs, "run")).toBeDefined();
+    // Not even where what was made is gone: whoever cannot keep programs is not to make them all the time.
+    rmSync(manifestFile(programs, "run"));
+    startMaker(programs, 0);
+    await Bun.sleep(100);
+    expect(readdirSync(programs)).toHaveLength(6);
   }, 70_000);
 
   test("is not started for sources that are being worked on", () => {

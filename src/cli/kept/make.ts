@@ -15,7 +15,7 @@ import {
   programFolder,
   ROOT,
 } from "./door.ts";
-import { factsOfSources, SETTINGS, SOURCE } from "./sources.ts";
+import { claimFile, factsOfSources, SETTINGS, SOURCE } from "./sources.ts";
 
 const LEAST_PRIORITY = 19;
 /** The host's clock for files is coarser than this one, ms: a later change may look as early. */
@@ -52,6 +52,8 @@ export async function makePrograms(folder: string): Promise<void> {
   try {
     const kept: string[] = [];
     for (const name of PROGRAMS) kept.push(...(await makeProgram(name, folder, draft)));
+    // It says that this has been done. Were the programs not to be used for some reason, it is not done again each time.
+    kept.push(claimFile(folder, factsOfSources().fingerprint));
     // What is of other sources, and what makers have left that did not come to an end.
     const rest = readdirSync(folder).filter((name) => !kept.includes(join(folder, name)));
     for (const name of rest) rmSync(join(folder, name), { recursive: true, force: true });

@@ -11,3 +11,6 @@ export function factsOfSources(): Facts {
   const names = readdirSync(SOURCE, { recursive: true, encoding: "utf8" }).filter((name) => /\.\w+$/.test(name));
   return factsOf([...names.sort().map((name) => SOURCE + name), ...SETTINGS]);
 }
+
+/** Whoever makes this file first makes the programs of these sources. */
+export const claimFile = (folder: string, fingerprint: string): string => join(folder, `making-${fingerprint}`);

@@ -1,11 +1,11 @@
 /** Has programs made by a process that nobody waits for. */
 import { closeSync, mkdirSync, openSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { factsOfSources } from "./sources.ts";
+import { claimFile, factsOfSources } from "./sources.ts";
 
 /** Sources that changed this lately are being worked on, ms: programs of them would be out of date too soon. */
 const AT_REST = 10_000;
-/** Makers that came to nothing are not tried again for this long, ms. */
+/** Makers of these sources are not started again for this long, ms, whatever came of the last one. */
 const PATIENCE = 3_600_000;
 
 /** Once for these sources, when they have not changed for a while. Where that is not possible, nothing happens. */
@@ -14,7 +14,7 @@ export function startMaker(folder: string, atRest = AT_REST): void {
     const { fingerprint, newest } = factsOfSources();
     if (newest > Date.now() - atRest) return;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    if (!claim(join(folder, `making-${fingerprint}`))) return;
+    if (!claim(claimFile(folder, fingerprint))) return;
     const maker = Bun.spawn([process.execPath, join(import.meta.dir, "make.ts"), folder], {
       stdio: ["ignore", "ignore", "ignore"],
       // It takes no settings from the folder that this process was started in, and outlives its terminal.
@@ -27,7 +27,7 @@ export function startMaker(folder: string, atRest = AT_REST): void {
   }
 }
 
-/** Whether this process is the first to ask: the file says that somebody is at it, or that nothing came of it. */
+/** Whether this process is the first to ask. */
 function claim(path: string): boolean {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats && stats.mtimeMs > Date.now() - PATIENCE) return false;
