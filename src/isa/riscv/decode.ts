@@ -29,12 +29,12 @@ export interface Decoder {
 export function createDecoder(extensions: ReadonlySet<string>): Decoder {
   // Candidates by major opcode and funct3, which every format has in the same place.
   const buckets: number[][] = Array.from({ length: 256 }, () => []);
-  const present = instructions.flatMap(({ extension, mask }, index) =>
-    extensions.has(extension) ? [{ index, weight: popcount(mask) }] : [],
-  );
   // More fixed bits first: an exact encoding wins over a pattern that contains it.
-  present.sort((a, b) => b.weight - a.weight);
-  for (const { index } of present) {
+  const byFixedBits: number[][] = Array.from({ length: 33 }, () => []);
+  for (const [index, { extension, mask }] of instructions.entries()) {
+    if (extensions.has(extension)) byFixedBits[32 - popcount(mask)].push(index);
+  }
+  for (const index of byFixedBits.flat()) {
     const { match, mask } = instructions[index];
     // The major opcode is fixed in every encoding, funct3 in most.
     const opcode = ((match >>> 2) & 31) << 3;
@@ -106,8 +106,9 @@ export function immediate(instruction: Instruction, bits: number): number {
   }
 }
 
+/** Sums of ever more bits side by side. */
 function popcount(value: number): number {
-  let count = 0;
-  for (let rest = value >>> 0; rest !== 0; rest = (rest & (rest - 1)) >>> 0) count++;
-  return count;
+  const pairs = value - ((value >>> 1) & 0x55555555);
+  const nibbles = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
+  return Math.imul((nibbles + (nibbles >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
