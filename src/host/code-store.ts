@@ -1,7 +1,8 @@
 /** Generated code, kept in this user's cache folder for the next process. */
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { cacheFolder, readOwn } from "./cache-folder.ts";
+import { factsOf } from "./file-facts.ts";
 
 export interface CodeStore {
   /** What was saved by this name and by the same sources; `undefined` where there is nothing sound. */
@@ -81,25 +82,21 @@ function checksum(bytes: Uint8Array): bigint {
   return Bun.hash.wyhash(bytes);
 }
 
-/** A fingerprint of the sources in these rooms by names, sizes and times; of the bundle, where vmrun is one. */
+/** A fingerprint of the sources in these rooms; of the bundle, where vmrun is one. */
 function sourcesOf(rooms: readonly string[]): () => bigint {
   return () => {
     const files = rooms.flatMap((room) => filesBelow(join(dirname(import.meta.dir), room)));
-    if (files.length === 0) files.push(...filesBelow(import.meta.dir));
-    const facts = files.map((path) => {
-      const { size, mtimeMs } = statSync(path);
-      return `${path} ${size} ${mtimeMs}`;
-    });
-    return Bun.hash.wyhash(facts.join("\n"));
+    return factsOf(files.length > 0 ? files : filesBelow(import.meta.dir)).fingerprint;
   };
 }
 
 function filesBelow(folder: string): string[] {
   try {
-    return readdirSync(folder, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map(({ parentPath, name }) => join(parentPath, name))
-      .sort();
+    const names = readdirSync(folder, { recursive: true, encoding: "utf8" });
+    return names
+      .filter((name) => /\.\w+$/.test(name))
+      .sort()
+      .map((name) => `${folder}/${name}`);
   } catch {
     return [];
   }

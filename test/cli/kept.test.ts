@@ -16,11 +16,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import {
   askedOf,
   bytecodeOf,
-  factsOf,
+  fingerprintOf,
   keptProgram,
   type Manifest,
   manifestFile,
@@ -98,7 +98,7 @@ async function make(cache: string): Promise<string> {
 function forge(programs: string, file: string, body = 'console.log(["kept", ...rest].join(" ")); return 0;'): string {
   rmSync(programs, { recursive: true, force: true });
   mkdirSync(programs, { recursive: true, mode: 0o700 });
-  const facts = factsOf([file]).fingerprint;
+  const facts = fingerprintOf([file]);
   const path = programFile(programs, "run", facts);
   writeFileSync(path, `exports.main = async (rest) => { ${body} };`, { mode: 0o600 });
   writeFileSync(bytecodeOf(path), "no bytecode", { mode: 0o600 });
@@ -175,6 +175,19 @@ describe("a program is taken", () => {
   test("where it is as its sources are", async () => {
     forge(programs, source);
     expect(await taken()).toBe(true);
+  });
+
+  test("with hardly a source on the way to it", async () => {
+    const path = forge(programs, source, "console.log(Object.keys(require.cache).join('\\n')); return 0;");
+    const { out } = await vmrun(["run", profile], { cache });
+    // The door itself is not done before the program is.
+    const loaded = out.split("\n").filter((file) => file !== "" && file !== path);
+    expect(loaded.map((file) => relative(ROOT, file)).sort()).toEqual([
+      "src/cli/kept/door.ts",
+      "src/host/cache-folder.ts",
+      "src/host/file-facts.ts",
+      "src/host/jit-policy.ts",
+    ]);
   });
 
   test("not with VMRUN_NO_CACHE, nor by who gives Bun options", async () => {

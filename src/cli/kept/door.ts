@@ -7,9 +7,10 @@
  * tell, and only from files that nobody but this user can have written. Where there is none, the sources do what is asked,
  * and one is made for the next time (see make.ts). This file is on everybody's way: it loads next to nothing.
  */
-import { lstatSync, readFileSync, statSync } from "node:fs";
+import { lstatSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { cacheFolder, isOwn, readOwn } from "../../host/cache-folder.ts";
+import { factsOf } from "../../host/file-facts.ts";
 import { compileReluctantly } from "../../host/jit-policy.ts";
 import type { Program } from "./program.ts";
 
@@ -28,13 +29,6 @@ export interface Manifest {
   readonly facts: string;
   /** Bytes of the program and of its bytecode, which Bun would run half of. */
   readonly sizes: readonly [number, number];
-}
-
-/** What the host says about files. */
-export interface Facts {
-  readonly fingerprint: string;
-  /** When the last of them changed, in milliseconds since 1970. */
-  readonly newest: number;
 }
 
 /** How far a command line came without the sources. */
@@ -111,7 +105,7 @@ export function keptProgram(folder: string, name: ProgramName): string | undefin
   if (bytes === undefined) return undefined;
   try {
     const { files, facts, sizes } = JSON.parse(Buffer.from(bytes).toString()) as Manifest;
-    if (factsOf(files).fingerprint !== facts) return undefined;
+    if (fingerprintOf(files) !== facts) return undefined;
     const path = programFile(folder, name, facts);
     const whole = isOwnFile(path, sizes[0]) && isOwnFile(bytecodeOf(path), sizes[1]);
     return whole && isOwn(lstatSync(folder)) ? path : undefined;
@@ -120,29 +114,11 @@ export function keptProgram(folder: string, name: ProgramName): string | undefin
   }
 }
 
+export const fingerprintOf = (files: readonly string[]): string => factsOf(files).fingerprint.toString(16);
+
 function isOwnFile(path: string, size: number): boolean {
   const facts = lstatSync(path);
   return facts.isFile() && facts.size === size && isOwn(facts);
-}
-
-/**
- * All that the host can tell of files without reading them. The time at which a file's entry changed, and the entry's
- * number, give away what keeps size and time of the contents: a copy, an archive unpacked.
- */
-export function factsOf(files: readonly string[]): Facts {
-  let newest = 0;
-  let facts = "";
-  for (const path of files) {
-    const stats = statSync(path, { throwIfNoEntry: false });
-    if (stats === undefined) {
-      facts += `${path} is not there\n`;
-      continue;
-    }
-    const { size, mtimeMs, ctimeMs, ino } = stats;
-    newest = Math.max(newest, mtimeMs, ctimeMs);
-    facts += `${path} ${size} ${mtimeMs} ${ctimeMs} ${ino}\n`;
-  }
-  return { fingerprint: Bun.hash.wyhash(facts).toString(16), newest };
 }
 
 function load(folder: string, name: ProgramName): Program | undefined {

@@ -4,9 +4,9 @@ import { setPriority } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { BunPlugin } from "bun";
+import { factsOf } from "../../host/file-facts.ts";
 import {
   bytecodeOf,
-  factsOf,
   type Manifest,
   manifestFile,
   PROGRAMS,
@@ -69,12 +69,13 @@ async function makeProgram(name: ProgramName, folder: string, draft: string): Pr
   const begun = Date.now();
   const inputs = await bundle(name, draft);
   const files = [...inputs, ...MAKERS, ...SETTINGS, ...placesOfPackages(inputs)];
-  const { fingerprint: facts, newest } = factsOf(files);
+  const { fingerprint, newest } = factsOf(files);
   if (newest > begun - CLOCK_GRAIN || factsOfSources().fingerprint !== before) {
     throw new Error("the sources have changed");
   }
   const made = join(draft, `${name}.js`);
   if (typeof (require(made) as { main?: unknown }).main !== "function") throw new Error(`${made} is no program`);
+  const facts = fingerprint.toString(16);
   const manifest: Manifest = { files, facts, sizes: [Bun.file(made).size, Bun.file(bytecodeOf(made)).size] };
   writeFileSync(manifestFile(draft, name), text(manifest), { mode: 0o600 });
   const path = programFile(folder, name, facts);
