@@ -25,7 +25,10 @@ const MAKERS = ["make.ts", "sources.ts", "door.ts"].map((name) => join(import.me
 const MODULES = join(SOURCE, "host/modules.ts");
 const KEPT_MODULES = join(SOURCE, "host/kept-modules.ts");
 /** What the sources know by `import.meta`, of which a script has none: each file brings its own. */
-const PLACES = { "import.meta.dir": "__folder", "import.meta.url": "__address" } as const;
+const PLACES = {
+  ...{ "import.meta.dir": "__folder", "import.meta.dirname": "__folder" },
+  ...{ "import.meta.path": "__file", "import.meta.filename": "__file", "import.meta.url": "__address" },
+} as const;
 
 const text = JSON.stringify;
 
@@ -37,8 +40,9 @@ const fromSources: BunPlugin = {
     );
     build.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
       if (!path.startsWith(SOURCE)) return undefined;
-      const places = `const __folder = ${text(dirname(path))}, __address = ${text(pathToFileURL(path).href)}; `;
-      return { contents: places + (await Bun.file(path).text()), loader: "ts" };
+      const places = { __folder: dirname(path), __file: path, __address: pathToFileURL(path).href };
+      const known = Object.entries(places).map(([name, place]) => `const ${name} = ${text(place)}; `);
+      return { contents: known.join("") + (await Bun.file(path).text()), loader: "ts" };
     });
     // What is compiled when it is wanted stays where it is.
     build.onLoad({ filter: /\.c$/ }, ({ path }) => ({ contents: `export default ${text(path)};`, loader: "js" }));
