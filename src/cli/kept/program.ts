@@ -17,7 +17,11 @@ export function programOf<Args extends ArgsDef>(command: CommandDef<Args>): Prog
       const result = await runCommand(plain, [...rest]);
       return typeof result === "number" ? result : ExitCode.success;
     } catch (error) {
-      return error instanceof SourcesWanted ? undefined : report(error);
+      if (error instanceof SourcesWanted) return undefined;
+      const code = report(error);
+      if (code === ExitCode.internal)
+        process.stderr.write("  hint: VMRUN_NO_CACHE=1 shows its places in the sources\n");
+      return code;
     }
   };
 }
