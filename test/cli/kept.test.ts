@@ -115,6 +115,7 @@ describe("programs that were made", () => {
     mkdirSync(join(programs, "draft-1"), { recursive: true, mode: 0o700 });
     const left = ["run-1.js", "run-1.js.jsc", "making-1", "draft-1/run.js"];
     for (const name of left) writeFileSync(join(programs, name), "");
+    for (let i = 0; i < 20; i++) mkdirSync(`${programs}${i}`);
     await make(programs);
   }, 60_000);
 
@@ -122,6 +123,7 @@ describe("programs that were made", () => {
     const programs = programsIn(cache);
     for (const name of ["run", "fdt"] as const) expect(keptProgram(programs, name)).toStartWith(programs);
     expect(readdirSync(programs)).toHaveLength(6);
+    expect(readdirSync(join(programs, ".."))).toHaveLength(8);
     expect(statSync(programs).mode & 0o777).toBe(0o700);
   });
 

@@ -85,12 +85,14 @@ function bringsModules({ rest }: Asked): boolean {
   }
 }
 
+export const FOLDER_PREFIX = "programs-";
+
 /** This vmrun's own folder, for this version of Bun; `undefined` where nothing is to be kept. */
 export function programFolder(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): string | undefined {
   const folder = cacheFolder(environment);
-  return folder && join(folder, `programs-${Bun.hash.wyhash(`${ROOT}\n${Bun.revision}`).toString(16)}`);
+  return folder && join(folder, `${FOLDER_PREFIX}${Bun.hash.wyhash(`${ROOT}\n${Bun.revision}`).toString(16)}`);
 }
 
 export const manifestFile = (folder: string, name: ProgramName): string => join(folder, `${name}.json`);

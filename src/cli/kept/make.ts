@@ -1,12 +1,23 @@
 /** Makes the programs that are kept: `bun src/cli/kept/make.ts`, with a folder if it is not to be the user's. */
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { setPriority } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { BunPlugin } from "bun";
 import { factsOf } from "../../host/file-facts.ts";
 import {
   bytecodeOf,
+  FOLDER_PREFIX,
   type Manifest,
   manifestFile,
   PROGRAMS,
@@ -20,6 +31,9 @@ import { claimFile, factsOfSources, SETTINGS, SOURCE } from "./sources.ts";
 const LEAST_PRIORITY = 19;
 /** The host's clock for files is coarser than this one, ms: a later change may look as early. */
 const CLOCK_GRAIN = 100;
+/** Some megabytes each. */
+const MOST_FOLDERS = 8;
+const OWN_FOLDER = new RegExp(`^${FOLDER_PREFIX}[0-9a-f]+$`);
 /** How programs are made. */
 const MAKERS = ["make.ts", "sources.ts", "door.ts"].map((name) => join(import.meta.dir, name));
 const MODULES = join(SOURCE, "host/modules.ts");
@@ -61,9 +75,18 @@ export async function makePrograms(folder: string): Promise<void> {
     // What is of other sources, and what makers have left that did not come to an end.
     const rest = readdirSync(folder).filter((name) => !kept.includes(join(folder, name)));
     for (const name of rest) rmSync(join(folder, name), { recursive: true, force: true });
+    if (OWN_FOLDER.test(basename(folder))) forgetOthers(dirname(folder));
   } finally {
     rmSync(draft, { recursive: true, force: true });
   }
+}
+
+/** Every vmrun, and every version of Bun, has programs of its own; those that were made last stay. */
+function forgetOthers(cache: string): void {
+  const folders = readdirSync(cache).filter((name) => OWN_FOLDER.test(name));
+  const byAge = folders.map((name) => ({ path: join(cache, name), made: statSync(join(cache, name)).mtimeMs }));
+  byAge.sort((a, b) => b.made - a.made);
+  for (const { path } of byAge.slice(MOST_FOLDERS)) rmSync(path, { recursive: true, force: true });
 }
 
 /** Answers the files that are the program. */
