@@ -127,7 +127,8 @@ async function bundle(name: ProgramName, folder: string): Promise<string[]> {
     format: "cjs",
     banner: '"use strict";',
     bytecode: true,
-    minify: { whitespace: true },
+    // Its text is read and compared with the bytecode's at every start. Syntax is left as it was written.
+    minify: { whitespace: true, identifiers: true },
     define: PLACES,
     metafile: true,
     plugins: [fromSources],
