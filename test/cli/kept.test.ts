@@ -24,7 +24,6 @@ import {
   keptProgram,
   type Manifest,
   manifestFile,
-  programFile,
   programFolder,
 } from "../../src/cli/kept/door.ts";
 import { claimFile, factsOfSources } from "../../src/cli/kept/sources.ts";
@@ -100,10 +99,16 @@ function forge(programs: string, file: string, body = 'console.log(["kept", ...r
   // Nobody makes real ones meanwhile.
   writeFileSync(claimFile(programs, factsOfSources().fingerprint), "", { mode: 0o600 });
   const facts = fingerprintOf([file]);
-  const path = programFile(programs, "run", facts);
+  const program = "run-forged.js";
+  const path = join(programs, program);
   writeFileSync(path, `exports.main = async (rest) => { ${body} };`, { mode: 0o600 });
   writeFileSync(bytecodeOf(path), "no bytecode", { mode: 0o600 });
-  const manifest: Manifest = { files: [file], facts, sizes: [statSync(path).size, statSync(bytecodeOf(path)).size] };
+  const manifest: Manifest = {
+    files: [file],
+    facts,
+    program,
+    sizes: [statSync(path).size, statSync(bytecodeOf(path)).size],
+  };
   writeFileSync(manifestFile(programs, "run"), JSON.stringify(manifest), { mode: 0o600 });
   return path;
 }
@@ -115,6 +120,7 @@ describe("programs that were made", () => {
     mkdirSync(join(programs, "draft-1"), { recursive: true, mode: 0o700 });
     const left = ["run-1.js", "run-1.js.jsc", "making-1", "draft-1/run.js"];
     for (const name of left) writeFileSync(join(programs, name), "");
+    for (const name of [...left, "draft-1"]) utimesSync(join(programs, name), 1, 1);
     for (let i = 0; i < 20; i++) mkdirSync(`${programs}${i}`);
     await make(programs);
   }, 60_000);

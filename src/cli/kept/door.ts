@@ -25,8 +25,10 @@ export const ROOT = resolve(import.meta.dir, "../../..");
 export interface Manifest {
   /** All that the program was made from, and what would be taken instead if it were there. */
   readonly files: readonly string[];
-  /** Their fingerprint, which the program's own file has in its name. */
+  /** Their fingerprint. */
   readonly facts: string;
+  /** The name of the program's own file, which no other maker uses. */
+  readonly program: string;
   /** Bytes of the program and of its bytecode, which Bun would run half of. */
   readonly sizes: readonly [number, number];
 }
@@ -96,8 +98,6 @@ export function programFolder(
 }
 
 export const manifestFile = (folder: string, name: ProgramName): string => join(folder, `${name}.json`);
-export const programFile = (folder: string, name: ProgramName, facts: string): string =>
-  join(folder, `${name}-${facts}.js`);
 /** Where Bun looks for it. */
 export const bytecodeOf = (path: string): string => `${path}.jsc`;
 
@@ -106,9 +106,9 @@ export function keptProgram(folder: string, name: ProgramName): string | undefin
   const bytes = readOwn(manifestFile(folder, name));
   if (bytes === undefined) return undefined;
   try {
-    const { files, facts, sizes } = JSON.parse(Buffer.from(bytes).toString()) as Manifest;
+    const { files, facts, program, sizes } = JSON.parse(Buffer.from(bytes).toString()) as Manifest;
     if (fingerprintOf(files) !== facts) return undefined;
-    const path = programFile(folder, name, facts);
+    const path = join(folder, program);
     const whole = isOwnFile(path, sizes[0]) && isOwnFile(bytecodeOf(path), sizes[1]);
     return whole && isOwn(lstatSync(folder)) ? path : undefined;
   } catch {

@@ -22,7 +22,6 @@ import {
   manifestFile,
   PROGRAMS,
   type ProgramName,
-  programFile,
   programFolder,
   ROOT,
 } from "./door.ts";
@@ -31,6 +30,8 @@ import { claimFile, factsOfSources, SETTINGS, SOURCE } from "./sources.ts";
 const LEAST_PRIORITY = 19;
 /** The host's clock for files is coarser than this one, ms: a later change may look as early. */
 const CLOCK_GRAIN = 100;
+/** What is younger may be another maker's, ms. */
+const LONGEST_MAKING = 60_000;
 /** Some megabytes each. */
 const MOST_FOLDERS = 8;
 const OWN_FOLDER = new RegExp(`^${FOLDER_PREFIX}[0-9a-f]+$`);
@@ -73,8 +74,10 @@ export async function makePrograms(folder: string): Promise<void> {
     // It says that this has been done. Were the programs not to be used for some reason, it is not done again each time.
     kept.push(claimFile(folder, factsOfSources().fingerprint));
     // What is of other sources, and what makers have left that did not come to an end.
-    const rest = readdirSync(folder).filter((name) => !kept.includes(join(folder, name)));
-    for (const name of rest) rmSync(join(folder, name), { recursive: true, force: true });
+    for (const path of readdirSync(folder).map((name) => join(folder, name))) {
+      const made = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+      if (!kept.includes(path) && made < Date.now() - LONGEST_MAKING) rmSync(path, { recursive: true, force: true });
+    }
     if (OWN_FOLDER.test(basename(folder))) forgetOthers(dirname(folder));
   } finally {
     rmSync(draft, { recursive: true, force: true });
@@ -103,9 +106,10 @@ async function makeProgram(name: ProgramName, folder: string, draft: string): Pr
   const made = join(draft, `${name}.js`);
   if (typeof (require(made) as { main?: unknown }).main !== "function") throw new Error(`${made} is no program`);
   const facts = fingerprint.toString(16);
-  const manifest: Manifest = { files, facts, sizes: [Bun.file(made).size, Bun.file(bytecodeOf(made)).size] };
+  const program = `${name}-${facts}-${process.pid}.js`;
+  const manifest: Manifest = { files, facts, program, sizes: [Bun.file(made).size, Bun.file(bytecodeOf(made)).size] };
   writeFileSync(manifestFile(draft, name), text(manifest), { mode: 0o600 });
-  const path = programFile(folder, name, facts);
+  const path = join(folder, program);
   // Others load meanwhile: what they find is whole, and the manifest names what is there already.
   const moves = [
     [bytecodeOf(made), bytecodeOf(path)],
