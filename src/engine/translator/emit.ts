@@ -461,7 +461,7 @@ class RegionWriter extends OperandWriter {
 
   /**
    * Puts where the memory at the address on the stack lies into `offset`, by the page that its base last led to, else by the
-   * TLB. All of `span` bytes follow each other there; where that is the width of one access, it is aligned.
+   * TLB. All of `span` bytes follow each other there, and are aligned where that is asked for.
    */
   #locate({ tag, addend }: CachedPage, table: number, span: number, aligned: boolean): void {
     const { f } = this;
@@ -523,7 +523,8 @@ class RegionWriter extends OperandWriter {
       this.registers.push(operation.rs1);
       if (group.low !== 0) f.i64(group.low).op("i64.add");
       const span = group.high - group.low;
-      const aligned = group.accesses === 1;
+      // As an access to all of it is, as a rule: then it cannot reach into another page.
+      const aligned = span === group.widest;
       if (group.store) this.#locateToWrite(span, aligned);
       else this.#locateToRead(span, aligned);
       if (group.accesses > 1) {

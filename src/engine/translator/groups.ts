@@ -14,6 +14,8 @@ export interface AccessGroup {
   /** Whether a page must be writable. Writable pages are readable (see memory-access.ts). */
   store: boolean;
   accesses: number;
+  /** Bytes of the widest access. */
+  widest: number;
 }
 
 /** Beyond this, in bytes, a span would lie in two pages too often. */
@@ -35,13 +37,14 @@ export function groupAccesses({ operations }: Block): Map<Operation, AccessGroup
       const store = does === "store";
       let group = current[base];
       if (group === undefined || Math.max(group.high, high) - Math.min(group.low, low) > WIDEST) {
-        group = { base, leader: operation, low, high, store, accesses: 0 };
+        group = { base, leader: operation, low, high, store, accesses: 0, widest: 0 };
         current[base] = group;
       }
       group.low = Math.min(group.low, low);
       group.high = Math.max(group.high, high);
       group.store ||= store;
       group.accesses++;
+      group.widest = Math.max(group.widest, semantics.width);
       groups.set(operation, group);
     }
     // Another value in the register, another group.

@@ -170,3 +170,52 @@ test("loads by a word and of parts of one, and where they go to x0", () => {
     ecall`;
   expect(translated(source)).toMatchSnapshot();
 });
+
+test("words that stay words, but for the one that is an address", () => {
+  const source = `
+  again:
+    lw     a2, 0(a0)
+    srliw  a3, a2, 7
+    slliw  a4, a2, 25
+    or     a3, a3, a4
+    addw   a5, a5, a3
+    sw     a5, 0(a0)
+    addiw  a1, a1, 1
+    sh2add a0, a1, a6
+    bltu   a5, a1, again
+    ecall`;
+  expect(translated(source)).toMatchSnapshot();
+});
+
+test("a computed jump that went to five places before", () => {
+  const source = `
+    jr     t0
+  one:
+    addi   a2, a2, 1
+    ecall
+  two:
+    addi   a2, a2, 2
+    ecall
+  three:
+    addi   a2, a2, 3
+    ecall
+  four:
+    addi   a2, a2, 4
+    ecall
+  five:
+    addi   a2, a2, 5
+    ecall`;
+  expect(translated(source, { targets: ["one", "two", "three", "four", "five"] })).toMatchSnapshot();
+});
+
+test("a function that calls itself", () => {
+  const source = `
+  again:
+    beqz   a0, done
+    addi   a0, a0, -1
+    jal    ra, again
+    addi   a1, a1, 1
+  done:
+    ret`;
+  expect(translated(source)).toMatchSnapshot();
+});
