@@ -5,6 +5,7 @@
  */
 import type { Decoder } from "../../isa/riscv/decode.ts";
 import type { Instruction } from "../../isa/riscv/instructions/encoding.ts";
+import { instructions } from "../../isa/riscv/instructions/table.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 
@@ -67,6 +68,11 @@ export interface RegionSource {
 }
 
 const RETURN_ADDRESS = 1;
+/** What lies farther away, in bytes, cannot be named relative to a region's page. */
+export const FARTHEST = 2 ** 30;
+
+const AUIPC = instructions.find(({ name }) => name === "auipc")!;
+const JAL = instructions.find(({ name }) => name === "jal")!;
 
 /** The calls that were followed to get somewhere, and the blocks found there. */
 interface Context {
@@ -126,8 +132,9 @@ class RegionFinder {
       const { at: start, context } = queue[i];
       if (context.leaders.has(start)) continue;
       context.leaders.add(start);
+      let before: Operation | undefined;
       for (let at = start; ; ) {
-        const operation = this.#decode(at);
+        const operation = this.#decodeBehind(before, at);
         if (operation === undefined || budget-- <= 0 || context.reached.has(at)) break;
         context.reached.add(at);
         const { does } = operation.instruction.semantics;
@@ -148,6 +155,7 @@ class RegionFinder {
           this.#want(queue, { at: following, context });
           break;
         }
+        before = operation;
         at = following;
       }
     }
@@ -230,7 +238,7 @@ class RegionFinder {
         block.next = edge({ at, context });
         return block;
       }
-      const operation = this.#decode(at);
+      const operation = this.#decodeBehind(operations.at(-1), at);
       if (operation === undefined || !context.reached.has(at)) {
         block.next = at;
         return block;
@@ -267,6 +275,18 @@ class RegionFinder {
       }
       at = following;
     }
+  }
+
+  /**
+   * A computed jump right behind the AUIPC that computes its target, as assemblers write far calls and jumps, goes where a
+   * JAL would: from here on it is one.
+   */
+  #decodeBehind(before: Operation | undefined, at: number): Operation | undefined {
+    const operation = this.#decode(at);
+    if (operation?.instruction.semantics.does !== "jumpTo") return operation;
+    if (before?.instruction !== AUIPC || before.rd !== operation.rs1 || before.rd === 0) return operation;
+    const target = before.at + before.imm + operation.imm;
+    return Math.abs(target) < FARTHEST ? { ...operation, instruction: JAL, imm: (target & -2) - at } : operation;
   }
 
   #decode(at: number): Operation | undefined {

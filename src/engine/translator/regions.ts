@@ -11,7 +11,7 @@ import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.
 import { FLOAT_PLACES } from "../places.ts";
 import { REGION_SIGNATURE } from "./contract.ts";
 import { type Level, writeRegion } from "./emit.ts";
-import { formRegion, type Operation, pageOf, type Region } from "./region.ts";
+import { FARTHEST, formRegion, type Operation, pageOf, type Region } from "./region.ts";
 import type { WrittenRegion } from "./region-text.ts";
 
 /** Counters are 2 bytes, and hold slots. */
@@ -25,8 +25,6 @@ const REACH = {
 } as const;
 /** Times that a region is found to have used up what it may spend before it is worth a thorough translation. */
 const SAMPLES = 10;
-/** What lies farther away, in bytes, cannot be named relative to a region's page. */
-const FARTHEST = 2 ** 30;
 /** Runs of the engine after which a batch is compiled though it is not full. */
 const PATIENCE = 4;
 

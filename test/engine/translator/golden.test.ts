@@ -86,6 +86,20 @@ test("a call, followed, and its return", () => {
   expect(translated(source)).toMatchSnapshot();
 });
 
+test("a call by AUIPC and JALR is one by JAL", () => {
+  const source = `
+    auipc  ra, 0
+    jalr   ra, 16(ra)
+    addi   a0, a0, 1
+    ecall
+  double:
+    slli   a0, a0, 1
+    ret`;
+  expect(translated(source)).toContain("slli");
+  // Another register may hold anything.
+  expect(translated(source.replace("16(ra)", "16(a0)"))).not.toContain("slli");
+});
+
 test("branches that merge, one of them to code that never ran", () => {
   const source = `
     blt    a0, a1, less
