@@ -9,7 +9,10 @@ export const at = (field: number): number => RESIDENT + field;
 /** Where floating-point helpers and the exact library find flags and operands. */
 export const FLOAT_PLACES = { flags: at(HartField.fflags), mail: at(HartField.mail0) } as const;
 
-export const MSTATUS = at(HartField.csr + CsrSlot.mstatus * 8);
+/** Of the storage of a CSR, by {@link CsrSlot}. */
+export const csrAt = (slot: number): number => at(HartField.csr + slot * 8);
+
+export const MSTATUS = csrAt(CsrSlot.mstatus);
 /** mstatus.FS; all ones is Dirty. */
 export const MSTATUS_FS = 0x6000;
 

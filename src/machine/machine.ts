@@ -10,7 +10,6 @@ import { Interpreter } from "../engine/interpreter/interpreter.ts";
 import type { ModuleStore } from "../engine/interpreter/module.ts";
 import { resetCsrs } from "../isa/riscv/csr.ts";
 import { ENGINE_RESERVED, type Hart, HartField, RESIDENT } from "../isa/riscv/hart.ts";
-import { walks } from "../isa/riscv/mmu.ts";
 import type { Sbi } from "../isa/riscv/sbi.ts";
 import { lastCause } from "../isa/riscv/trap.ts";
 import { GuestMemory } from "../memory/guest-memory.ts";
@@ -408,7 +407,7 @@ export class Machine implements EnginePort {
       now: () => this.#now(),
       nanoseconds: () => this.#host.nanoseconds(),
       interruptCause: (hart) => lastCause(this.#harts[hart]),
-      pageWalks: () => walks.count,
+      pageWalks: () => this.#harts.reduce((sum, { walks }) => sum + walks, 0),
       firmwareCall: (hart) => sbi().firmwareCall(this.#harts[hart]),
     });
   }

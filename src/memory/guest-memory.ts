@@ -2,7 +2,7 @@
  * The guest's physical RAM and ROM, laid into one WebAssembly.Memory together with engine state.
  *
  * Layout of the linear memory: `[0, reserved)` belongs to the engine (hart state, TLBs: small static offsets are cheap),
- * then the blocks, each on a 64 KiB boundary, then `[poolOffset, end)` for the engine's decoded pages.
+ * then the blocks, each on a 64 KiB boundary, then a byte for each page, then `[poolOffset, end)` for the engine's decoded pages.
  */
 import { fail } from "../diagnostics/diagnostic.ts";
 
@@ -76,6 +76,8 @@ export class GuestMemory implements DmaMemory {
   readonly data: DataView;
   /** One byte per 4 KiB page of the linear memory: not 0 where the engine holds decoded code of that page. */
   readonly codePages: Uint8Array;
+  /** Where {@link codePages} lie in the linear memory. */
+  readonly codePagesOffset: number;
   /** Set by the engine: told before bytes of a page with decoded code change. `page` indexes {@link codePages}. */
   onCodeWrite: (page: number) => void = () => {};
 
@@ -83,8 +85,12 @@ export class GuestMemory implements DmaMemory {
     const sorted = [...specs].sort((a, b) => a.at - b.at);
     const room = sorted.reduce((sum, { size, align = 0 }) => sum + roundUp(size + align, WASM_PAGE), 0);
     this.poolSize = roundUp(options.pool, WASM_PAGE);
-    const total = roundUp(options.reserved, WASM_PAGE) + room + this.poolSize;
-    this.poolOffset = total - this.poolSize;
+    const before = roundUp(options.reserved, WASM_PAGE) + room;
+    // One byte in 4096 of all, and so one in 4095 of the rest.
+    const marks = roundUp((before + this.poolSize) / (PAGE_SIZE - 1), WASM_PAGE);
+    const total = before + marks + this.poolSize;
+    this.codePagesOffset = before;
+    this.poolOffset = before + marks;
     if (total > MEMORY_LIMIT) {
       fail(
         "memory/too-large",
@@ -102,7 +108,7 @@ export class GuestMemory implements DmaMemory {
     this.u32 = new Uint32Array(buffer);
     this.i32 = new Int32Array(buffer);
     this.data = new DataView(buffer);
-    this.codePages = new Uint8Array(total / PAGE_SIZE);
+    this.codePages = new Uint8Array(buffer, this.codePagesOffset, total / PAGE_SIZE);
     // Where the memory lies is known now, and so is what is aligned in it.
     const base = sorted.some(({ align }) => align !== undefined) ? (options.addressOf?.(buffer) ?? 0) : 0;
     let offset = roundUp(options.reserved, WASM_PAGE);

@@ -19,14 +19,16 @@ beforeEach(() => {
 });
 
 describe("layout", () => {
-  test("engine, blocks by address on 64 KiB boundaries, pool", () => {
+  test("engine, blocks by address on 64 KiB boundaries, a byte for each page, pool", () => {
     expect(memory.blocks.map(({ name, offset }) => [name, offset])).toEqual([
       ["rom", 0x1_0000],
       ["ram", 0x2_0000],
       ["high", 0x3_0000],
     ]);
-    expect(memory.poolOffset).toBe(0x4_0000);
-    expect(memory.u8.length).toBe(0x5_0000);
+    expect(memory.codePagesOffset).toBe(0x4_0000);
+    expect(memory.codePages.length).toBe(0x60);
+    expect(memory.poolOffset).toBe(0x5_0000);
+    expect(memory.u8.length).toBe(0x6_0000);
   });
 
   test("is refused where it does not fit", () => {

@@ -49,6 +49,9 @@ export interface InterpreterPlan {
   readonly counters: number;
   /** Offset of the table of computed jumps' goals. */
   readonly sites: number;
+  /** Offsets of what is known of each page: see `PageTables`. */
+  readonly codePages: number;
+  readonly decodedPages: number;
   /** Arrivals that make an op hot; 0 where nothing is translated. */
   readonly threshold: number;
 }

@@ -30,8 +30,10 @@ export class DecodedPages {
   readonly #first: number;
   readonly #capacity: number;
   #count = 0;
-  /** By page of linear memory: offset of its decoded page, or 0. */
+  /** By page of linear memory: offset of its decoded page, or 0. Generated code looks there, too. */
   readonly #byPage: Int32Array;
+  /** Offset of that table. */
+  readonly table: number;
   /** By decoded page: the page of linear memory it belongs to. */
   readonly #pageOf: Int32Array;
   readonly #stores: Uint8Array;
@@ -54,15 +56,17 @@ export class DecodedPages {
     translating = false,
   ) {
     const sitesSize = translating ? SITES_SIZE : 0;
+    const pages = memory.u8.length / PAGE_SIZE;
+    const tables = sitesSize + pages * 4;
     this.scratch = memory.poolOffset;
     this.#first = memory.poolOffset + DECODED_PAGE_SIZE;
     // Each decoded page has its counters in the pool, too.
-    this.#capacity = Math.floor(((memory.poolSize - sitesSize) * 8) / 9 / DECODED_PAGE_SIZE) - 1;
+    this.#capacity = Math.floor(((memory.poolSize - tables) * 8) / 9 / DECODED_PAGE_SIZE) - 1;
     this.sites = memory.poolOffset + memory.poolSize - sitesSize;
     const counters = this.#first + this.#capacity * DECODED_PAGE_SIZE;
     this.counters = counters - (memory.poolOffset >>> COUNTER_SHIFT);
-    const pages = memory.u8.length / PAGE_SIZE;
-    this.#byPage = new Int32Array(pages);
+    this.table = this.sites - pages * 4;
+    this.#byPage = new Int32Array(memory.memory.buffer, this.table, pages);
     this.#pageOf = new Int32Array(this.#capacity);
     this.#stores = new Uint8Array(pages);
     this.#scratchOp = this.scratch;

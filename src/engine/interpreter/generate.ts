@@ -2,6 +2,8 @@
  * Generates the interpreter: one WebAssembly function with a `br_table` over pre-decoded ops, made from the instruction
  * table. Registers live in the resident hart's block at constant addresses; loads and stores go through TLB tables.
  */
+
+import { Access } from "../../isa/riscv/fields.ts";
 import { defineFloatHelpers, type FloatHelpers } from "../../isa/riscv/float/fast.ts";
 import { importSoftFloat } from "../../isa/riscv/float/mail.ts";
 import { CsrSlot, HartField } from "../../isa/riscv/hart.ts";
@@ -25,6 +27,7 @@ import {
   Site,
   Special,
 } from "./layout.ts";
+import { defineWalker } from "./walker.ts";
 
 const CBZE = 0x80;
 
@@ -48,8 +51,10 @@ export function generateInterpreter(plan: InterpreterPlan): Uint8Array<ArrayBuff
   module.importTable("env", "regions", 0);
   const helpers = defineFloatHelpers(module, FLOAT_PLACES, imports.float);
   for (const [name, helper] of Object.entries(helpers)) module.export(name, helper);
+  const walker = defineWalker(module, plan);
+  module.export("walk", walker);
   const signature = module.signature(REGION_SIGNATURE);
-  new InterpreterWriter(module.func({}, "run"), imports, helpers, plan, signature).write();
+  new InterpreterWriter(module.func({}, "run"), imports, { ...helpers, walker }, plan, signature).write();
   return module.finish();
 }
 
@@ -77,7 +82,7 @@ class InterpreterWriter extends CodeWriter {
   constructor(
     f: FunctionWriter,
     readonly imports: Record<keyof InterpreterImports, Callable>,
-    readonly floatHelpers: FloatHelpers,
+    readonly helpers: FloatHelpers & { readonly walker: Callable },
     readonly plan: InterpreterPlan,
     readonly regionSignature: number,
   ) {
@@ -124,11 +129,14 @@ class InterpreterWriter extends CodeWriter {
     f.get(this.#pagePc).op("i64.eq").if("i32");
     f.get(this.offset).memory("i32.load", 8);
     f.else();
+    f.get(this.#pc).i32(Access.fetch).call(this.helpers.walker).if("i32");
+    f.get(this.offset).memory("i32.load", 8);
+    f.else();
     this.#store32(HartField.budget, () => f.get(this.#budget));
     this.#store64(HartField.pc, () => f.get(this.#pc));
     f.call(this.imports.fetch).tee(this.#status).brIf(this.#left);
     f.i32(0).memory("i32.load", at(HartField.mail0));
-    f.end();
+    f.end().end();
     f.set(this.#pageOps);
     this.#opOfPc();
     this.#count();
@@ -474,17 +482,24 @@ class InterpreterWriter extends CodeWriter {
       .op("i64.and", "i64.eq");
   }
 
-  /** After a miss: whether the TLB has the page after all, and a misaligned access stays inside it. */
-  #misalignedHit(width: Width): FunctionWriter {
+  /** After a miss: whether the access stays inside one page, and the TLB has it after all, or has it now. */
+  #laterHit(width: Width, access: Access): FunctionWriter {
     const { f } = this;
-    f.get(this.offset).memory("i64.load").get(this.address).i64(PAGE_MASK).op("i64.and", "i64.eq");
     f.get(this.address)
       .op("i32.wrap_i64")
       .i32(0xfff)
       .op("i32.and")
       .i32(4096 - width)
-      .op("i32.le_u");
-    return f.op("i32.and");
+      .op("i32.le_u")
+      .if("i32");
+    f.get(this.offset).memory("i64.load").get(this.address).i64(PAGE_MASK).op("i64.and", "i64.eq").if("i32");
+    f.i32(1);
+    f.else();
+    f.get(this.address).i32(access).call(this.helpers.walker);
+    f.end();
+    f.else();
+    f.i32(0);
+    return f.end();
   }
 
   #hitOffset(): void {
@@ -499,7 +514,7 @@ class InterpreterWriter extends CodeWriter {
     f.if("i32");
     this.#hitOffset();
     f.else();
-    this.#misalignedHit(width).if("i32");
+    this.#laterHit(width, Access.load).if("i32");
     this.#hitOffset();
     f.else();
     this.#store64(HartField.mail0, () => f.get(this.address));
@@ -519,7 +534,7 @@ class InterpreterWriter extends CodeWriter {
     this.expr(value);
     f.memory(STORES[width]);
     f.else();
-    this.#misalignedHit(width).if();
+    this.#laterHit(width, Access.store).if();
     this.#hitOffset();
     this.expr(value);
     f.memory(STORES[width]);
@@ -543,10 +558,21 @@ class InterpreterWriter extends CodeWriter {
     f.if("i32");
     this.#hitOffset();
     f.else();
+    f.get(this.address)
+      .op("i32.wrap_i64")
+      .i32(width - 1)
+      .op("i32.and", "i32.eqz")
+      .if("i32");
+    f.get(this.address).i32(Access[access]).call(this.helpers.walker);
+    f.else();
+    f.i32(0);
+    f.end().if("i32");
+    this.#hitOffset();
+    f.else();
     this.#store64(HartField.mail0, () => f.get(this.address));
-    this.#callOut(this.imports.locate, () => f.i32(width).i32(access === "load" ? 0 : 1));
+    this.#callOut(this.imports.locate, () => f.i32(width).i32(Access[access]));
     f.i32(0).memory("i32.load", at(HartField.mail0));
-    f.end().set(this.offset);
+    f.end().end().set(this.offset);
   }
 
   /** CBO.ZERO, where menvcfg (and senvcfg, for U-mode) permits it. RISC-V Unpriv §19.6 */
@@ -594,7 +620,7 @@ class InterpreterWriter extends CodeWriter {
       this.#callOut(this.imports.service, () => f.i32(services.indexOf("illegal")).get(this.#op));
       f.end().end();
     }
-    this.#callHelper(semantics, rounding, this.floatHelpers[semantics.operation]);
+    this.#callHelper(semantics, rounding, this.helpers[semantics.operation]);
   }
 
   /** Operands and result as native numbers. */

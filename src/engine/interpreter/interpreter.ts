@@ -103,10 +103,12 @@ export class Interpreter implements Engine {
       this.regions?.clear();
     };
     this.#access = new MemoryAccess(memory, port, this.#pages);
-    const { scratch, counters, sites } = this.#pages;
+    const { scratch, counters, sites, table: decodedPages } = this.#pages;
+    const { codePagesOffset: codePages } = memory;
     const memoryPages = memory.memory.buffer.byteLength / 65536;
     const table = new WebAssembly.Table({ element: "anyfunc", initial: threshold > 0 ? 1024 : 0 });
-    const module = interpreterModule({ memoryPages, scratch, counters, sites, threshold }, store);
+    const places = { scratch, counters, sites, codePages, decodedPages };
+    const module = interpreterModule({ memoryPages, ...places, threshold }, store);
     const { exports } = new WebAssembly.Instance(module, {
       env: { memory: memory.memory, regions: table, ...this.#imports() },
     });
@@ -213,7 +215,10 @@ export class Interpreter implements Engine {
   }
 
   flushTranslations(): void {
-    for (const hart of this.harts) hart.flushTlb();
+    for (const hart of this.harts) {
+      hart.flushTlb();
+      hart.forgetWindow();
+    }
     // The page being executed may be one of them: generated code is left, and fetches anew.
     this.#resident?.demandAttention();
     this.#attend();
@@ -221,7 +226,10 @@ export class Interpreter implements Engine {
 
   reset(): void {
     this.#pages.flush();
-    for (const hart of this.harts) hart.flushTlb();
+    for (const hart of this.harts) {
+      hart.flushTlb();
+      hart.forgetWindow();
+    }
   }
 
   /** Leaves generated code after at most `budget` more instructions. */

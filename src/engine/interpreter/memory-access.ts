@@ -6,6 +6,7 @@ import { Access } from "../../isa/riscv/fields.ts";
 import { type Hart, HartField, RESIDENT, TLB_ENTRIES, TLB_ENTRY_SIZE, TlbFlag } from "../../isa/riscv/hart.ts";
 import { translate, walk } from "../../isa/riscv/mmu.ts";
 import { Cause, raise } from "../../isa/riscv/trap.ts";
+import { findWindow } from "../../isa/riscv/window.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
 import { PAGE_SIZE, Pass } from "../../memory/guest-memory.ts";
 import type { EnginePort } from "../engine.ts";
@@ -42,7 +43,7 @@ export class MemoryAccess {
     const device = this.#loaded.find(low, high, width, i32[TLB_READ], this.hart.epoch);
     if (device >= 0) return this.#loadDevice(device, width);
     if (crossesPage(low, width)) return this.#loadCrossing(low, high, width);
-    const cause = translate(this.hart, low, high, Access.load, width);
+    const cause = this.#translate(low, high, Access.load, width);
     if (cause !== 0) return this.#trap(cause);
     const offset = this.memory.locateFor(Pass.read, walk.physical, PAGE_SIZE);
     if (offset < 0) {
@@ -72,7 +73,7 @@ export class MemoryAccess {
     const device = this.#stored.find(low, high, width, i32[TLB_WRITE], this.hart.epoch);
     if (device >= 0) return this.#storeDevice(device, width);
     if (crossesPage(low, width)) return this.#storeCrossing(low, high, width);
-    const cause = translate(this.hart, low, high, Access.store, width);
+    const cause = this.#translate(low, high, Access.store, width);
     if (cause !== 0) return this.#trap(cause);
     const block = this.memory.locateFor(Pass.write, walk.physical, PAGE_SIZE);
     if (block < 0) {
@@ -98,7 +99,7 @@ export class MemoryAccess {
     const high = i32[ADDRESS + 1];
     const store = access === Access.store;
     if ((low & (width - 1)) !== 0) return this.#trap(store ? Cause.storeMisaligned : Cause.loadMisaligned);
-    const cause = translate(this.hart, low, high, store ? Access.store : Access.load, width);
+    const cause = this.#translate(low, high, store ? Access.store : Access.load, width);
     if (cause !== 0) return this.#trap(cause);
     const block = this.#atomic(store);
     // Atomic accesses and block zeroing are for memory: device registers answer with an access fault.
@@ -113,7 +114,7 @@ export class MemoryAccess {
 
   /** Translates a fetch at `pc`; answers the linear-memory offset of its page, or -1 when the fetch trapped at `tval`. */
   fetch(low: number, high: number, tval: bigint): number {
-    const cause = translate(this.hart, low, high, Access.fetch, 2);
+    const cause = this.#translate(low, high, Access.fetch, 2);
     const offset = cause === 0 ? this.memory.locateFor(Pass.execute, walk.physical, PAGE_SIZE) : -1;
     if (offset >= 0) return offset;
     raise(this.hart, cause === 0 ? Cause.fetchAccess : cause, tval);
@@ -123,6 +124,12 @@ export class MemoryAccess {
   /** Enters a fetch translation, where the last walk may be kept. */
   fillFetch(low: number, high: number, ops: number): void {
     if (walk.cacheable) this.#fillEntry(TLB_FETCH, low, high, ops);
+  }
+
+  #translate(low: number, high: number, access: Access, width: number): number {
+    // Whoever is asked sees to it that generated code need not ask again.
+    if (!this.hart.windowKnown) findWindow(this.hart);
+    return translate(this.hart, low, high, access, width);
   }
 
   #trap(cause: number): boolean {

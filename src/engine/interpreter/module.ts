@@ -14,8 +14,9 @@ const MOST = 8;
 
 /** The interpreter for a plan; see `generateInterpreter`. */
 export function interpreterModule(plan: InterpreterPlan, store?: ModuleStore): WebAssembly.Module {
-  const { memoryPages, scratch, counters, sites, threshold } = plan;
-  const name = `interpreter-${[memoryPages, scratch, counters, sites, threshold].join("-")}`;
+  const { memoryPages, scratch, counters, sites, codePages, decodedPages, threshold } = plan;
+  const places = [memoryPages, scratch, counters, sites, codePages, decodedPages, threshold];
+  const name = `interpreter-${places.join("-")}`;
   const known = compiled.get(name);
   if (known !== undefined) return known;
   const module = stored(name, store) ?? generated(name, plan, store);

@@ -30,11 +30,30 @@ export const HartField = {
   tlbRead: 0x228,
   tlbWrite: 0x22c,
   tlbFetch: 0x230,
+  /** Linear-memory offset of the first of the hart's TLB tables, 4 bytes. */
+  tlb: 0x234,
+  /** Tables known to have no entries, as bits; 4 bytes. */
+  tlbEmpty: 0x238,
+  /** Not 0: some translation came from a leaf larger than a megapage; 4 bytes. */
+  gigapages: 0x23c,
   /** Operands and results of calls out of generated code. */
   mail0: 0x240,
   mail1: 0x248,
   mail2: 0x250,
   mail3: 0x258,
+  /**
+   * Plain RAM, where nothing but page tables decides about an access (window.ts): its first physical address and its size,
+   * both whole pages; what makes a linear-memory offset of a physical address (4 bytes), and the least privilege that it
+   * holds for (4 bytes). A size of 0: not known.
+   */
+  windowStart: 0x260,
+  windowSize: 0x268,
+  windowOffset: 0x270,
+  windowPrivilege: 0x274,
+  /** Changes with everything that forgets translations, 4 bytes: who remembers one elsewhere compares. */
+  epoch: 0x278,
+  /** Page tables walked so far, a 64-bit float. */
+  walks: 0x3f0,
   /** CSRs, by {@link CsrSlot}. */
   csr: 0x280,
 } as const;
@@ -83,13 +102,17 @@ export const TLB_ENTRIES = 2048;
 /** Flags of an entry: it comes from a leaf of 2 MiB, of 1 GiB or more; it holds in every address space. */
 export const TlbFlag = { megapage: 1, gigapage: 2, global: 4 } as const;
 const PAGES_OF_MEGAPAGE = 512;
-const MEGAPAGES = 4096;
-const TLB_TABLES = 12;
+export const MEGAPAGES = 4096;
+export const TLB_TABLES = 12;
 const ALL_TABLES = 2 ** TLB_TABLES - 1;
 export const TLB_ENTRY_SIZE = 16;
-const TLB_TABLE = TLB_ENTRIES * TLB_ENTRY_SIZE;
+export const TLB_TABLE_SIZE = TLB_ENTRIES * TLB_ENTRY_SIZE;
 const TLBS = 0x10000;
-const TLB_STRIDE = TLB_TABLES * TLB_TABLE;
+/**
+ * Behind a hart's TLB tables: where translations came from megapages, 1 byte each, by {@link megapageOf} an address.
+ */
+export const TLB_MEGAPAGES = TLB_TABLES * TLB_TABLE_SIZE;
+const TLB_STRIDE = TLB_MEGAPAGES + MEGAPAGES;
 /** Bytes at the bottom of linear memory that engine state takes. */
 export const ENGINE_RESERVED = TLBS + MAX_HARTS * TLB_STRIDE;
 
@@ -97,7 +120,7 @@ export const Privilege = { user: 0, supervisor: 1, machine: 3 } as const;
 export type Privilege = (typeof Privilege)[keyof typeof Privilege];
 
 /** Which set of TLB tables an access uses: translations of different modes never meet. */
-const TlbSet = { user: 0, supervisor: 1, supervisorUserAccess: 2, machine: 3 } as const;
+export const TlbSet = { user: 0, supervisor: 1, supervisorUserAccess: 2, machine: 3 } as const;
 
 const MSTATUS_MPRV = 1 << 17;
 const MSTATUS_SUM = 1 << 18;
@@ -142,13 +165,8 @@ export class Hart {
     high: new Float64Array(16),
     config: new Uint8Array(16),
   };
-  /** Changes with everything that forgets translations: who remembers one elsewhere compares. */
-  epoch = 0;
-  /** Tables with entries, as bits: to flush is to go through them. */
-  #filled = ALL_TABLES;
-  /** Where translations came from megapages, by a hash of the address; and whether any came from a larger leaf. */
-  readonly #megapages = new Uint8Array(MEGAPAGES);
-  #gigapages = false;
+  /** Whether the window has been looked for since something changed that it depends on. */
+  windowKnown = false;
 
   constructor(
     readonly index: number,
@@ -259,16 +277,34 @@ export class Hart {
           : sum
             ? TlbSet.supervisorUserAccess
             : TlbSet.supervisor;
-    this.setWord(HartField.tlbRead, this.#tlb + set * TLB_TABLE);
-    this.setWord(HartField.tlbWrite, this.#tlb + (4 + set) * TLB_TABLE);
-    this.setWord(HartField.tlbFetch, this.#tlb + (8 + this.privilege) * TLB_TABLE);
+    this.setWord(HartField.tlb, this.#tlb);
+    this.setWord(HartField.tlbRead, this.#tlb + set * TLB_TABLE_SIZE);
+    this.setWord(HartField.tlbWrite, this.#tlb + (4 + set) * TLB_TABLE_SIZE);
+    this.setWord(HartField.tlbFetch, this.#tlb + (8 + this.privilege) * TLB_TABLE_SIZE);
   }
 
   /** Forgets every translation: PMP or MXR changed, or SFENCE.VMA without an address. */
   flushTlb(): void {
     this.#flushTables(ALL_TABLES);
-    this.#megapages.fill(0);
-    this.#gigapages = false;
+    this.memory.u8.fill(0, this.#tlb + TLB_MEGAPAGES, this.#tlb + TLB_MEGAPAGES + MEGAPAGES);
+    this.setWord(HartField.gigapages, 0);
+  }
+
+  /** What is plain RAM has to be found out anew: PMP or what memory lets through has changed. */
+  forgetWindow(): void {
+    this.windowKnown = false;
+    this.setWord(HartField.windowSize, 0);
+    this.setWord(HartField.windowSize + 4, 0);
+  }
+
+  get epoch(): number {
+    return this.word(HartField.epoch);
+  }
+  get walks(): number {
+    return this.memory.data.getFloat64(this.base + HartField.walks, true);
+  }
+  set walks(count: number) {
+    this.memory.data.setFloat64(this.base + HartField.walks, count, true);
   }
 
   /** Forgets what holds in one address space only: `satp` changed, or SFENCE.VMA for its ASID. */
@@ -278,22 +314,22 @@ export class Hart {
 
   /** Forgets the translation of one page (virtual address as low and high half), in every mode. */
   flushTlbPage(low: number, high: number): void {
-    const { i32 } = this.memory;
-    this.epoch++;
+    const { i32, u8 } = this.memory;
+    this.#forgotten();
     let tag = (this.#tlb + ((low >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >> 2;
-    for (let table = 0; table < TLB_TABLES; table++, tag += TLB_TABLE >> 2) {
+    for (let table = 0; table < TLB_TABLES; table++, tag += TLB_TABLE_SIZE >> 2) {
       i32[tag] = -1;
       i32[tag + 1] = -1;
     }
     // The larger leaf that the page may be a part of has entries elsewhere, too.
-    const range = megapage(low, high);
-    if (this.#megapages[range] !== 0) {
-      this.#megapages[range] = 0;
+    const range = this.#tlb + TLB_MEGAPAGES + megapageOf(low, high);
+    if (u8[range] !== 0) {
+      u8[range] = 0;
       const first = (low >>> 12) & (TLB_ENTRIES - 1) & -PAGES_OF_MEGAPAGE;
       this.#flushWhere((flags) => (flags & TlbFlag.megapage) !== 0, first, PAGES_OF_MEGAPAGE);
     }
-    if (this.#gigapages) {
-      this.#gigapages = false;
+    if (this.word(HartField.gigapages) !== 0) {
+      this.setWord(HartField.gigapages, 0);
       this.#flushWhere((flags) => (flags & TlbFlag.gigapage) !== 0);
     }
   }
@@ -310,27 +346,33 @@ export class Hart {
 
   /** Remembers that the table at this offset has entries now. */
   noteFill(table: number): void {
-    this.#filled |= 1 << ((table - this.#tlb) / TLB_TABLE);
+    this.setWord(HartField.tlbEmpty, this.word(HartField.tlbEmpty) & ~(1 << ((table - this.#tlb) / TLB_TABLE_SIZE)));
   }
 
   #flushTables(tables: number): void {
-    this.epoch++;
-    const filled = this.#filled & tables;
+    this.#forgotten();
+    const empty = this.word(HartField.tlbEmpty);
+    const filled = tables & ~empty;
     for (let table = 0; table < TLB_TABLES; table++) {
       if (((filled >> table) & 1) === 0) continue;
-      const start = this.#tlb + table * TLB_TABLE;
-      this.memory.u8.fill(0xff, start, start + TLB_TABLE);
+      const start = this.#tlb + table * TLB_TABLE_SIZE;
+      this.memory.u8.fill(0xff, start, start + TLB_TABLE_SIZE);
     }
-    this.#filled &= ~tables;
+    this.setWord(HartField.tlbEmpty, empty | tables);
+  }
+
+  #forgotten(): void {
+    this.setWord(HartField.epoch, this.word(HartField.epoch) + 1);
   }
 
   /** Forgets entries by their flags, among all or among some of each table. */
   #flushWhere(matches: (flags: number) => boolean, first = 0, count = TLB_ENTRIES): void {
     const { i32 } = this.memory;
-    this.epoch++;
+    const empty = this.word(HartField.tlbEmpty);
+    this.#forgotten();
     for (let table = 0; table < TLB_TABLES; table++) {
-      if (((this.#filled >> table) & 1) === 0) continue;
-      const start = (this.#tlb + table * TLB_TABLE + first * TLB_ENTRY_SIZE) >> 2;
+      if (((empty >> table) & 1) !== 0) continue;
+      const start = (this.#tlb + table * TLB_TABLE_SIZE + first * TLB_ENTRY_SIZE) >> 2;
       const end = start + count * (TLB_ENTRY_SIZE >> 2);
       for (let entry = start; entry < end; entry += TLB_ENTRY_SIZE >> 2) {
         if (i32[entry] === -1 || !matches(i32[entry + 3])) continue;
@@ -342,11 +384,12 @@ export class Hart {
 
   /** Remembers that pages around this one have entries from a larger leaf: of level 1, or above. */
   noteSuperpage(low: number, high: number, level: number): void {
-    if (level === 1) this.#megapages[megapage(low, high)] = 1;
-    else this.#gigapages = true;
+    if (level === 1) this.memory.u8[this.#tlb + TLB_MEGAPAGES + megapageOf(low, high)] = 1;
+    else this.setWord(HartField.gigapages, 1);
   }
 }
 
-function megapage(low: number, high: number): number {
+/** Which of the marks behind the TLB speaks for the megapage of an address. */
+function megapageOf(low: number, high: number): number {
   return ((low >>> 21) | (high << 11)) & (MEGAPAGES - 1);
 }

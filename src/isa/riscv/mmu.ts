@@ -9,7 +9,7 @@ import { check, uniform } from "./pmp.ts";
 import { Cause } from "./trap.ts";
 
 /** Fields of a page table entry's low half. §10.4.1 */
-const Pte = { V: 1, R: 2, W: 4, X: 8, U: 16, G: 32, A: 64, D: 128 } as const;
+export const Pte = { V: 1, R: 2, W: 4, X: 8, U: 16, G: 32, A: 64, D: 128 } as const;
 /** Bits 63 (N, Svnapot), 62:61 (Svpbmt) and 60:54: reserved without those extensions. */
 const PTE_RESERVED_HIGH = 0xffc0_0000 | 0;
 
@@ -40,9 +40,6 @@ export const walk = {
   cacheable: false,
 };
 
-/** How often page tables were walked so far, for all harts. */
-export const walks = { count: 0 };
-
 /**
  * Translates the address of an access of `length` bytes that stays inside one page. Answers 0 and leaves the result in
  * {@link walk}, or answers the cause of the exception.
@@ -57,7 +54,7 @@ export function translate(hart: Hart, low: number, high: number, access: Access,
   const top = high >> (6 + 9 * (levels - 3));
   if (top !== 0 && top !== -1) return PAGE_FAULT[access];
 
-  walks.count++;
+  hart.walks++;
   const { i32 } = hart.memory;
   walk.global = false;
   let table = ((hart.csrHigh(CsrSlot.satp) & 0xfff) * TWO_32 + (hart.csrLow(CsrSlot.satp) >>> 0)) * PAGE_SIZE;

@@ -67,6 +67,7 @@ export function refreshPmp(hart: Hart): void {
     active++;
   }
   pmp.active = active;
+  hart.forgetWindow();
 }
 
 /** Bytes that an entry matches, as `[low, high)`; nothing where that is empty. §3.7.1.1 */
