@@ -52,6 +52,10 @@ export interface InterpreterPlan {
   /** Offsets of what is known of each page: see `PageTables`. */
   readonly codePages: number;
   readonly decodedPages: number;
+  /** Whether there are 16-bit instructions. */
+  readonly compressed: boolean;
+  /** The bits of sstatus that the hart has. */
+  readonly status: number;
   /** Arrivals that make an op hot; 0 where nothing is translated. */
   readonly threshold: number;
 }

@@ -27,9 +27,12 @@ import {
   Site,
   Special,
 } from "./layout.ts";
+import { defineSystem, type SystemFunctions } from "./system.ts";
 import { defineWalker } from "./walker.ts";
 
 const CBZE = 0x80;
+/** System instructions have no 16-bit form. */
+const SYSTEM = { length: 4 } as const;
 
 /** The interpreter as a module. Exports `run` and a function for every floating-point operation, by its name. */
 export function generateInterpreter(plan: InterpreterPlan): Uint8Array<ArrayBuffer> {
@@ -52,9 +55,10 @@ export function generateInterpreter(plan: InterpreterPlan): Uint8Array<ArrayBuff
   const helpers = defineFloatHelpers(module, FLOAT_PLACES, imports.float);
   for (const [name, helper] of Object.entries(helpers)) module.export(name, helper);
   const walker = defineWalker(module, plan);
+  const system = defineSystem(module, plan);
   module.export("walk", walker);
   const signature = module.signature(REGION_SIGNATURE);
-  new InterpreterWriter(module.func({}, "run"), imports, { ...helpers, walker }, plan, signature).write();
+  new InterpreterWriter(module.func({}, "run"), imports, { ...helpers, ...system, walker }, plan, signature).write();
   return module.finish();
 }
 
@@ -82,7 +86,7 @@ class InterpreterWriter extends CodeWriter {
   constructor(
     f: FunctionWriter,
     readonly imports: Record<keyof InterpreterImports, Callable>,
-    readonly helpers: FloatHelpers & { readonly walker: Callable },
+    readonly helpers: FloatHelpers & SystemFunctions & { readonly walker: Callable },
     readonly plan: InterpreterPlan,
     readonly regionSignature: number,
   ) {
@@ -330,14 +334,14 @@ class InterpreterWriter extends CodeWriter {
     this.f.op("i64.add");
   }
 
-  #followingPc({ length }: Handler): void {
+  #followingPc({ length }: Pick<Handler, "length">): void {
     this.#currentPc();
     if (length === 0) this.f.get(this.#op).memory("i64.load8_u", OpField.length);
     else this.f.i64(BigInt(length));
     this.f.op("i64.add");
   }
 
-  #advance({ length }: Handler): void {
+  #advance({ length }: Pick<Handler, "length">): void {
     const { f } = this;
     f.get(this.#op);
     if (length === 0) f.get(this.#op).memory("i32.load8_u", OpField.length).i32(3).op("i32.shl");
@@ -452,8 +456,37 @@ class InterpreterWriter extends CodeWriter {
     f.i32(0).memory("i32.load", at(HartField.budget)).set(this.#budget);
   }
 
+  /** In plain cases WebAssembly does it alone. */
+  #serviceInPlace(service: Service): void {
+    const { f, helpers } = this;
+    switch (service) {
+      case "csr":
+        f.get(this.#op).call(helpers.csr).if();
+        this.#advance(SYSTEM);
+        f.br(this.#next).end();
+        return;
+      case "sfence.vma":
+        // The page being executed may be mapped elsewhere now: it is looked up anew.
+        f.get(this.#op).call(helpers.fence).if();
+        this.#followingPc(SYSTEM);
+        f.set(this.#pc).br(this.#lookup).end();
+        return;
+      case "ecall":
+        this.#currentPc();
+        break;
+      case "sret":
+      case "mret":
+        break;
+      default:
+        return;
+    }
+    f.call(helpers[service]).if();
+    f.i32(0).memory("i64.load", at(HartField.pc)).set(this.#pc).br(this.#lookup).end();
+  }
+
   #service(service: Service): void {
     const { f } = this;
+    this.#serviceInPlace(service);
     this.#callOut(this.imports.service, () => f.i32(services.indexOf(service)).get(this.#op));
     f.get(this.#op).get(this.#op).memory("i32.load8_u", OpField.length).i32(3).op("i32.shl", "i32.add").set(this.#op);
     f.br(this.#next);

@@ -1,6 +1,6 @@
 /** The interpreter as an engine: runs harts one at a time in generated WebAssembly and serves what that cannot do. */
 import { accessCsr, CsrOperation, csrHalves, isCsr, pendingInterrupts, setPending } from "../../isa/riscv/csr.ts";
-import type { CsrHalves } from "../../isa/riscv/csr-table.ts";
+import { type CsrHalves, SSTATUS, statusWritable } from "../../isa/riscv/csr-table.ts";
 import { createDecoder } from "../../isa/riscv/decode.ts";
 import { Access } from "../../isa/riscv/fields.ts";
 import { softFloat } from "../../isa/riscv/float/mail.ts";
@@ -108,7 +108,9 @@ export class Interpreter implements Engine {
     const memoryPages = memory.memory.buffer.byteLength / 65536;
     const table = new WebAssembly.Table({ element: "anyfunc", initial: threshold > 0 ? 1024 : 0 });
     const places = { scratch, counters, sites, codePages, decodedPages };
-    const module = interpreterModule({ memoryPages, ...places, threshold }, store);
+    const status = statusWritable(this.harts[0], SSTATUS);
+    const compressed = config.extensions.has("c");
+    const module = interpreterModule({ memoryPages, ...places, compressed, status, threshold }, store);
     const { exports } = new WebAssembly.Instance(module, {
       env: { memory: memory.memory, regions: table, ...this.#imports() },
     });

@@ -14,8 +14,18 @@ const MOST = 8;
 
 /** The interpreter for a plan; see `generateInterpreter`. */
 export function interpreterModule(plan: InterpreterPlan, store?: ModuleStore): WebAssembly.Module {
-  const { memoryPages, scratch, counters, sites, codePages, decodedPages, threshold } = plan;
-  const places = [memoryPages, scratch, counters, sites, codePages, decodedPages, threshold];
+  const { memoryPages, scratch, counters, sites, codePages, decodedPages, compressed, status, threshold } = plan;
+  const places = [
+    memoryPages,
+    scratch,
+    counters,
+    sites,
+    codePages,
+    decodedPages,
+    Number(compressed),
+    status,
+    threshold,
+  ];
   const name = `interpreter-${places.join("-")}`;
   const known = compiled.get(name);
   if (known !== undefined) return known;

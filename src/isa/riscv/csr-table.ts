@@ -17,6 +17,8 @@ export interface Csr {
   modifies?(hart: Hart): bigint;
   /** The same in halves, for registers that are accessed all the time. */
   readonly halves?: CsrHalves;
+  /** Of a register that is nothing but storage: generated code reads and writes it by itself. */
+  readonly storage?: CsrStorage;
   /** Whether the register exists on this hart and may be touched now, beyond what its number says. */
   accessible?(hart: Hart): boolean;
 }
@@ -25,6 +27,12 @@ export interface CsrHalves {
   low(hart: Hart): number;
   high(hart: Hart): number;
   write(hart: Hart, low: number, high: number): void;
+}
+
+export interface CsrStorage {
+  readonly slot: number;
+  /** Bits that can be written, on a hart with or without 16-bit instructions. */
+  writable(compressed: boolean): bigint;
 }
 
 const ALL = (1n << 64n) - 1n;
@@ -40,6 +48,7 @@ function stored(number: number, name: string, slot: number, mask: bigint, after?
   return {
     number,
     name,
+    storage: after === undefined ? { slot, writable: () => mask } : undefined,
     read: (hart) => hart.csr(slot),
     write: (hart, value) => {
       hart.setCsr(slot, value & mask);
@@ -209,14 +218,16 @@ const identity: Csr[] = [
 
 /** UXL = SXL = 64 bits. */
 const SXL_UXL = (2n << 34n) | (2n << 32n);
-const UXL = 2n << 32n;
-const SD = 1n << 63n;
+export const UXL = 2n << 32n;
+export const SD = 1n << 63n;
 const UXL_HIGH = 2;
 const SD_HIGH = 1 << 31;
-const SSTATUS = Status.SIE | Status.SPIE | Status.SPP | Status.FS | Status.SUM | Status.MXR;
+/** What sstatus shows of mstatus. */
+export const SSTATUS = Status.SIE | Status.SPIE | Status.SPP | Status.FS | Status.SUM | Status.MXR;
 const MSTATUS = SSTATUS | Status.MIE | Status.MPIE | Status.MPP | Status.MPRV | Status.TVM | Status.TW | Status.TSR;
 
-function statusWritable(hart: Hart, mask: number): number {
+/** Which of these bits of mstatus the hart has. */
+export function statusWritable(hart: Hart, mask: number): number {
   let writable = mask;
   if (!hasFloat(hart)) writable &= ~Status.FS;
   // §3.1.6.3: without paging there is nothing that SUM could permit.
@@ -326,6 +337,8 @@ const interrupts: Csr[] = [
 const TVEC = ALL & ~2n;
 
 function trapRegisters(prefix: "m" | "s", first: number, slots: { readonly [name: string]: number }): Csr[] {
+  // Bits that no instruction address has are zero: IALIGN is 16 with C, else 32. §3.1.14
+  const writable = (compressed: boolean) => ALL & (compressed ? ~1n : ~3n);
   return [
     stored(first + 0x05, `${prefix}tvec`, slots["tvec"], TVEC),
     stored(first + 0x40, `${prefix}scratch`, slots["scratch"], ALL),
@@ -333,8 +346,8 @@ function trapRegisters(prefix: "m" | "s", first: number, slots: { readonly [name
       number: first + 0x41,
       name: `${prefix}epc`,
       read: (hart) => hart.csr(slots["epc"]),
-      // Bits that no instruction address has are zero: IALIGN is 16 with C, else 32. §3.1.14
-      write: (hart, value) => hart.setCsr(slots["epc"], value & (hart.has("c") ? ~1n : ~3n)),
+      storage: { slot: slots["epc"], writable },
+      write: (hart, value) => hart.setCsr(slots["epc"], value & writable(hart.has("c"))),
       halves: {
         low: (hart) => hart.csrLow(slots["epc"]),
         high: (hart) => hart.csrHigh(slots["epc"]),

@@ -52,7 +52,8 @@ export const HartField = {
   windowPrivilege: 0x274,
   /** Changes with everything that forgets translations, 4 bytes: who remembers one elsewhere compares. */
   epoch: 0x278,
-  /** Page tables walked so far, a 64-bit float. */
+  /** Instructions that trapped instead of retiring, and page tables walked, so far; 64-bit floats. */
+  trapped: 0x3e8,
   walks: 0x3f0,
   /** CSRs, by {@link CsrSlot}. */
   csr: 0x280,
@@ -154,8 +155,7 @@ export class Hart {
   base: number;
   readonly #home: number;
   readonly #tlb: number;
-  /** Instructions that trapped instead of retiring, and what earlier runs retired. Both below 2^53. */
-  trapped = 0;
+  /** What earlier runs retired, trapping instructions included. Below 2^53. */
   retired = 0;
   /** Instructions retired before the one that executes now. The engine puts its exact count here. */
   instret: () => number = () => this.retired;
@@ -300,6 +300,14 @@ export class Hart {
   get epoch(): number {
     return this.word(HartField.epoch);
   }
+  /** Instructions that trapped instead of retiring. */
+  get trapped(): number {
+    return this.memory.data.getFloat64(this.base + HartField.trapped, true);
+  }
+  set trapped(count: number) {
+    this.memory.data.setFloat64(this.base + HartField.trapped, count, true);
+  }
+  /** Page tables walked. */
   get walks(): number {
     return this.memory.data.getFloat64(this.base + HartField.walks, true);
   }

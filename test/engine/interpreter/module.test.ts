@@ -5,7 +5,17 @@ import { generateInterpreter } from "../../../src/engine/interpreter/generate.ts
 import { interpreterModule } from "../../../src/engine/interpreter/module.ts";
 
 const plan = (memoryPages: number): InterpreterPlan => ({
-  ...{ memoryPages, scratch: 0x10000, counters: 0x20000, sites: 0x30000, codePages: 0, decodedPages: 0, threshold: 0 },
+  ...{
+    memoryPages,
+    scratch: 0x10000,
+    counters: 0x20000,
+    sites: 0x30000,
+    codePages: 0,
+    decodedPages: 0,
+    compressed: true,
+    status: 0,
+    threshold: 0,
+  },
 });
 
 /** A store in memory that remembers what it was asked for. */
