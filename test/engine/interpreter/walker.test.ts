@@ -14,7 +14,7 @@ import {
 import { translate, walk } from "../../../src/isa/riscv/mmu.ts";
 import { findWindow } from "../../../src/isa/riscv/window.ts";
 import { ModuleWriter } from "../../../src/wasm/module.ts";
-import { Chance, enterMode, makeHart, memory, RAM, ROM, write } from "../../isa/riscv/privileged.ts";
+import { Chance, EXTENSIONS, enterMode, makeHart, memory, RAM, ROM, write } from "../../isa/riscv/privileged.ts";
 
 const PAGE = 4096;
 const RAM_PAGES = 256;
@@ -44,7 +44,8 @@ beforeEach(() => {
   memory.clear();
   memory.codePages.fill(0);
   memory.u8.fill(0, DECODED, DECODED + memory.poolSize);
-  ({ hart } = makeHart());
+  // Where A or D is not set, this one faults: that is TypeScript's, as setting them would be.
+  ({ hart } = makeHart({ extensions: new Set([...EXTENSIONS.filter((e) => e !== "svadu"), "svade"]) }));
   hart.makeResident(undefined);
   openAll();
 });
@@ -67,14 +68,8 @@ const wasm = (address: bigint, access: Access) => fill(BigInt.asIntN(64, address
 
 /** What mmu.ts says; `undefined` where that is nothing for generated code. */
 function expected(address: bigint, access: Access): { addend: number; flags: number } | undefined {
-  const before = memory.u8.slice(ram, ram + RAM_PAGES * PAGE);
   const [low, high] = [Number(BigInt.asIntN(32, address)), Number(BigInt.asIntN(32, address >> 32n))];
   if (translate(hart, low, high, access, 1) !== 0 || !walk.cacheable) return undefined;
-  const after = memory.u8.subarray(ram, ram + RAM_PAGES * PAGE);
-  if (Buffer.compare(before, after) !== 0) {
-    memory.u8.set(before, ram);
-    return undefined;
-  }
   const offset =
     walk.physical >= RAM && walk.physical < RAM + RAM_PAGES * PAGE ? memory.locate(walk.physical, PAGE) : -1;
   if (offset < 0 || (access === Access.store && memory.codePages[offset >>> 12] !== 0)) return undefined;
