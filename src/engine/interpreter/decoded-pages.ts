@@ -14,6 +14,7 @@ import {
   SITES_SIZE,
   Site,
   Special,
+  Straddle,
 } from "./layout.ts";
 
 const SINK = 32;
@@ -103,6 +104,7 @@ export class DecodedPages {
       if (!short && at === LAST_HALFWORD) {
         memory.u16[(target + OpField.original) >>> 1] = Special.straddle;
         memory.u16[target >>> 1] = Special.straddle;
+        memory.i32[(target + Straddle.page) >>> 2] = 0;
         return;
       }
       const bits = short ? this.decoder.expand(low) : low | (memory.u16[(base + at + 2) >>> 1] << 16);
@@ -133,13 +135,33 @@ export class DecodedPages {
     this.#write(this.#scratchOp, short ? this.decoder.expand(bits & 0xffff) : bits, short ? 2 : 4, at);
   }
 
+  /** Decodes the instruction that straddles the pages at linear-memory offsets `first` and `second`, for as long as both stay. */
+  decodeStraddling(first: number, second: number): void {
+    const { u16, i32 } = this.memory;
+    const ops = this.#byPage[first >>> 12] >>> 0;
+    const op = ops + (LAST_HALFWORD << 3);
+    if (ops === 0 || u16[op >>> 1] !== Special.straddle) return;
+    // Making room would let the very pages go.
+    if (this.#byPage[second >>> 12] === 0 && !this.hasRoom) return;
+    const half = u16[second >>> 1];
+    this.#write(op, u16[(first + LAST_HALFWORD) >>> 1] | (half << 16), 4, LAST_HALFWORD);
+    u16[(op + Straddle.handler) >>> 1] = u16[op >>> 1];
+    u16[(op + Straddle.half) >>> 1] = half;
+    i32[(op + Straddle.at) >>> 2] = second;
+    i32[(op + Straddle.page) >>> 2] = this.of(second);
+    u16[(op + OpField.original) >>> 1] = Special.straddle;
+    u16[op >>> 1] = Special.straddle;
+  }
+
   /** The instruction behind an op: its own 16 or 32 bits, not the expanded form. */
   bitsOf(op: number): number {
     const index = Math.floor((op - this.#first) / DECODED_PAGE_SIZE);
     if (index < 0) return this.#scratchBits;
     const at = this.#pageOf[index] * PAGE_SIZE + ((op - this.#first - index * DECODED_PAGE_SIZE) >> 3);
-    const low = this.memory.u16[at >>> 1];
-    return (low & 3) !== 3 ? low : low | (this.memory.u16[(at + 2) >>> 1] << 16);
+    const { u16 } = this.memory;
+    const low = u16[at >>> 1];
+    const straddles = (at & (PAGE_SIZE - 1)) === LAST_HALFWORD;
+    return (low & 3) !== 3 ? low : low | (u16[(straddles ? op + Straddle.half : at + 2) >>> 1] << 16);
   }
 
   /** The guest is about to store into a page with decoded code: forgets the ops that the bytes belong to. */

@@ -8,6 +8,7 @@ import { defineFloatHelpers, type FloatHelpers } from "../../isa/riscv/float/fas
 import { importSoftFloat } from "../../isa/riscv/float/mail.ts";
 import { CsrSlot, HartField } from "../../isa/riscv/hart.ts";
 import type { Destination, Expr, FloatField, Semantics, Service, Width } from "../../isa/riscv/semantics.ts";
+import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import type { Callable, FunctionWriter, Label, Local } from "../../wasm/function.ts";
 import { ModuleWriter } from "../../wasm/module.ts";
 import type { ValueType } from "../../wasm/opcodes.ts";
@@ -26,13 +27,12 @@ import {
   OpField,
   Site,
   Special,
+  Straddle,
 } from "./layout.ts";
 import { defineSystem, type SystemFunctions } from "./system.ts";
 import { defineWalker } from "./walker.ts";
 
 const CBZE = 0x80;
-/** System instructions have no 16-bit form. */
-const SYSTEM = { length: 4 } as const;
 
 /** The interpreter as a module. Exports `run` and a function for every floating-point operation, by its name. */
 export function generateInterpreter(plan: InterpreterPlan): Uint8Array<ArrayBuffer> {
@@ -113,7 +113,7 @@ class InterpreterWriter extends CodeWriter {
     this.#save();
     f.br(exit).end();
     f.get(this.#budget).i32(1).op("i32.sub").set(this.#budget);
-    if (this.plan.threshold > 0) f.get(this.#op).memory("i32.load16_u", OpField.handler).set(this.#handler);
+    f.get(this.#op).memory("i32.load16_u", OpField.handler).set(this.#handler);
     this.#dispatch = f.loop();
     this.#writeDispatch();
     f.end(); // dispatch
@@ -151,10 +151,7 @@ class InterpreterWriter extends CodeWriter {
     const labels: Label[] = [];
     for (let i = 0; i < HANDLER_COUNT; i++) labels.push(f.block());
     labels.reverse();
-    // After a region, one op is entered by its original handler; where there are no regions, none needs remembering.
-    if (this.plan.threshold > 0) f.get(this.#handler);
-    else f.get(this.#op).memory("i32.load16_u", OpField.handler);
-    f.brTable(labels, labels[Special.illegal]);
+    f.get(this.#handler).brTable(labels, labels[Special.illegal]);
     for (let i = 0; i < HANDLER_COUNT; i++) {
       f.end();
       this.startInstruction();
@@ -183,14 +180,29 @@ class InterpreterWriter extends CodeWriter {
     this.f.set(this.#pc).br(this.#lookup);
   }
 
+  /** Where the second half is what it was when the op was decoded, the op is like any other; else it is fetched by itself. */
   #writeStraddle(): void {
     const { f } = this;
+    const op = this.#op;
+    f.get(op).memory("i32.load", Straddle.page).if();
+    f.get(this.#pagePc).i64(PAGE_SIZE).op("i64.add").set(this.#pc);
+    this.tlbEntry(this.#pc, HartField.tlbFetch);
+    f.get(this.#pc).op("i64.eq").if("i32");
+    f.i32(1);
+    f.else();
+    f.get(this.#pc).i32(Access.fetch).call(this.helpers.walker).end();
+    f.get(this.offset).memory("i32.load", 8).get(op).memory("i32.load", Straddle.page).op("i32.eq", "i32.and");
+    f.get(op).memory("i32.load", Straddle.at).memory("i32.load16_u");
+    f.get(op).memory("i32.load16_u", Straddle.half).op("i32.eq", "i32.and").if();
+    f.get(op).memory("i32.load16_u", Straddle.handler).set(this.#handler).br(this.#dispatch).end();
+    f.end();
     this.#unspend();
     this.#save();
     f.call(this.imports.straddle).tee(this.#status).brIf(this.#left);
     f.i32(this.plan.scratch).set(this.#pageOps);
-    f.i32(this.plan.scratch + (OPS_PER_PAGE - 1) * OP_SIZE).set(this.#op);
-    f.br(this.#next);
+    f.i32(this.plan.scratch + (OPS_PER_PAGE - 1) * OP_SIZE)
+      .set(op)
+      .br(this.#next);
   }
 
   /** Runs the region that begins at this op, and takes up execution where it left off. */
@@ -456,19 +468,19 @@ class InterpreterWriter extends CodeWriter {
     f.i32(0).memory("i32.load", at(HartField.budget)).set(this.#budget);
   }
 
-  /** In plain cases WebAssembly does it alone. */
+  /** In plain cases WebAssembly does it alone. None of these instructions has a 16-bit form. */
   #serviceInPlace(service: Service): void {
     const { f, helpers } = this;
     switch (service) {
       case "csr":
         f.get(this.#op).call(helpers.csr).if();
-        this.#advance(SYSTEM);
+        this.#advance({ length: 4 });
         f.br(this.#next).end();
         return;
       case "sfence.vma":
         // The page being executed may be mapped elsewhere now: it is looked up anew.
         f.get(this.#op).call(helpers.fence).if();
-        this.#followingPc(SYSTEM);
+        this.#followingPc({ length: 4 });
         f.set(this.#pc).br(this.#lookup).end();
         return;
       case "ecall":

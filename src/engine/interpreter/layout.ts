@@ -25,8 +25,15 @@ export const OpField = {
 } as const;
 
 export const OPS_PER_PAGE = 2048;
-/** Bytes of a decoded page: its ops, the two that end it, and padding to a round number. */
+/** Bytes of a decoded page: its ops, the two that end it, and what {@link Straddle} tells. */
 export const DECODED_PAGE_SIZE = (OPS_PER_PAGE + 4) * OP_SIZE;
+
+/**
+ * Of the 4-byte instruction that begins in a page's last halfword, by offsets from its op: the decoded page that the second
+ * half was on when the op was decoded (4 bytes; 0: it was not), that half's linear-memory offset (4 bytes) and its bits (2
+ * bytes), and the instruction's own handler (2 bytes). The op holds if all is still so.
+ */
+export const Straddle = { page: 48, at: 52, half: 56, handler: 58 } as const;
 
 /** Handlers that stand for no instruction. */
 export const Special = {
@@ -34,7 +41,7 @@ export const Special = {
   undecoded: 0,
   /** Execution ran past the end of the page. */
   pageEnd: 1,
-  /** A 4-byte instruction in the last halfword: its second half is on another page. */
+  /** A 4-byte instruction in the last halfword: its second half is on another page. See {@link Straddle}. */
   straddle: 2,
   illegal: 3,
   /** A translated region begins here; its slot is in the op's counter. */

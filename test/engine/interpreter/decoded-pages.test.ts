@@ -337,6 +337,80 @@ describe("an instruction that lies on two pages", () => {
   });
 });
 
+describe("an instruction across two pages that is executed again", () => {
+  const VIRTUAL = 0x40_0000;
+  const [FIRST, SECOND, OTHER] = [RAM + 0x5000, RAM + 0x2000, RAM + 0x9000];
+  const half = (at: number, bits: number) => rig.memory.load(at, new Uint8Array(Uint16Array.of(bits).buffer));
+  let tables: PageTables;
+  beforeEach(() => {
+    tables = new PageTables(rig.memory);
+    tables.map(VIRTUAL, FIRST, PTE_RWX);
+    tables.map(VIRTUAL + 0x1000, SECOND, PTE_RWX);
+    half(FIRST + 0xffe, addA0(0) & 0xffff);
+    half(SECOND, addA0(5) >>> 16);
+    half(OTHER, addA0(7) >>> 16);
+    rig.setCsr("pmpaddr0", (1n << 54n) - 1n);
+    rig.setCsr("pmpcfg0", 0x1fn);
+    rig.setCsr("satp", tables.satp);
+    rig.enter(1);
+  });
+
+  /** Executes it from its place and what it adds to a0. */
+  const added = (): number => {
+    rig.hart.setX(register("a0"), 0n);
+    rig.hart.pc = BigInt(VIRTUAL + 0xffe);
+    rig.run(1);
+    return Number(rig.x("a0"));
+  };
+
+  test("asks nobody", () => {
+    expect([added(), added(), added()]).toEqual([5, 5, 5]);
+    const { walks } = rig.hart;
+    for (let i = 0; i < 10; i++) added();
+    expect(rig.hart.walks).toBe(walks);
+    expect(rig.hart.pc).toBe(BigInt(VIRTUAL + 0x1002));
+  });
+
+  test("changes with either half", () => {
+    added();
+    half(SECOND, addA0(6) >>> 16);
+    expect([added(), added()]).toEqual([6, 6]);
+    half(FIRST + 0xffe, encode("xori", { rd: register("a0"), rs1: register("a0"), imm: 0 }) & 0xffff);
+    half(SECOND, addA0(1) >>> 16);
+    expect([added(), added()]).toEqual([1, 1]);
+    half(FIRST + 0xffe, encode("addi", { rd: register("a1"), rs1: register("a0"), imm: 0 }) & 0xffff);
+    expect([added(), added(), Number(rig.x("a1"))]).toEqual([0, 0, 1]);
+  });
+
+  test("changes with the second page's mapping", () => {
+    added();
+    tables.map(VIRTUAL + 0x1000, OTHER, PTE_RWX);
+    rig.hart.flushTlbPage(VIRTUAL + 0x1000, 0);
+    expect([added(), added()]).toEqual([7, 7]);
+    tables.map(VIRTUAL + 0x1000, SECOND, PTE_RWX);
+    rig.hart.flushTlbPage(VIRTUAL + 0x1000, 0);
+    expect([added(), added()]).toEqual([5, 5]);
+    tables.map(VIRTUAL + 0x1000, 0, 0);
+    rig.hart.flushTlbPage(VIRTUAL + 0x1000, 0);
+    expect(added()).toBe(0);
+    expect(rig.csr("mtval")).toBe(BigInt(VIRTUAL + 0x1000));
+  });
+
+  test("is found illegal with all its bits", () => {
+    half(FIRST + 0xffe, 0xffff);
+    half(SECOND, 0xabcd);
+    for (let i = 0; i < 3; i++) {
+      rig.enter(1);
+      added();
+      expect([rig.csr("mcause"), rig.csr("mtval"), rig.csr("mepc")]).toEqual([
+        2n,
+        0xabcdffffn,
+        BigInt(VIRTUAL + 0xffe),
+      ]);
+    }
+  });
+});
+
 describe("a pool that is too small", () => {
   /** Goes through 40 pages, three times; each adds its number. */
   const tour = (subject: Rig) => {
