@@ -31,6 +31,8 @@ export class DecodedPages {
   readonly #first: number;
   readonly #capacity: number;
   #count = 0;
+  /** Decoded pages that were in use at any time. Memory beyond is zero, and not worth touching. */
+  #touched = 0;
   /** By page of linear memory: offset of its decoded page, or 0. Generated code looks there, too. */
   readonly #byPage: Int32Array;
   /** Offset of that table. */
@@ -84,7 +86,11 @@ export class DecodedPages {
     const ops = this.#first + this.#count * DECODED_PAGE_SIZE;
     this.#pageOf[this.#count++] = page;
     this.#byPage[page] = ops;
-    this.#clear(ops);
+    if (this.#count <= this.#touched) this.#clear(ops);
+    else {
+      this.#touched = this.#count;
+      this.#end(ops, OPS_PER_PAGE);
+    }
     return ops;
   }
 

@@ -285,8 +285,10 @@ class RegionFinder {
     const operation = this.#decode(at);
     if (operation?.instruction.semantics.does !== "jumpTo") return operation;
     if (before?.instruction !== AUIPC || before.rd !== operation.rs1 || before.rd === 0) return operation;
+    const { length, rd, rs1, rs2, rs3, rm } = operation;
     const target = before.at + before.imm + operation.imm;
-    return Math.abs(target) < FARTHEST ? { ...operation, instruction: JAL, imm: (target & -2) - at } : operation;
+    if (Math.abs(target) >= FARTHEST) return operation;
+    return { at, length, instruction: JAL, rd, rs1, rs2, rs3, rm, imm: (target & -2) - at };
   }
 
   #decode(at: number): Operation | undefined {

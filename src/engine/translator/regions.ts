@@ -13,14 +13,18 @@ import { REGION_SIGNATURE } from "./contract.ts";
 import { type Level, writeRegion } from "./emit.ts";
 import { FARTHEST, formRegion, type Operation, pageOf, type Region } from "./region.ts";
 import type { WrittenRegion } from "./region-text.ts";
+import { defineProbe, WarmUp } from "./warm-up.ts";
 
 /** Counters are 2 bytes, and hold slots. */
 const MAX_REGIONS = 65535;
 /** Shorter regions cost more to enter than they gain. */
 const SHORTEST = 4;
-/** How large regions get, in instructions, and how deep calls are followed. */
+/**
+ * How large regions get, in instructions, and how deep calls are followed. Small code that follows none is compiled sooner, and
+ * not over again in each of its callers.
+ */
 const REACH = {
-  quick: { limit: 100, depth: 1 },
+  quick: { limit: 100, depth: 0 },
   thorough: { limit: 800, depth: 4 },
 } as const;
 /** Times that a region is found to have used up what it may spend before it is worth a thorough translation. */
@@ -91,11 +95,13 @@ export class Regions {
   readonly #bySlot = new Map<number, Installed>();
   /** By op: thorough regions that cover it. */
   readonly #covered = new Map<number, number>();
+  readonly #warmUp: WarmUp;
   readonly #free: number[] = [];
   #slots = 0;
 
   constructor(host: RegionHost) {
     this.#host = host;
+    this.#warmUp = new WarmUp(host.memory);
     host.pages.onChange = (page) => this.#drop(page);
   }
 
@@ -195,6 +201,7 @@ export class Regions {
    * compiled on this thread would wait for the optimizing compiler, which may be busy for long).
    */
   settle(): void {
+    this.#warmUp.look();
     for (const { batch, module } of this.#compiled.splice(0)) this.#install(batch, module);
     const due = this.#pending.length >= this.#host.batch || ++this.#age >= PATIENCE;
     if (due && this.#pending.length > 0) this.#compile();
@@ -223,10 +230,21 @@ export class Regions {
 
   #install(batch: readonly Pending[], module: WebAssembly.Module): void {
     const started = performance.now();
-    const { memory, table, softFloat, pages } = this.#host;
+    const { memory, table, softFloat, immediate } = this.#host;
     const instance = new WebAssembly.Instance(module, {
       env: { memory: memory.memory, regions: table, float: softFloat },
     });
+    if (immediate) this.#leadInto(batch, instance);
+    else {
+      const names = batch.map((_, i) => `r${i}`).filter((_, i) => !batch[i].installed.dead);
+      this.#warmUp.start(instance, names, () => this.#leadInto(batch, instance));
+    }
+    this.statistics.installing += performance.now() - started;
+  }
+
+  /** From now on the regions are entered. */
+  #leadInto(batch: readonly Pending[], instance: WebAssembly.Instance): void {
+    const { memory, table, pages } = this.#host;
     batch.forEach(({ region, installed }, i) => {
       if (installed.dead) return;
       const { op, slot } = installed;
@@ -244,7 +262,6 @@ export class Regions {
         this.#supersede(installed);
       }
     });
-    this.statistics.installing += performance.now() - started;
   }
 
   /**
@@ -315,6 +332,7 @@ export class Regions {
         bitsOf: (at) => pages.bitsOf(opIn(decodedPages, at)),
       });
     });
+    if (!this.#host.immediate) defineProbe(module);
     return module;
   }
 
