@@ -103,7 +103,7 @@ export type Progress = "ran" | "idle" | "ended";
 /** How guest code runs; the results are the same. `forced` translates everything at its first execution: for tests. */
 export type EngineKind = "interpreter" | "translator" | "forced";
 /** Arrivals at an instruction that make translating worth it; 0 is never. */
-const HOT: Readonly<Record<EngineKind, number>> = { interpreter: 0, translator: 2000, forced: 1 };
+const HOT: Readonly<Record<EngineKind, number>> = { interpreter: 0, translator: 3000, forced: 1 };
 
 const HartState = { stopped: 0, runs: 1, waits: 2 } as const;
 

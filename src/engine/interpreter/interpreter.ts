@@ -32,7 +32,7 @@ const ASID = 0xffff;
 /** Instructions after which it is asked where they were spent; and before it is asked again. */
 const SAMPLE = 200_000;
 /** Nothing is translated before this many times the threshold's instructions. */
-const EARLIEST = 2000;
+const EARLIEST = 1400;
 /** Regions compiled together: a module costs more than a function. */
 const BATCH = 16;
 

@@ -28,7 +28,7 @@ const REACH = {
   thorough: { limit: 800, depth: 4 },
 } as const;
 /** Times that a region is found to have used up what it may spend before it is worth a thorough translation. */
-const SAMPLES = 10;
+const SAMPLES = 20;
 /** Runs of the engine after which a batch is compiled though it is not full. */
 const PATIENCE = 4;
 
