@@ -69,6 +69,8 @@ export class GuestMemory implements DmaMemory {
   /** Where the engine's pool starts in the linear memory. */
   readonly poolOffset: number;
   readonly poolSize: number;
+  /** Whether the pool is as it was made: zero. An engine that takes it says otherwise. */
+  poolIsFresh = true;
   readonly u8: Uint8Array;
   readonly u16: Uint16Array;
   readonly u32: Uint32Array;

@@ -72,6 +72,12 @@ export class DecodedPages {
     this.#byPage = new Int32Array(memory.memory.buffer, this.table, pages);
     this.#pageOf = new Int32Array(this.#capacity);
     this.#stores = new Uint8Array(pages);
+    if (!memory.poolIsFresh) {
+      this.#touched = this.#capacity;
+      this.#byPage.fill(0);
+      memory.codePages.fill(0);
+    }
+    memory.poolIsFresh = false;
     this.#scratchOp = this.scratch;
     this.#end(this.scratch, 0);
     memory.onCodeWrite = (page) => this.#release(page);

@@ -177,6 +177,11 @@ export class Hart {
     this.#home = HOMES + index * HART_BLOCK;
     this.#tlb = TLBS + index * TLB_STRIDE;
     this.base = this.#home;
+    // Another machine may have had this memory.
+    this.setWord(HartField.tlbEmpty, 0);
+    this.forgetWindow();
+    this.trapped = 0;
+    this.walks = 0;
   }
 
   /** Moves the hart's block to where generated code expects it, and `previous` home. */
