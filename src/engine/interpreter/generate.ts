@@ -3,7 +3,7 @@
  * table. Registers live in the resident hart's block at constant addresses; loads and stores go through TLB tables.
  */
 
-import { Access } from "../../isa/riscv/fields.ts";
+import { Access, Environment } from "../../isa/riscv/fields.ts";
 import { defineFloatHelpers, type FloatHelpers } from "../../isa/riscv/float/fast.ts";
 import { importSoftFloat } from "../../isa/riscv/float/mail.ts";
 import { CsrSlot, HartField } from "../../isa/riscv/hart.ts";
@@ -31,8 +31,6 @@ import {
 } from "./layout.ts";
 import { defineSystem, type SystemFunctions } from "./system.ts";
 import { defineWalker } from "./walker.ts";
-
-const CBZE = 0x80;
 
 /** The interpreter as a module. Exports `run` and a function for every floating-point operation, by its name. */
 export function generateInterpreter(plan: InterpreterPlan): Uint8Array<ArrayBuffer> {
@@ -627,7 +625,7 @@ class InterpreterWriter extends CodeWriter {
       f
         .i32(0)
         .memory("i32.load", at(HartField.csr + slot * 8))
-        .i32(CBZE)
+        .i32(Environment.CBZE)
         .op("i32.and", "i32.eqz");
     const privilege = () => f.i32(0).memory("i32.load", at(HartField.privilege));
     privilege().i32(3).op("i32.ne");
