@@ -3,7 +3,7 @@
  * exit costs is a look at the clock before and after, which costs as much as a simple exit does: the first of each kind are
  * all timed, of the rest a few.
  */
-import type { EnginePort } from "../engine/engine.ts";
+import type { EnginePort, RepeatedAccess } from "../engine/engine.ts";
 import type { BusRegion } from "../machine/bus.ts";
 import type { Observed, Observer } from "../machine/observer.ts";
 import type { Board } from "../profile/board.ts";
@@ -102,6 +102,10 @@ export class Recorder implements Observer {
     return {
       ...port,
       ...accesses,
+      repeated: (access, count) => {
+        this.#repeated(access, count);
+        port.repeated?.(access, count);
+      },
       load64: load64 && ((address) => this.#whole(address, KIND.read, () => load64(address))),
       store64: store64 && ((address, value) => this.#whole(address, KIND.write, () => store64(address, value))),
       interrupted: (hart) => this.#event(KIND.interrupt, machine.interruptCause(hart)),
@@ -131,7 +135,7 @@ export class Recorder implements Observer {
     };
   }
 
-  #timed({ load, store }: EnginePort): Pick<EnginePort, "load" | "store"> {
+  #timed({ load, store }: EnginePort): Partial<EnginePort> {
     const machine = this.#machine;
     const count = this.#count;
     let hart = 0;
@@ -140,6 +144,8 @@ export class Recorder implements Observer {
     };
     this.#clockCost = clockCost(machine);
     return {
+      reader: undefined,
+      writer: undefined,
       load: (address, width) => {
         const slot = count(address, READ | width | hart);
         const weight = this.#weigh(slot);
@@ -190,6 +196,7 @@ export class Recorder implements Observer {
 
   /** What was counted so far. */
   exits(): Exits {
+    this.#machine.settle();
     const now = this.#machine.nanoseconds();
     const records: ExitRecord[] = [];
     let exits = 0;
@@ -231,6 +238,13 @@ export class Recorder implements Observer {
     this.#table.increment(slot);
     if (this.detail === "costs") this.#took(slot, this.#clock() - begun, 1);
     return true;
+  }
+
+  /** The same instruction made the same access several times. */
+  #repeated({ pcLow, pcHigh, address, width, store }: RepeatedAccess, count: number): void {
+    const kind = kindWord(store ? KIND.write : KIND.read, width, this.#hart);
+    const slot = this.#slot(pcLow, pcHigh, address | 0, Math.floor(address / TWO_32), kind);
+    this.#add(this.#windows.has(slot) ? this.#shown(slot) : slot, count);
   }
 
   /** An access of 8 bytes: where nothing takes it whole it comes again, as two. */
@@ -280,6 +294,11 @@ export class Recorder implements Observer {
     if (shown < CAPACITY) this.#table.increment(shown);
     else this.#extraCounts[shown - CAPACITY]++;
     return shown;
+  }
+
+  #add(slot: number, count: number): void {
+    if (slot < CAPACITY) this.#table.add(slot, count);
+    else this.#extraCounts[slot - CAPACITY] += count;
   }
 
   #slot(low: number, high: number, what: number, upper: number, kind: number): number {

@@ -16,6 +16,7 @@ import type { WrittenRegion } from "../translator/region-text.ts";
 import type { Regions } from "../translator/regions.ts";
 import { type InterpreterImports, Status, services } from "./contract.ts";
 import { DecodedPages } from "./decoded-pages.ts";
+import { DeviceStatus } from "./device-ways.ts";
 import { MemoryAccess } from "./memory-access.ts";
 import { interpreterModule, type ModuleStore } from "./module.ts";
 
@@ -24,11 +25,14 @@ const BUDGET = word(HartField.budget);
 const ATTENTION = word(HartField.attention);
 const PC = word(HartField.pc);
 const MAIL = word(HartField.mail0);
+const VALUE = word(HartField.mail1);
 const LEAVING = word(HartField.mail3);
 const IN_PAGE = PAGE_SIZE - 1;
 const SYSTEM_LENGTH = 4;
 const SATP = 0x180;
 const ASID = 0xffff;
+/** The bits of a value, by its width; no register of 8 bytes has a way of its own. */
+const VALUES = [0, 0xff, 0xffff, 0, -1, 0, 0, 0, 0];
 /** Instructions after which it is asked where they were spent; and before it is asked again. */
 const SAMPLE = 200_000;
 /** Nothing is translated before this many times the threshold's instructions. */
@@ -163,6 +167,7 @@ export class Interpreter implements Engine {
     }
     this.#stop = false;
     this.#running = false;
+    this.settle();
     this.regions?.settle();
     hart.retired += this.#spent;
     this.#finished += this.#spent;
@@ -219,6 +224,14 @@ export class Interpreter implements Engine {
     this.#attend();
   }
 
+  settle(): void {
+    this.#access.ways.settle();
+  }
+
+  forgetWays(): void {
+    this.#access.ways.forget();
+  }
+
   reset(): void {
     this.#pages.flush();
     for (const hart of this.harts) hart.flushTlb();
@@ -231,6 +244,7 @@ export class Interpreter implements Engine {
     if (excess <= 0) return;
     i32[BUDGET] -= excess;
     this.#entered -= excess;
+    this.#access.ways.disturb();
   }
 
   /** What demands attention is looked at between entries of generated code: ends the current one. */
@@ -241,6 +255,8 @@ export class Interpreter implements Engine {
   #imports(): InterpreterImports {
     const access = this.#access;
     const asked = this.#asked;
+    const { ways } = access;
+    const { i32 } = this.#memory;
     const finished = (done: boolean) => {
       this.#attend();
       return done ? Status.next : Status.moved;
@@ -257,11 +273,17 @@ export class Interpreter implements Engine {
       straddle: () => this.#straddle(),
       load: (width) => {
         asked.load++;
-        return finished(access.load(width));
+        const status = ways.load(i32[MAIL], i32[MAIL + 1], width);
+        if (status === DeviceStatus.done) return Status.next;
+        if (status === DeviceStatus.unknown) return finished(access.load(width));
+        return finished(status === DeviceStatus.disturbed || access.fault(false));
       },
       store: (width) => {
         asked.store++;
-        return finished(access.store(width));
+        const status = ways.store(i32[MAIL], i32[MAIL + 1], width, i32[VALUE] & VALUES[width]);
+        if (status === DeviceStatus.done) return Status.next;
+        if (status === DeviceStatus.unknown) return finished(access.store(width));
+        return finished(status === DeviceStatus.disturbed || access.fault(true));
       },
       locate: (width, kind) => {
         asked.atomic++;

@@ -11,6 +11,7 @@ import { PAGE_SIZE, Pass } from "../../memory/guest-memory.ts";
 import type { EnginePort } from "../engine.ts";
 import type { DecodedPages } from "./decoded-pages.ts";
 import { DevicePages } from "./device-pages.ts";
+import { type DeviceWays, deviceWays } from "./device-ways.ts";
 
 const LEVEL_FLAGS = [0, TlbFlag.megapage, TlbFlag.gigapage, TlbFlag.gigapage, TlbFlag.gigapage];
 const IN_PAGE = PAGE_SIZE - 1;
@@ -24,6 +25,8 @@ const TLB_FETCH = mail(HartField.tlbFetch);
 export class MemoryAccess {
   /** The hart that runs. */
   hart!: Hart;
+  /** Ahead of all else here: registers that instructions access again and again. */
+  readonly ways: DeviceWays;
   /** By direction, for the two go by turns. */
   readonly #loaded = new DevicePages();
   readonly #stored = new DevicePages();
@@ -32,7 +35,9 @@ export class MemoryAccess {
     readonly memory: GuestMemory,
     readonly port: EnginePort,
     readonly pages: DecodedPages,
-  ) {}
+  ) {
+    this.ways = deviceWays(memory, port);
+  }
 
   /** Loads `width` bytes at mail0 into mail0; `false` when the load trapped. */
   load(width: number): boolean {
@@ -40,7 +45,10 @@ export class MemoryAccess {
     const low = i32[ADDRESS];
     const high = i32[ADDRESS + 1];
     const device = this.#loaded.find(low, high, width, i32[TLB_READ], this.hart.epoch);
-    if (device >= 0) return this.#loadDevice(device, width);
+    if (device >= 0) {
+      if (width < 8) this.ways.learnLoad(low, high, width, device);
+      return this.#loadDevice(device, width);
+    }
     if (crossesPage(low, width)) return this.#loadCrossing(low, high, width);
     const cause = translate(this.hart, low, high, Access.load, width);
     if (cause !== 0) return this.#trap(cause);
@@ -70,7 +78,10 @@ export class MemoryAccess {
     const low = i32[ADDRESS];
     const high = i32[ADDRESS + 1];
     const device = this.#stored.find(low, high, width, i32[TLB_WRITE], this.hart.epoch);
-    if (device >= 0) return this.#storeDevice(device, width);
+    if (device >= 0) {
+      if (width < 8) this.ways.learnStore(low, high, width, device);
+      return this.#storeDevice(device, width);
+    }
     if (crossesPage(low, width)) return this.#storeCrossing(low, high, width);
     const cause = translate(this.hart, low, high, Access.store, width);
     if (cause !== 0) return this.#trap(cause);
@@ -123,6 +134,11 @@ export class MemoryAccess {
   /** Enters a fetch translation, where the last walk may be kept. */
   fillFetch(low: number, high: number, ops: number): void {
     if (walk.cacheable) this.#fillEntry(TLB_FETCH, low, high, ops);
+  }
+
+  /** The access of mail0 is an access fault. */
+  fault(store: boolean): boolean {
+    return this.#trap(store ? Cause.storeAccess : Cause.loadAccess);
   }
 
   #trap(cause: number): boolean {

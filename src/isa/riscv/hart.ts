@@ -30,6 +30,8 @@ export const HartField = {
   tlbRead: 0x228,
   tlbWrite: 0x22c,
   tlbFetch: 0x230,
+  /** Changes with everything that forgets translations, 4 bytes: who remembers one elsewhere compares. */
+  epoch: 0x234,
   /** Operands and results of calls out of generated code. */
   mail0: 0x240,
   mail1: 0x248,
@@ -142,8 +144,6 @@ export class Hart {
     high: new Float64Array(16),
     config: new Uint8Array(16),
   };
-  /** Changes with everything that forgets translations: who remembers one elsewhere compares. */
-  epoch = 0;
   /** Tables with entries, as bits: to flush is to go through them. */
   #filled = ALL_TABLES;
   /** Where translations came from megapages, by a hash of the address; and whether any came from a larger leaf. */
@@ -233,6 +233,14 @@ export class Hart {
   /** Asks generated code to look for interrupts and stops before its next instruction. */
   demandAttention(): void {
     this.setWord(HartField.attention, 1);
+  }
+
+  /** See {@link HartField.epoch}. */
+  get epoch(): number {
+    return this.word(HartField.epoch);
+  }
+  set epoch(epoch: number) {
+    this.setWord(HartField.epoch, epoch);
   }
 
   has(extension: string): boolean {

@@ -1,0 +1,212 @@
+/**
+ * Instructions that access device registers again and again, each with the port's way to what answers it. Going by it
+ * costs a few nanoseconds: one comparison of keys in a typed array, one call, and a count that the port is told later.
+ */
+import { HartField, RESIDENT } from "../../isa/riscv/hart.ts";
+import type { GuestMemory } from "../../memory/guest-memory.ts";
+import type { DeviceReader, DeviceWriter, EnginePort } from "../engine.ts";
+
+/** What became of an access. */
+export const DeviceStatus = {
+  done: 0,
+  /** Nothing: no way is known. */
+  unknown: 1,
+  /** It is done, and what generated code relies on may have changed: it has to be left behind the instruction. */
+  disturbed: 2,
+  /** It is an access fault. */
+  fault: 3,
+} as const;
+
+export interface DeviceWays {
+  /** Loads by the instruction at the hart's pc. Addresses come in halves; a value is in mail0, zero-extended. */
+  load(low: number, high: number, width: number): number;
+  store(low: number, high: number, width: number, value: number): number;
+  /** Looks for a way of the access that is under way, and goes to `physical`: where that is worth it. */
+  learnLoad(low: number, high: number, width: number, physical: number): void;
+  learnStore(low: number, high: number, width: number, physical: number): void;
+  /** An access that goes some other way has been done: whether it disturbed. */
+  afterwards(): number;
+  /** What generated code relies on has changed: the budget of the run, code. */
+  disturb(): void;
+  settle(): void;
+  forget(): void;
+}
+
+const SLOTS = 1024;
+const SLOT_SHIFT = 3;
+/**
+ * Words of a slot. The first are its key: `pc` has its lowest bit set, which tells it from nothing; `mode` is different for
+ * each hart, privilege, direction and width.
+ */
+const Slot = { pc: 0, pcHigh: 1, low: 2, high: 3, mode: 4, epoch: 5, count: 6 } as const;
+
+const word = (field: number) => (RESIDENT + field) >> 2;
+const PC_LOW = word(HartField.pc);
+const PC_HIGH = PC_LOW + 1;
+const EPOCH = word(HartField.epoch);
+const ATTENTION = word(HartField.attention);
+const VALUE_LOW = word(HartField.mail0);
+const VALUE_HIGH = VALUE_LOW + 1;
+const TLB_READ = word(HartField.tlbRead);
+const TLB_WRITE = word(HartField.tlbWrite);
+
+/** The functions keep to constants and typed arrays where it counts: they are on the way of every access. */
+export function deviceWays({ i32 }: GuestMemory, port: EnginePort): DeviceWays {
+  const loads = new WayTable<DeviceReader>(i32, TLB_READ, port, (address, width) => port.reader?.(address, width));
+  const stores = new WayTable<DeviceWriter>(i32, TLB_WRITE, port, (address, width) => port.writer?.(address, width));
+  const { words: loadWords, ways: readers } = loads;
+  const { words: storeWords, ways: writers } = stores;
+  let disturbed = 0;
+
+  const afterwards = () => {
+    if ((disturbed | i32[ATTENTION]) === 0) return DeviceStatus.done;
+    disturbed = 0;
+    return DeviceStatus.disturbed;
+  };
+  return {
+    load(low, high, width) {
+      const pc = i32[PC_LOW] | 1;
+      const slot = slotOf(pc, low);
+      const at = slot << SLOT_SHIFT;
+      // One branch for all of them.
+      const differs =
+        (loadWords[at] ^ pc) |
+        (loadWords[at + Slot.pcHigh] ^ i32[PC_HIGH]) |
+        (loadWords[at + Slot.low] ^ low) |
+        (loadWords[at + Slot.high] ^ high) |
+        (loadWords[at + Slot.mode] ^ (i32[TLB_READ] + width)) |
+        (loadWords[at + Slot.epoch] ^ i32[EPOCH]);
+      if (differs !== 0) return DeviceStatus.unknown;
+      loadWords[at + Slot.count]++;
+      const value = readers[slot].load();
+      if (value < 0) return DeviceStatus.fault;
+      i32[VALUE_LOW] = value;
+      i32[VALUE_HIGH] = 0;
+      return (disturbed | i32[ATTENTION]) === 0 ? DeviceStatus.done : afterwards();
+    },
+    store(low, high, width, value) {
+      const pc = i32[PC_LOW] | 1;
+      const slot = slotOf(pc, low);
+      const at = slot << SLOT_SHIFT;
+      const differs =
+        (storeWords[at] ^ pc) |
+        (storeWords[at + Slot.pcHigh] ^ i32[PC_HIGH]) |
+        (storeWords[at + Slot.low] ^ low) |
+        (storeWords[at + Slot.high] ^ high) |
+        (storeWords[at + Slot.mode] ^ (i32[TLB_WRITE] + width)) |
+        (storeWords[at + Slot.epoch] ^ i32[EPOCH]);
+      if (differs !== 0) return DeviceStatus.unknown;
+      storeWords[at + Slot.count]++;
+      if (!writers[slot].store(value >>> 0)) return DeviceStatus.fault;
+      return (disturbed | i32[ATTENTION]) === 0 ? DeviceStatus.done : afterwards();
+    },
+    learnLoad: (low, high, width, physical) => loads.learn(low, high, width, physical),
+    learnStore: (low, high, width, physical) => stores.learn(low, high, width, physical),
+    afterwards,
+    disturb() {
+      disturbed = 1;
+    },
+    settle() {
+      loads.settle();
+      stores.settle();
+    },
+    forget() {
+      loads.forget();
+      stores.forget();
+    },
+  };
+}
+
+class WayTable<Way> {
+  readonly words = new Int32Array(SLOTS << SLOT_SHIFT);
+  readonly ways: Way[] = new Array(SLOTS);
+  readonly #i32: Int32Array;
+  readonly #mode: number;
+  readonly #port: EnginePort;
+  readonly #find: (address: number, width: number) => Way | undefined;
+  /** By slot: where it leads, and what was looked for there in vain when it had been used how often. */
+  readonly #physical = new Float64Array(SLOTS);
+  readonly #missed = new Int32Array(SLOTS);
+  readonly #missedAt = new Int32Array(SLOTS);
+  /** Slots with ways. */
+  readonly #used: number[] = [];
+
+  /** @param mode The word in which the mode is. */
+  constructor(
+    i32: Int32Array,
+    mode: number,
+    port: EnginePort,
+    find: (address: number, width: number) => Way | undefined,
+  ) {
+    this.#i32 = i32;
+    this.#mode = mode;
+    this.#port = port;
+    this.#find = find;
+  }
+
+  learn(low: number, high: number, width: number, physical: number): void {
+    const i32 = this.#i32;
+    const [pc, pcHigh, mode, epoch] = [i32[PC_LOW] | 1, i32[PC_HIGH], i32[this.#mode] + width, i32[EPOCH]];
+    const slot = slotOf(pc, low);
+    const { words } = this;
+    const at = slot << SLOT_SHIFT;
+    const known =
+      words[at] === pc &&
+      words[at + Slot.pcHigh] === pcHigh &&
+      words[at + Slot.low] === low &&
+      words[at + Slot.high] === high &&
+      words[at + Slot.mode] === mode &&
+      this.#physical[slot] === physical;
+    // Forgotten with all translations, and the same again.
+    if (known) words[at + Slot.epoch] = epoch;
+    // What comes once is not worth a way, nor what would take the place of one that is used meanwhile.
+    else if (this.#missed[slot] !== (pc ^ low) || this.#missedAt[slot] !== words[at + Slot.count]) {
+      this.#missed[slot] = pc ^ low;
+      this.#missedAt[slot] = words[at + Slot.count];
+    } else {
+      const way = this.#find(physical, width);
+      if (way === undefined) return;
+      this.#settle(slot);
+      if (words[at] === 0) this.#used.push(slot);
+      words.set([pc, pcHigh, low, high, mode, epoch, 0], at);
+      this.ways[slot] = way;
+      this.#physical[slot] = physical;
+    }
+  }
+
+  settle(): void {
+    for (const slot of this.#used) if (this.words[(slot << SLOT_SHIFT) + Slot.count] !== 0) this.#settle(slot);
+  }
+
+  forget(): void {
+    this.settle();
+    for (const slot of this.#used) this.words[slot << SLOT_SHIFT] = 0;
+    this.#used.length = 0;
+  }
+
+  #settle(slot: number): void {
+    const { words } = this;
+    const at = slot << SLOT_SHIFT;
+    const count = words[at + Slot.count];
+    if (count === 0) return;
+    words[at + Slot.count] = 0;
+    const width = words[at + Slot.mode] & WIDTH;
+    this.#port.repeated?.(
+      {
+        pcLow: words[at] & ~1,
+        pcHigh: words[at + Slot.pcHigh],
+        address: this.#physical[slot],
+        width,
+        store: this.#mode === TLB_WRITE,
+      },
+      count,
+    );
+  }
+}
+
+/** Of a mode: the tables of translations, which tell modes apart, lie at multiples of more. */
+const WIDTH = 15;
+
+function slotOf(pc: number, low: number): number {
+  return ((pc >>> 1) ^ low ^ (low >>> 12)) & (SLOTS - 1);
+}
