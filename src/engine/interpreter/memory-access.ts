@@ -35,8 +35,9 @@ export class MemoryAccess {
     readonly memory: GuestMemory,
     readonly port: EnginePort,
     readonly pages: DecodedPages,
+    hot: number,
   ) {
-    this.ways = deviceWays(memory, port);
+    this.ways = deviceWays(memory, port, hot);
   }
 
   /** Loads `width` bytes at mail0 into mail0; `false` when the load trapped. */
@@ -44,11 +45,8 @@ export class MemoryAccess {
     const { i32 } = this.memory;
     const low = i32[ADDRESS];
     const high = i32[ADDRESS + 1];
-    const device = this.#loaded.find(low, high, width, i32[TLB_READ], this.hart.epoch);
-    if (device >= 0) {
-      if (width < 8) this.ways.learnLoad(low, high, width, device);
-      return this.#loadDevice(device, width);
-    }
+    const known = this.loadKnown(width);
+    if (known !== undefined) return known;
     if (crossesPage(low, width)) return this.#loadCrossing(low, high, width);
     const cause = translate(this.hart, low, high, Access.load, width);
     if (cause !== 0) return this.#trap(cause);
@@ -72,16 +70,24 @@ export class MemoryAccess {
     return true;
   }
 
+  /** The same, if the page is known to be no memory; `undefined`: nothing was done. */
+  loadKnown(width: number): boolean | undefined {
+    const { i32 } = this.memory;
+    const low = i32[ADDRESS];
+    const high = i32[ADDRESS + 1];
+    const device = this.#loaded.find(low, high, width, i32[TLB_READ], this.hart.epoch);
+    if (device < 0) return undefined;
+    if (width < 8) this.ways.learnLoad(low, high, width, device);
+    return this.#loadDevice(device, width);
+  }
+
   /** Stores the low `width` bytes of mail1 at mail0; `false` when the store trapped. */
   store(width: number): boolean {
     const { i32 } = this.memory;
     const low = i32[ADDRESS];
     const high = i32[ADDRESS + 1];
-    const device = this.#stored.find(low, high, width, i32[TLB_WRITE], this.hart.epoch);
-    if (device >= 0) {
-      if (width < 8) this.ways.learnStore(low, high, width, device);
-      return this.#storeDevice(device, width);
-    }
+    const known = this.storeKnown(width);
+    if (known !== undefined) return known;
     if (crossesPage(low, width)) return this.#storeCrossing(low, high, width);
     const cause = translate(this.hart, low, high, Access.store, width);
     if (cause !== 0) return this.#trap(cause);
@@ -100,6 +106,17 @@ export class MemoryAccess {
     else if (width === 2) this.memory.u16[offset >>> 1] = i32[VALUE];
     else this.memory.u8[offset] = i32[VALUE];
     return true;
+  }
+
+  /** The same, if the page is known to be no memory; `undefined`: nothing was done. */
+  storeKnown(width: number): boolean | undefined {
+    const { i32 } = this.memory;
+    const low = i32[ADDRESS];
+    const high = i32[ADDRESS + 1];
+    const device = this.#stored.find(low, high, width, i32[TLB_WRITE], this.hart.epoch);
+    if (device < 0) return undefined;
+    if (width < 8) this.ways.learnStore(low, high, width, device);
+    return this.#storeDevice(device, width);
   }
 
   /** Puts the offset of the RAM at mail0 into mail0, ready for `access`; `false` when the access trapped. */
