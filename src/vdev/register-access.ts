@@ -29,6 +29,46 @@ export class StoredReader implements RegisterReader {
   }
 }
 
+/** A read looks at the device first, or clears bits that it gives, or both. */
+export class ClearingReader implements RegisterReader {
+  readonly #words: Uint32Array;
+  readonly #word: number;
+  readonly #mask: number;
+  readonly #index: number;
+  readonly #half: number;
+  readonly #cleared: number;
+  readonly #hooks: RegisterHooks | undefined;
+  readonly #refreshes: boolean;
+  readonly #tells: boolean;
+
+  constructor(
+    words: Uint32Array,
+    { word, mask, index, half }: RegisterPlace,
+    clears: boolean,
+    cleared: number,
+    hooks: RegisterHooks | undefined,
+  ) {
+    this.#words = words;
+    this.#word = word;
+    this.#mask = mask;
+    this.#index = index;
+    this.#half = half;
+    this.#cleared = cleared;
+    this.#hooks = hooks;
+    this.#refreshes = hooks?.refresh !== undefined;
+    this.#tells = clears && hooks?.taken !== undefined;
+  }
+
+  read(): number {
+    if (this.#refreshes) this.#hooks!.refresh!();
+    const stored = this.#words[this.#word]!;
+    const value = (stored & this.#mask) >>> 0;
+    this.#words[this.#word] = stored & ~this.#cleared;
+    if (this.#tells) this.#hooks!.taken!(value, this.#index, this.#half);
+    return value;
+  }
+}
+
 /** A read is a hook's affair. */
 export class HookReader implements RegisterReader {
   readonly #hooks: RegisterHooks;

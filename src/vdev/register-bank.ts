@@ -5,7 +5,7 @@ import type { Fifo } from "./fifo.ts";
 import { FifoWiring, fifosOf } from "./fifo-wiring.ts";
 import type { Json, VdevLog } from "./host.ts";
 import type { RegionHandler, RegisterNames, RegisterReader, RegisterWriter } from "./region.ts";
-import { HookReader, type RegisterPlace, StoredReader, StoredWriter } from "./register-access.ts";
+import { ClearingReader, HookReader, type RegisterPlace, StoredReader, StoredWriter } from "./register-access.ts";
 import { Decoder } from "./register-decoder.ts";
 import {
   type BitRules,
@@ -297,8 +297,15 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
     const slot = this.#decodeRead.slot(offset);
     const place = this.#whole(slot, offset, width);
     if (place === undefined) return undefined;
-    const hooks = this.#readers[this.#owner[slot]!];
-    return hooks ? new HookReader(hooks, place) : new StoredReader(this.#words, place);
+    const owner = this.#owner[slot]!;
+    const reader = this.#readers[owner];
+    if (reader === undefined) return new StoredReader(this.#words, place);
+    const hooks = this.#hooks[owner];
+    const effect = this.#readEffects[owner];
+    if (hooks?.read !== undefined || (effect !== PLAIN && effect !== READ_CLEARS)) return new HookReader(reader, place);
+    const clears = effect === READ_CLEARS;
+    const cleared = clears ? this.#clearedByRead[owner * 2 + place.half]! : 0;
+    return new ClearingReader(this.#words, place, clears, cleared, hooks);
   }
 
   writer(offset: number, width: number): RegisterWriter | undefined {

@@ -30,15 +30,15 @@ export function deviceCalls({ i32 }: GuestMemory, access: MemoryAccess, attend: 
     ways.calm();
     return done ? status : DeviceStatus.fault;
   };
-  const loadOtherwise = (status: number, low: number, high: number, width: number): number => {
+  const load = ways.loader((status, low, high, width) => {
     if (status === DeviceStatus.disturbed) return after(true);
     i32[ADDRESS] = low;
     i32[ADDRESS + 1] = high;
     if (status === DeviceStatus.fault) return after(access.fault(false));
     const done = access.loadKnown(width);
     return done === undefined ? status : after(done);
-  };
-  const storeOtherwise = (status: number, low: number, high: number, width: number, value: number): number => {
+  });
+  const store = ways.storer((status, low, high, width, value) => {
     if (status === DeviceStatus.disturbed) return after(true);
     i32[ADDRESS] = low;
     i32[ADDRESS + 1] = high;
@@ -46,15 +46,6 @@ export function deviceCalls({ i32 }: GuestMemory, access: MemoryAccess, attend: 
     if (width < 8) i32[VALUE] = value;
     const done = access.storeKnown(width);
     return done === undefined ? status : after(done);
-  };
-  return {
-    load(low, high, width) {
-      const status = ways.load(low, high, width);
-      return status === DeviceStatus.done ? status : loadOtherwise(status, low, high, width);
-    },
-    store(low, high, width, value) {
-      const status = ways.store(low, high, width, value);
-      return status === DeviceStatus.done ? status : storeOtherwise(status, low, high, width, value);
-    },
-  };
+  });
+  return { load, store };
 }

@@ -17,10 +17,17 @@ export const DeviceStatus = {
   fault: 3,
 } as const;
 
+/** Answers what became of an access, of which `status` says what the way made of it. */
+export type LoadOtherwise = (status: number, low: number, high: number, width: number) => number;
+export type StoreOtherwise = (status: number, low: number, high: number, width: number, value: number) => number;
+
 export interface DeviceWays {
-  /** Loads by the instruction at the hart's pc. Addresses come in halves; a value is in mail0, zero-extended. */
-  load(low: number, high: number, width: number): number;
-  store(low: number, high: number, width: number, value: number): number;
+  /**
+   * Makes functions that load, or store, for the instruction at the hart's pc, and answer `done`; whatever is not as easy is
+   * left to `otherwise`. Addresses come in halves; a value is in mail0 then, zero-extended.
+   */
+  loader(otherwise: LoadOtherwise): (low: number, high: number, width: number) => number;
+  storer(otherwise: StoreOtherwise): (low: number, high: number, width: number, value: number) => number;
   /** Looks for a way of the access that is under way, and goes to `physical`: where that is worth it. */
   learnLoad(low: number, high: number, width: number, physical: number): void;
   learnStore(low: number, high: number, width: number, physical: number): void;
@@ -65,7 +72,7 @@ const TLB_READ = word(HartField.tlbRead);
 const TLB_WRITE = word(HartField.tlbWrite);
 
 /**
- * The functions keep to constants and typed arrays where it counts: they are on the way of every access.
+ * The functions keep to constants and typed arrays, and each is whole: they are on the way of every access.
  *
  * @param hot Accesses that make an instruction hot.
  */
@@ -78,9 +85,8 @@ export function deviceWays({ i32 }: GuestMemory, port: EnginePort, hot: number):
   const { words: storeWords, ways: writers } = stores;
   let disturbed = 0;
 
-  const status = () => ((disturbed | i32[ATTENTION]) === 0 ? DeviceStatus.done : DeviceStatus.disturbed);
   return {
-    load(low, high, width) {
+    loader: (otherwise) => (low, high, width) => {
       const pc = i32[PC_LOW] | 1;
       const mode = i32[TLB_READ] + width;
       const slot = slotOf(pc, low, mode);
@@ -93,15 +99,17 @@ export function deviceWays({ i32 }: GuestMemory, port: EnginePort, hot: number):
         (loadWords[at + Slot.high] ^ high) |
         (loadWords[at + Slot.mode] ^ mode) |
         (loadWords[at + Slot.epoch] ^ i32[EPOCH]);
-      if (differs !== 0) return DeviceStatus.unknown;
+      if (differs !== 0) return otherwise(DeviceStatus.unknown, low, high, width);
       loadWords[at + Slot.count]++;
-      const value = readers[slot].load();
-      if (value < 0) return DeviceStatus.fault;
-      i32[VALUE_LOW] = value;
+      const loaded = readers[slot].load();
+      if (loaded < 0) return otherwise(DeviceStatus.fault, low, high, width);
+      i32[VALUE_LOW] = loaded;
       i32[VALUE_HIGH] = 0;
-      return status();
+      return (disturbed | i32[ATTENTION]) === 0
+        ? DeviceStatus.done
+        : otherwise(DeviceStatus.disturbed, low, high, width);
     },
-    store(low, high, width, value) {
+    storer: (otherwise) => (low, high, width, value) => {
       const pc = i32[PC_LOW] | 1;
       const mode = i32[TLB_WRITE] + width;
       const slot = slotOf(pc, low, mode);
@@ -113,17 +121,19 @@ export function deviceWays({ i32 }: GuestMemory, port: EnginePort, hot: number):
         (storeWords[at + Slot.high] ^ high) |
         (storeWords[at + Slot.mode] ^ mode) |
         (storeWords[at + Slot.epoch] ^ i32[EPOCH]);
-      if (differs !== 0) return DeviceStatus.unknown;
+      if (differs !== 0) return otherwise(DeviceStatus.unknown, low, high, width, value);
       storeWords[at + Slot.count]++;
-      if (!writers[slot].store(value >>> 0)) return DeviceStatus.fault;
-      return status();
+      if (!writers[slot].store(value >>> 0)) return otherwise(DeviceStatus.fault, low, high, width, value);
+      return (disturbed | i32[ATTENTION]) === 0
+        ? DeviceStatus.done
+        : otherwise(DeviceStatus.disturbed, low, high, width, value);
     },
     learnLoad: (low, high, width, physical) => loads.learn(low, high, width, physical),
     learnStore: (low, high, width, physical) => stores.learn(low, high, width, physical),
     disturb() {
       disturbed = 1;
     },
-    status,
+    status: () => ((disturbed | i32[ATTENTION]) === 0 ? DeviceStatus.done : DeviceStatus.disturbed),
     calm() {
       disturbed = 0;
     },

@@ -288,6 +288,8 @@ export class Interpreter implements Engine {
     const asked = this.#asked;
     const { ways } = access;
     const { i32 } = this.#memory;
+    const load = ways.loader((status) => status);
+    const store = ways.storer((status) => status);
     const finished = (done: boolean) => {
       this.#attend();
       ways.calm();
@@ -304,14 +306,14 @@ export class Interpreter implements Engine {
       },
       straddle: () => this.#straddle(),
       load: (width) => {
-        const status = ways.load(i32[MAIL], i32[MAIL + 1], width);
+        const status = load(i32[MAIL], i32[MAIL + 1], width);
         if (status === DeviceStatus.done) return Status.next;
         if (status !== DeviceStatus.unknown) return finished(status === DeviceStatus.disturbed || access.fault(false));
         asked.load++;
         return finished(access.load(width));
       },
       store: (width) => {
-        const status = ways.store(i32[MAIL], i32[MAIL + 1], width, i32[VALUE] & VALUES[width]);
+        const status = store(i32[MAIL], i32[MAIL + 1], width, i32[VALUE] & VALUES[width]);
         if (status === DeviceStatus.done) return Status.next;
         if (status !== DeviceStatus.unknown) return finished(status === DeviceStatus.disturbed || access.fault(true));
         asked.store++;
