@@ -106,6 +106,8 @@ export class Regions {
   readonly #bySlot = new Map<number, Installed>();
   /** By op: thorough regions that cover it. */
   readonly #covered = new Map<number, number>();
+  /** Ops whose regions are waiting to be compiled, or installed. */
+  readonly #awaited = new Set<number>();
   readonly #devices = new DeviceSites();
   readonly #free: number[] = [];
   #slots = 0;
@@ -121,7 +123,7 @@ export class Regions {
   /** The op at `pc` is hot: a region is to begin there. */
   consider(op: number, pc: bigint): void {
     const { memory, pages, immediate } = this.#host;
-    if (op < memory.poolOffset || memory.u16[op >>> 1] === Special.region) return;
+    if (op < memory.poolOffset || memory.u16[op >>> 1] === Special.region || this.#awaited.has(op)) return;
     // Hot at its first arrival, when nothing is there yet: the op has to know its instruction before it leads elsewhere.
     if (memory.u16[op >>> 1] === Special.undecoded) pages.decodeFrom(op);
     this.#translate(op, pc, immediate ? "thorough" : "quick");
@@ -165,7 +167,10 @@ export class Regions {
   #reconsider(installed: Installed): void {
     const { level, samples, accesses, devices, dead } = installed;
     if (dead || devices < 0 || !this.#isEntered(installed) || samples === Number.NEGATIVE_INFINITY) return;
-    if (this.#devices.among(accesses) > devices) this.#renew(installed, level);
+    if (this.#devices.among(accesses) <= devices) return;
+    this.#renew(installed, level);
+    // Each round until then costs as much as the rest of a loop.
+    this.#age = PATIENCE;
   }
 
   /** Whether its op leads into it. */
@@ -234,6 +239,7 @@ export class Regions {
     this.#bySlot.set(slot, installed);
     for (const page of relied) this.#relyOn(page, installed);
     this.#pending.push({ region, decodedPages, offsetOf, installed });
+    this.#awaited.add(op);
     if (this.#pending.length >= this.#host.batch) this.#compile();
     // What is worth the effort is worth having soon.
     else if (level === "thorough") this.#age = PATIENCE;
@@ -281,6 +287,7 @@ export class Regions {
     });
     batch.forEach(({ region, installed }, i) => {
       if (installed.dead) return;
+      this.#awaited.delete(installed.op);
       const { op, slot } = installed;
       const counter = this.#counter(op);
       if (memory.u16[op >>> 1] === Special.region) this.#retire(this.#bySlot.get(memory.u16[counter])!);
@@ -327,6 +334,7 @@ export class Regions {
     const { slot, op } = installed;
     const { memory, table } = this.#host;
     installed.dead = true;
+    if (!this.#isEntered(installed)) this.#awaited.delete(op);
     this.#host.onRetire();
     if (installed.level === "thorough") this.#uncover(installed.blocks);
     for (const page of installed.pages) this.#byPage.get(page)?.delete(installed);
