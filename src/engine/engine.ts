@@ -15,12 +15,40 @@ export const RunReason = {
 } as const;
 export type RunReason = (typeof RunReason)[keyof typeof RunReason];
 
+/** What is accessed again and again at one address and width: found once. */
+export interface DeviceReader {
+  /** As {@link EnginePort.load} of there. */
+  load(): number;
+}
+export interface DeviceWriter {
+  /** As {@link EnginePort.store} to there. */
+  store(value: number): boolean;
+}
+
+export interface RepeatedAccess {
+  /** The instruction's address, low half and high half. */
+  readonly pcLow: number;
+  readonly pcHigh: number;
+  /** Physical. */
+  readonly address: number;
+  readonly width: number;
+  readonly store: boolean;
+}
+
 /** What an engine asks of the machine around it. Widths are 1, 2 or 4; values unsigned. Faults are answered, not thrown. */
 export interface EnginePort extends HartPort {
   /** A load that is not RAM. Answers the value, or -1 for an access fault. */
   load(address: number, width: number): number;
   /** A store that is not RAM. Answers `false` for an access fault. */
   store(address: number, width: number, value: number): boolean;
+  /**
+   * Ways for an instruction that comes again and again, until {@link Engine.forgetWays}. `undefined`: there is none but
+   * {@link load} and {@link store}. The port does not see what goes by them; it is told by {@link repeated}.
+   */
+  reader?(address: number, width: number): DeviceReader | undefined;
+  writer?(address: number, width: number): DeviceWriter | undefined;
+  /** What went by a way since it was told last: before a run ends, and where {@link Engine.settle} asks for it. */
+  repeated?(access: RepeatedAccess, count: number): void;
   /**
    * The same with 8 bytes. `undefined`: whatever is there takes them as two halves, by {@link load} and {@link store}.
    * -1 and `false` are faults.
@@ -87,6 +115,10 @@ export interface Engine {
   wakes(hart: number): boolean;
   /** Forgets cached translations of every hart: what some memory lets through has changed. May be called during `run`. */
   flushTranslations(): void;
+  /** Tells the port of all that went by ways of its until now. */
+  settle(): void;
+  /** The port's ways are not right any more. May be called during an access, and tells what {@link settle} does. */
+  forgetWays(): void;
   /** What running came to so far. */
   readonly statistics: EngineStatistics;
   /** Has `follower` told of every region that is translated from now on. Answers `false` where nothing is translated. */

@@ -3,27 +3,13 @@
  * thousand: a direct-mapped table leads from a page to the few regions in it, and only its misses search them all.
  */
 
-import type { RegionHandler } from "../vdev/descriptor.ts";
 import { isPromise } from "../vdev/events.ts";
+import type { RegionHandler } from "../vdev/region.ts";
+import type { BusAccess, BusRegion } from "./bus-region.ts";
+import { type BusInside, BusReader, BusWriter, isAnswer, type NotedRegion, notAnAnswer } from "./bus-register.ts";
 import { Beat } from "./heartbeat.ts";
 
-/** A vdev's region on the bus. */
-export interface BusRegion {
-  /** Instance name and region name, for messages. */
-  readonly owner: string;
-  readonly name: string;
-  readonly at: number;
-  readonly size: number;
-  readonly handler: RegionHandler;
-}
-
-/** One access, for messages. */
-export interface BusAccess {
-  readonly region: BusRegion;
-  readonly offset: number;
-  readonly width: number;
-  readonly store: boolean;
-}
+export type { BusAccess, BusRegion } from "./bus-region.ts";
 
 /** What becomes of accesses that cannot be served. */
 export interface BusPolicy {
@@ -35,36 +21,27 @@ export interface BusPolicy {
   promised(access: BusAccess, promise: PromiseLike<unknown>): void;
   /** How long an access took, ns of host time. Asked for by {@link Bus.timed}. */
   took(access: BusAccess, ns: number): void;
+  /** The count of accesses is wanted: those that went by readers and writers are to be told. */
+  settle?(): void;
+  /** Readers and writers are not to be used any more. */
+  forget?(): void;
   nanoseconds(): number;
 }
 
-/** A region as the bus keeps it. */
-interface Noted extends BusRegion {
-  /** Its place among all of them. */
-  readonly index: number;
-  /** The vdev's handler, or one around it while accesses are timed. */
-  handler: RegionHandler;
-  own: RegionHandler;
-  /** Since the last {@link Bus.beginAccount}. */
-  accessed: boolean;
-}
-
-/** The largest value of a width. */
-const LARGEST = [0, 0xff, 0xffff, 0, 0xffff_ffff];
 const ALL_ONES = 2n ** 64n - 1n;
 const PAGE = 4096;
 const SLOTS = 1024;
 
 export class Bus {
-  readonly #regions: readonly Noted[];
+  readonly #regions: readonly NotedRegion[];
   readonly #policy: BusPolicy;
   readonly #beat: Int32Array;
   readonly #tags = new Float64Array(SLOTS).fill(-1);
   /** By slot: indices of the first and the last region that reach into its page. */
   readonly #first = new Int32Array(SLOTS);
   readonly #last = new Int32Array(SLOTS);
-  /** Accesses so far, in either direction. */
-  exits = 0;
+  readonly #inside: BusInside;
+  #exits = 0;
   #timed = false;
 
   /** @param beat Words of a heartbeat: what is under way is noted there. */
@@ -74,11 +51,45 @@ export class Bus {
       .map((region, index) => ({ ...region, index, own: region.handler, accessed: false }));
     this.#policy = policy;
     this.#beat = beat;
+    this.#inside = {
+      beat,
+      failed: (access, error) => policy.failed(access, error),
+      promised: (access, promise) => policy.promised(access, promise),
+    };
+    for (const { handler } of regions) this.#follow(handler);
+  }
+
+  /** Accesses so far, in either direction. */
+  get exits(): number {
+    this.#policy.settle?.();
+    return this.#exits;
+  }
+
+  /**
+   * For loads that come again and again; `undefined` where nobody answers them. Who goes by it tells {@link repeated} how
+   * often, and finds another one when `BusPolicy.forget` says so.
+   */
+  reader(address: number, width: number): BusReader | undefined {
+    const region = this.#find(address, width);
+    return region && new BusReader(this.#inside, region, address - region.at, width);
+  }
+
+  /** The same for stores. */
+  writer(address: number, width: number): BusWriter | undefined {
+    const region = this.#find(address, width);
+    return region && new BusWriter(this.#inside, region, address - region.at, width);
+  }
+
+  /** So many accesses went by a reader or writer. */
+  repeated(address: number, width: number, count: number): void {
+    this.#exits += count;
+    const region = this.#find(address, width);
+    if (region !== undefined) region.accessed = true;
   }
 
   /** Answers the unsigned value, or -1 for an access fault. */
   load(address: number, width: number): number {
-    this.exits++;
+    this.#exits++;
     const region = this.#find(address, width);
     if (region === undefined) return this.#policy.unclaimed(address, width, false);
     region.accessed = true;
@@ -87,7 +98,7 @@ export class Bus {
 
   /** Answers `false` for an access fault. */
   store(address: number, width: number, value: number): boolean {
-    this.exits++;
+    this.#exits++;
     const region = this.#find(address, width);
     if (region === undefined) return this.#policy.unclaimed(address, width, true) >= 0;
     region.accessed = true;
@@ -98,7 +109,7 @@ export class Bus {
   load64(address: number): bigint | undefined {
     const region = this.#find(address, 8);
     if (region?.handler.read64 === undefined) return undefined;
-    this.exits++;
+    this.#exits++;
     region.accessed = true;
     const offset = address - region.at;
     this.#note(region, offset << 1);
@@ -114,7 +125,7 @@ export class Bus {
   store64(address: number, value: bigint): boolean | undefined {
     const region = this.#find(address, 8);
     if (region?.handler.write64 === undefined) return undefined;
-    this.exits++;
+    this.#exits++;
     region.accessed = true;
     const offset = address - region.at;
     this.#note(region, (offset << 1) | 1);
@@ -128,10 +139,13 @@ export class Bus {
 
   /** Other handlers answer for these regions, which stay where they are. */
   rewire(regions: readonly BusRegion[]): void {
+    this.#policy.forget?.();
     for (const { owner, name, handler } of regions) {
       const known = this.#regions.find((region) => region.owner === owner && region.name === name);
       if (known === undefined) continue;
+      known.own.onChange = undefined;
       known.own = handler;
+      this.#follow(handler);
       known.handler = this.#timed ? this.#stopwatch(known) : handler;
     }
   }
@@ -143,11 +157,13 @@ export class Bus {
 
   /** Begins a new account of which regions are accessed. */
   beginAccount(): void {
+    this.#policy.settle?.();
     for (const region of this.#regions) region.accessed = false;
   }
 
   /** The regions accessed since then. */
   get accessed(): readonly BusRegion[] {
+    this.#policy.settle?.();
     return this.#regions.filter(({ accessed }) => accessed);
   }
 
@@ -158,6 +174,7 @@ export class Bus {
   set timed(timed: boolean) {
     if (timed === this.#timed) return;
     this.#timed = timed;
+    this.#policy.forget?.();
     for (const region of this.#regions) region.handler = timed ? this.#stopwatch(region) : region.own;
   }
 
@@ -172,14 +189,13 @@ export class Bus {
     return taken;
   }
 
-  #read(region: Noted, address: number, width: number): number {
+  #read(region: NotedRegion, address: number, width: number): number {
     const offset = address - region.at;
     this.#note(region, offset << 1);
     let wrong: unknown;
     try {
       const value: unknown = region.handler.read(offset, width);
-      // NaN, fractions, other types and what is too wide fail one of these.
-      if (typeof value === "number" && value >>> 0 === value && value <= LARGEST[width]) return value;
+      if (isAnswer(value, width)) return value;
       wrong = notAnAnswer(value, width);
     } catch (error) {
       wrong = error;
@@ -187,7 +203,7 @@ export class Bus {
     return this.#policy.failed({ region, offset, width, store: false }, wrong);
   }
 
-  #write(region: Noted, address: number, width: number, value: number): boolean {
+  #write(region: NotedRegion, address: number, width: number, value: number): boolean {
     const offset = address - region.at;
     this.#note(region, (offset << 1) | 1);
     try {
@@ -201,14 +217,19 @@ export class Bus {
     }
   }
 
+  /** What its readers and writers do may change. */
+  #follow(handler: RegionHandler): void {
+    if (handler.reader !== undefined || handler.writer !== undefined) handler.onChange = () => this.#policy.forget?.();
+  }
+
   /** Tells a watchdog; what is noted stays until something else is. */
-  #note(region: Noted, what: number): void {
+  #note(region: NotedRegion, what: number): void {
     this.#beat[Beat.who] = region.index;
     this.#beat[Beat.what] = what;
   }
 
   /** The region's own handler, with a look at the clock before and after. */
-  #stopwatch(region: Noted): RegionHandler {
+  #stopwatch(region: NotedRegion): RegionHandler {
     const { own } = region;
     const timed = <T>(access: BusAccess, act: () => T): T => {
       const begun = this.#policy.nanoseconds();
@@ -235,7 +256,7 @@ export class Bus {
   }
 
   /** The region that holds all of the access. */
-  #find(address: number, width: number): Noted | undefined {
+  #find(address: number, width: number): NotedRegion | undefined {
     const page = Math.floor(address / PAGE);
     const slot = page & (SLOTS - 1);
     if (this.#tags[slot] !== page) this.#fill(slot, page);
@@ -263,12 +284,4 @@ export class Bus {
     this.#first[slot] = first;
     this.#last[slot] = this.#search((page + 1) * PAGE - 1, first, end);
   }
-}
-
-function notAnAnswer(value: unknown, width: number): TypeError {
-  // Nobody will wait for it, and what it rejects is no more than this.
-  if (isPromise(value)) value.then(undefined, () => {});
-  const shown =
-    typeof value === "number" || value === undefined ? String(value) : isPromise(value) ? "a promise" : typeof value;
-  return new TypeError(`it answered ${shown}, which is no unsigned number of ${8 * width} bits`);
 }

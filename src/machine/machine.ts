@@ -185,6 +185,8 @@ export class Machine implements EnginePort {
             if (ns > LONGEST_CALL) this.#ownerOf(access)?.took(this.#tenants.describe(access), ns);
           },
           nanoseconds: () => host.nanoseconds(),
+          settle: () => this.#engine.settle(),
+          forget: () => this.#engine.forgetWays(),
         },
         this.#heartbeat.words,
       );
@@ -378,6 +380,9 @@ export class Machine implements EnginePort {
     return {
       load: (address, width) => this.bus.load(address, width),
       store: (address, width, value) => this.bus.store(address, width, value),
+      reader: (address, width) => this.bus.reader(address, width),
+      writer: (address, width) => this.bus.writer(address, width),
+      repeated: ({ address, width }, count) => this.bus.repeated(address, width, count),
       load64: (address) => this.bus.load64(address),
       store64: (address, value) => this.bus.store64(address, value),
       time: () => this.timebase.count(),
@@ -406,6 +411,7 @@ export class Machine implements EnginePort {
       pc: this.memory.i32.subarray((RESIDENT + HartField.pc) >> 2, ((RESIDENT + HartField.pc) >> 2) + 2),
       now: () => this.#now(),
       nanoseconds: () => this.#host.nanoseconds(),
+      settle: () => this.#engine.settle(),
       interruptCause: (hart) => lastCause(this.#harts[hart]),
       pageWalks: () => this.#harts.reduce((sum, { walks }) => sum + walks, 0),
       firmwareCall: (hart) => sbi().firmwareCall(this.#harts[hart]),

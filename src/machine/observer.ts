@@ -13,6 +13,8 @@ export interface Observed {
   now(): number;
   /** Host time, ns. */
   nanoseconds(): number;
+  /** The port is told of accesses that went by ways of its: see `EnginePort.repeated`. */
+  settle(): void;
   /** Number of the interrupt that the hart has just taken. */
   interruptCause(hart: number): number;
   /** Page-table walks so far. */

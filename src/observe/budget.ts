@@ -47,6 +47,7 @@ export class BudgetKeeper extends Layer {
     if (!markers.some((marker) => marker !== undefined && "vdev" in marker)) return inner;
     return {
       ...inner,
+      writer: undefined,
       store: (address, width, value) => {
         const stored = inner.store(address, width, value);
         this.#written(machine, address, value);

@@ -3,7 +3,7 @@
  * exit costs is a look at the clock before and after, which costs as much as a simple exit does: the first of each kind are
  * all timed, of the rest a few.
  */
-import type { EnginePort } from "../engine/engine.ts";
+import type { DeviceReader, DeviceWriter, EnginePort, RepeatedAccess } from "../engine/engine.ts";
 import type { BusRegion } from "../machine/bus.ts";
 import type { Observed, Observer } from "../machine/observer.ts";
 import type { Board } from "../profile/board.ts";
@@ -39,6 +39,9 @@ const EXTRA = 1024;
 const WARM = 32;
 /** Behind that, one in so many is. */
 const STRIDE = 16;
+/** Behind so many, of those that come by ways of their own, one in more. */
+const FAMILIAR = 10_000;
+const LONG_STRIDE = 128;
 /** What takes longer, ns, is an event of its own (the host was elsewhere, a disk was slow) and stands for no other exit. */
 const LONG = 100_000;
 /** No more distributions than these are kept. */
@@ -102,6 +105,10 @@ export class Recorder implements Observer {
     return {
       ...port,
       ...accesses,
+      repeated: (access, count) => {
+        this.#repeated(access, count);
+        port.repeated?.(access, count);
+      },
       load64: load64 && ((address) => this.#whole(address, KIND.read, () => load64(address))),
       store64: store64 && ((address, value) => this.#whole(address, KIND.write, () => store64(address, value))),
       interrupted: (hart) => this.#event(KIND.interrupt, machine.interruptCause(hart)),
@@ -131,7 +138,7 @@ export class Recorder implements Observer {
     };
   }
 
-  #timed({ load, store }: EnginePort): Pick<EnginePort, "load" | "store"> {
+  #timed({ load, store, reader, writer }: EnginePort): Partial<EnginePort> {
     const machine = this.#machine;
     const count = this.#count;
     let hart = 0;
@@ -140,6 +147,14 @@ export class Recorder implements Observer {
     };
     this.#clockCost = clockCost(machine);
     return {
+      reader: (address, width) => {
+        const way = reader?.(address, width);
+        return way && this.#timedReader(way, this.#slotNow(address, READ | width | hart));
+      },
+      writer: (address, width) => {
+        const way = writer?.(address, width);
+        return way && this.#timedWriter(way, this.#slotNow(address, WRITE | width | hart));
+      },
       load: (address, width) => {
         const slot = count(address, READ | width | hart);
         const weight = this.#weigh(slot);
@@ -156,6 +171,38 @@ export class Recorder implements Observer {
         const begun = machine.nanoseconds();
         const stored = store(address, width, value);
         this.#took(slot, machine.nanoseconds() - begun, weight);
+        return stored;
+      },
+    };
+  }
+
+  #timedReader(way: DeviceReader, slot: number): DeviceReader {
+    const machine = this.#machine;
+    let left = 1;
+    return {
+      load: () => {
+        if (--left > 0) return way.load();
+        const weight = this.#strideOf(slot);
+        const begun = machine.nanoseconds();
+        const value = way.load();
+        this.#took(slot, machine.nanoseconds() - begun, weight);
+        left = this.#irregular(this.#strideOf(slot));
+        return value;
+      },
+    };
+  }
+
+  #timedWriter(way: DeviceWriter, slot: number): DeviceWriter {
+    const machine = this.#machine;
+    let left = 1;
+    return {
+      store: (value) => {
+        if (--left > 0) return way.store(value);
+        const weight = this.#strideOf(slot);
+        const begun = machine.nanoseconds();
+        const stored = way.store(value);
+        this.#took(slot, machine.nanoseconds() - begun, weight);
+        left = this.#irregular(this.#strideOf(slot));
         return stored;
       },
     };
@@ -190,6 +237,7 @@ export class Recorder implements Observer {
 
   /** What was counted so far. */
   exits(): Exits {
+    this.#machine.settle();
     const now = this.#machine.nanoseconds();
     const records: ExitRecord[] = [];
     let exits = 0;
@@ -233,6 +281,13 @@ export class Recorder implements Observer {
     return true;
   }
 
+  /** The same instruction made the same access several times. */
+  #repeated({ pcLow, pcHigh, address, width, store }: RepeatedAccess, count: number): void {
+    const kind = kindWord(store ? KIND.write : KIND.read, width, this.#hart);
+    const slot = this.#slot(pcLow, pcHigh, address | 0, Math.floor(address / TWO_32), kind);
+    this.#add(this.#windows.has(slot) ? this.#shown(slot) : slot, count);
+  }
+
   /** An access of 8 bytes: where nothing takes it whole it comes again, as two. */
   #whole<T>(address: number, kind: number, access: () => T | undefined): T | undefined {
     const begun = this.#clock();
@@ -257,10 +312,20 @@ export class Recorder implements Observer {
   #weigh(slot: number): number {
     if (this.#weights[slot] < WARM) return 1;
     if (--this.#skip > 0) return 0;
-    // At irregular intervals, or a guest that does the same over and over would show one half of it alone.
-    this.#random = (Math.imul(this.#random, 0x19660d) + 0x3c6e_f35f) | 0;
-    this.#skip = 1 + ((this.#random >>> 16) % (2 * STRIDE - 1));
+    this.#skip = this.#irregular(STRIDE);
     return STRIDE;
+  }
+
+  /** Of exits that go by a way: the next of how many is timed. A way is so quick that a look at the clock is dear. */
+  #strideOf(slot: number): number {
+    const weight = this.#weights[slot];
+    return weight < WARM ? 1 : weight < FAMILIAR ? STRIDE : LONG_STRIDE;
+  }
+
+  /** At irregular intervals, or a guest that does the same over and over would show one half of it alone. */
+  #irregular(stride: number): number {
+    this.#random = (Math.imul(this.#random, 0x19660d) + 0x3c6e_f35f) | 0;
+    return 1 + ((this.#random >>> 16) % (2 * stride - 1));
   }
 
   #took(slot: number, ns: number, weight: number): void {
@@ -280,6 +345,18 @@ export class Recorder implements Observer {
     if (shown < CAPACITY) this.#table.increment(shown);
     else this.#extraCounts[shown - CAPACITY]++;
     return shown;
+  }
+
+  #add(slot: number, count: number): void {
+    if (slot < CAPACITY) this.#table.add(slot, count);
+    else this.#extraCounts[slot - CAPACITY] += count;
+  }
+
+  /** The slot of an access by the instruction that is under way. */
+  #slotNow(address: number, kind: number): number {
+    const [low, high] = this.#machine.pc;
+    const slot = this.#slot(low, high, address | 0, Math.floor(address / TWO_32), kind);
+    return this.#windows.has(slot) ? this.#shown(slot) : slot;
   }
 
   #slot(low: number, high: number, what: number, upper: number, kind: number): number {

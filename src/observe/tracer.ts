@@ -67,6 +67,8 @@ export class Tracer extends Layer {
     const { load, store, sbi, load64, store64 } = port;
     return {
       ...port,
+      reader: undefined,
+      writer: undefined,
       load: (address, width) => {
         const row = this.#begin(EventKind.exit, this.#accessName(address, "read"));
         const value = load(address, width);

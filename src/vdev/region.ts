@@ -11,6 +11,17 @@ export interface RegisterNames {
   label(offset: number, direction: Direction, window?: string): string | undefined;
 }
 
+/** What `read` of a region does at one offset and width: for who does that again and again. */
+export interface RegisterReader {
+  /** Unsigned, and never more than the width has: nobody looks. */
+  read(): number;
+}
+
+/** The same for `write`. */
+export interface RegisterWriter {
+  write(value: number): void;
+}
+
 /** The bytes of one region: widths 1, 2 and 4; the bus splits 8-byte accesses, low half first, where nothing takes them whole. */
 export interface RegionHandler {
   /** `offset` is inside the region and `offset + width` does not pass its end; it may be unaligned to `width`. Result unsigned. */
@@ -20,6 +31,11 @@ export interface RegionHandler {
   /** Both or neither: for hardware on which one access is not two. Unsigned. */
   read64?(offset: number): bigint;
   write64?(offset: number, value: bigint): void;
+  /** Shorter ways to what lies there. `undefined` where nothing is quicker than {@link read} and {@link write}. */
+  reader?(offset: number, width: number): RegisterReader | undefined;
+  writer?(offset: number, width: number): RegisterWriter | undefined;
+  /** Set by who uses them, and called before any of them stops being right: another window shows, other hooks answer. */
+  onChange?: (() => void) | undefined;
   /** Where the descriptor's map alone does not tell: windows, spread registers. */
   readonly names?: RegisterNames;
 }

@@ -4,7 +4,8 @@ import { fail } from "../diagnostics/diagnostic.ts";
 import type { Fifo } from "./fifo.ts";
 import { FifoWiring, fifosOf } from "./fifo-wiring.ts";
 import type { Json, VdevLog } from "./host.ts";
-import type { RegionHandler, RegisterNames } from "./region.ts";
+import type { RegionHandler, RegisterNames, RegisterReader, RegisterWriter } from "./region.ts";
+import { ClearingReader, HookReader, type RegisterPlace, StoredReader, StoredWriter } from "./register-access.ts";
 import { Decoder } from "./register-decoder.ts";
 import {
   type BitRules,
@@ -133,6 +134,7 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
   /** Stored values by name. */
   readonly registers: { readonly [Name in keyof Map]: RegisterOf<Map[Name]> };
   readonly names: RegisterNames;
+  onChange: (() => void) | undefined;
 
   readonly #map: Map;
   readonly #names: readonly string[];
@@ -257,6 +259,7 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
 
   /** Attaches behaviour; what was attached to a register before is replaced. */
   behave(behaviour: Behaviour<Map>): this {
+    this.onChange?.();
     for (const [owner, name] of this.#names.entries()) {
       const hooks = behaviour[name];
       if (hooks === undefined) continue;
@@ -271,6 +274,7 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
   show(window: string | undefined): void {
     const decoders = this.#windows.get(window);
     if (!decoders) fail("vdev/register-map", `the register map has no window "${window}"`);
+    if (window !== this.#window) this.onChange?.();
     this.#window = window;
     this.#decodeRead = decoders.read;
     this.#decodeWrite = decoders.write;
@@ -287,6 +291,43 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
     if (slot >= 0 && this.#base[slot] === offset && this.#width[slot] === width)
       this.#store(slot, 0, value, 0xffff_ffff);
     else this.#writeParts(offset, width, value);
+  }
+
+  reader(offset: number, width: number): RegisterReader | undefined {
+    const slot = this.#decodeRead.slot(offset);
+    const place = this.#whole(slot, offset, width);
+    if (place === undefined) return undefined;
+    const owner = this.#owner[slot]!;
+    const reader = this.#readers[owner];
+    if (reader === undefined) return new StoredReader(this.#words, place);
+    const hooks = this.#hooks[owner];
+    const effect = this.#readEffects[owner];
+    if (hooks?.read !== undefined || (effect !== PLAIN && effect !== READ_CLEARS)) return new HookReader(reader, place);
+    const clears = effect === READ_CLEARS;
+    const cleared = clears ? this.#clearedByRead[owner * 2 + place.half]! : 0;
+    return new ClearingReader(this.#words, place, clears, cleared, hooks);
+  }
+
+  writer(offset: number, width: number): RegisterWriter | undefined {
+    const slot = this.#decodeWrite.slot(offset);
+    const place = this.#whole(slot, offset, width);
+    if (place === undefined) return undefined;
+    const owner = this.#owner[slot]!;
+    const { half } = place;
+    if (this.#effects[owner] !== STORE) {
+      return { write: (value) => this.#storeWithEffect(slot, half, value, 0xffff_ffff) };
+    }
+    const writable = half === 0 ? this.#writableLow[owner]! : this.#writableHigh[owner]!;
+    return new StoredWriter(this.#words, place, writable, this.#writers[owner]);
+  }
+
+  /** The register in a slot, or the half of an 8-byte one, if an access is to just that. */
+  #whole(slot: number, offset: number, width: number): RegisterPlace | undefined {
+    if (slot < 0) return undefined;
+    const inside = offset - this.#base[slot]!;
+    const half = inside >= 4 ? 1 : 0;
+    if (inside !== half * 4 || width !== Math.min(this.#width[slot]!, 4)) return undefined;
+    return { word: this.#word[slot]! + half, mask: WIDTH_MASK[width]!, index: this.#index[slot]!, half };
   }
 
   /** All stored values as after power-on, and no window. No hook is called. */

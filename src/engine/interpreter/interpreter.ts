@@ -4,7 +4,16 @@ import { type CsrHalves, SSTATUS, statusWritable } from "../../isa/riscv/csr-tab
 import { createDecoder } from "../../isa/riscv/decode.ts";
 import { Access } from "../../isa/riscv/fields.ts";
 import { softFloat } from "../../isa/riscv/float/mail.ts";
-import { CsrSlot, Hart, type HartConfig, HartField, Privilege, RESIDENT } from "../../isa/riscv/hart.ts";
+import {
+  CsrSlot,
+  Hart,
+  type HartConfig,
+  HartField,
+  Privilege,
+  RESIDENT,
+  TLB_ENTRIES,
+  TLB_ENTRY_SIZE,
+} from "../../isa/riscv/hart.ts";
 import { CacheOperation, mayFence, mayManageCache, translate, walk } from "../../isa/riscv/mmu.ts";
 import { Cause, mayWait, mret, raise, sret, takeInterrupt, wakes } from "../../isa/riscv/trap.ts";
 import { type GuestMemory, PAGE_SIZE, Pass } from "../../memory/guest-memory.ts";
@@ -16,6 +25,8 @@ import type { WrittenRegion } from "../translator/region-text.ts";
 import type { Regions } from "../translator/regions.ts";
 import { type InterpreterImports, Status, services } from "./contract.ts";
 import { DecodedPages } from "./decoded-pages.ts";
+import { deviceCalls } from "./device-calls.ts";
+import { DeviceStatus } from "./device-ways.ts";
 import { MemoryAccess } from "./memory-access.ts";
 import { interpreterModule, type ModuleStore } from "./module.ts";
 
@@ -24,13 +35,19 @@ const BUDGET = word(HartField.budget);
 const ATTENTION = word(HartField.attention);
 const PC = word(HartField.pc);
 const MAIL = word(HartField.mail0);
+const TLB_FETCH = word(HartField.tlbFetch);
+const VALUE = word(HartField.mail1);
 const LEAVING = word(HartField.mail3);
 const IN_PAGE = PAGE_SIZE - 1;
 const SYSTEM_LENGTH = 4;
 const SATP = 0x180;
 const ASID = 0xffff;
+/** The bits of a value, by its width; no register of 8 bytes has a way of its own. */
+const VALUES = [0, 0xff, 0xffff, 0, -1, 0, 0, 0, 0];
 /** Instructions after which it is asked where they were spent; and before it is asked again. */
 const SAMPLE = 200_000;
+/** Accesses by one instruction to one register in a run that make it a device site, see device-sites.ts. */
+const HOT_SITE = 64;
 /** Nothing is translated before this many times the threshold's instructions. */
 const EARLIEST = 1400;
 /** Regions compiled together: a module costs more than a function. */
@@ -97,12 +114,14 @@ export class Interpreter implements Engine {
     this.#pages = new DecodedPages(memory, decoder, threshold > 0);
     this.#pages.onProtect = () => {
       for (const hart of this.harts) hart.flushTlbWrites();
+      this.#access.ways.disturb();
     };
     this.#pages.onFlush = () => {
       for (const hart of this.harts) hart.flushTlbFetches();
       this.regions?.clear();
     };
-    this.#access = new MemoryAccess(memory, port, this.#pages);
+    this.#access = new MemoryAccess(memory, port, this.#pages, threshold === 1 ? 1 : HOT_SITE);
+    if (this.#translates) this.#access.ways.onHot = () => this.#noteDeviceSite();
     const { scratch, counters, sites, table: decodedPages } = this.#pages;
     const { codePagesOffset: codePages } = memory;
     const memoryPages = memory.memory.buffer.byteLength / 65536;
@@ -124,6 +143,9 @@ export class Interpreter implements Engine {
         decoder,
         table,
         softFloat: this.#softFloat,
+        devices: deviceCalls(memory, this.#access, () => this.#attend()),
+        onRetire: () => this.#access.ways.disturb(),
+        onForget: () => this.#access.ways.cool(),
         batch: immediate ? 1 : BATCH,
         immediate,
         locate: (address) => this.#locateCode(address),
@@ -167,6 +189,7 @@ export class Interpreter implements Engine {
     }
     this.#stop = false;
     this.#running = false;
+    this.settle();
     this.regions?.settle();
     hart.retired += this.#spent;
     this.#finished += this.#spent;
@@ -188,7 +211,9 @@ export class Interpreter implements Engine {
   }
 
   get statistics(): EngineStatistics {
-    return { translation: this.regions?.statistics, found: this.#found, asked: this.#asked };
+    const { loads, stores } = this.#access.ways;
+    const asked = { ...this.#asked, load: this.#asked.load + loads, store: this.#asked.store + stores };
+    return { translation: this.regions?.statistics, found: this.#found, asked };
   }
 
   followTranslation(follower: (written: WrittenRegion) => void): boolean {
@@ -226,12 +251,31 @@ export class Interpreter implements Engine {
     this.#attend();
   }
 
+  settle(): void {
+    this.#access.ways.settle();
+  }
+
+  forgetWays(): void {
+    this.#access.ways.forget();
+  }
+
   reset(): void {
     this.#pages.flush();
     for (const hart of this.harts) {
       hart.flushTlb();
       hart.forgetWindow();
     }
+  }
+
+  /** The load or store at `pc` goes to a device again and again. Answers whether regions were told. */
+  #noteDeviceSite(): boolean {
+    const { i32 } = this.#memory;
+    const low = i32[PC];
+    const entry = (i32[TLB_FETCH] + ((low >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >> 2;
+    if (this.regions === undefined || i32[entry] !== (low & ~IN_PAGE) || i32[entry + 1] !== i32[PC + 1]) return false;
+    const { page } = this.#pages.pageOfOp(i32[entry + 2] >>> 0);
+    this.regions.noteDevice(page * PAGE_SIZE + (low & IN_PAGE));
+    return true;
   }
 
   /** Leaves generated code after at most `budget` more instructions. */
@@ -241,6 +285,7 @@ export class Interpreter implements Engine {
     if (excess <= 0) return;
     i32[BUDGET] -= excess;
     this.#entered -= excess;
+    this.#access.ways.disturb();
   }
 
   /** What demands attention is looked at between entries of generated code: ends the current one. */
@@ -251,8 +296,13 @@ export class Interpreter implements Engine {
   #imports(): InterpreterImports {
     const access = this.#access;
     const asked = this.#asked;
+    const { ways } = access;
+    const { i32 } = this.#memory;
+    const load = ways.loader((status) => status);
+    const store = ways.storer((status) => status);
     const finished = (done: boolean) => {
       this.#attend();
+      ways.calm();
       return done ? Status.next : Status.moved;
     };
     return {
@@ -266,10 +316,16 @@ export class Interpreter implements Engine {
       },
       straddle: () => this.#straddle(),
       load: (width) => {
+        const status = load(i32[MAIL], i32[MAIL + 1], width);
+        if (status === DeviceStatus.done) return Status.next;
+        if (status !== DeviceStatus.unknown) return finished(status === DeviceStatus.disturbed || access.fault(false));
         asked.load++;
         return finished(access.load(width));
       },
       store: (width) => {
+        const status = store(i32[MAIL], i32[MAIL + 1], width, i32[VALUE] & VALUES[width]);
+        if (status === DeviceStatus.done) return Status.next;
+        if (status !== DeviceStatus.unknown) return finished(status === DeviceStatus.disturbed || access.fault(true));
         asked.store++;
         return finished(access.store(width));
       },

@@ -12,6 +12,7 @@ import { PAGE_SIZE, Pass } from "../../memory/guest-memory.ts";
 import type { EnginePort } from "../engine.ts";
 import type { DecodedPages } from "./decoded-pages.ts";
 import { DevicePages } from "./device-pages.ts";
+import { type DeviceWays, deviceWays } from "./device-ways.ts";
 
 const LEVEL_FLAGS = [0, TlbFlag.megapage, TlbFlag.gigapage, TlbFlag.gigapage, TlbFlag.gigapage];
 const IN_PAGE = PAGE_SIZE - 1;
@@ -25,6 +26,8 @@ const TLB_FETCH = mail(HartField.tlbFetch);
 export class MemoryAccess {
   /** The hart that runs. */
   hart!: Hart;
+  /** Ahead of all else here: registers that instructions access again and again. */
+  readonly ways: DeviceWays;
   /** By direction, for the two go by turns. */
   readonly #loaded = new DevicePages();
   readonly #stored = new DevicePages();
@@ -33,15 +36,18 @@ export class MemoryAccess {
     readonly memory: GuestMemory,
     readonly port: EnginePort,
     readonly pages: DecodedPages,
-  ) {}
+    hot: number,
+  ) {
+    this.ways = deviceWays(memory, port, hot);
+  }
 
   /** Loads `width` bytes at mail0 into mail0; `false` when the load trapped. */
   load(width: number): boolean {
     const { i32 } = this.memory;
     const low = i32[ADDRESS];
     const high = i32[ADDRESS + 1];
-    const device = this.#loaded.find(low, high, width, i32[TLB_READ], this.hart.epoch);
-    if (device >= 0) return this.#loadDevice(device, width);
+    const known = this.loadKnown(width);
+    if (known !== undefined) return known;
     if (crossesPage(low, width)) return this.#loadCrossing(low, high, width);
     const cause = this.#translate(low, high, Access.load, width);
     if (cause !== 0) return this.#trap(cause);
@@ -65,13 +71,24 @@ export class MemoryAccess {
     return true;
   }
 
+  /** The same, if the page is known to be no memory; `undefined`: nothing was done. */
+  loadKnown(width: number): boolean | undefined {
+    const { i32 } = this.memory;
+    const low = i32[ADDRESS];
+    const high = i32[ADDRESS + 1];
+    const device = this.#loaded.find(low, high, width, i32[TLB_READ], this.hart.epoch);
+    if (device < 0) return undefined;
+    if (width < 8) this.ways.learnLoad(low, high, width, device);
+    return this.#loadDevice(device, width);
+  }
+
   /** Stores the low `width` bytes of mail1 at mail0; `false` when the store trapped. */
   store(width: number): boolean {
     const { i32 } = this.memory;
     const low = i32[ADDRESS];
     const high = i32[ADDRESS + 1];
-    const device = this.#stored.find(low, high, width, i32[TLB_WRITE], this.hart.epoch);
-    if (device >= 0) return this.#storeDevice(device, width);
+    const known = this.storeKnown(width);
+    if (known !== undefined) return known;
     if (crossesPage(low, width)) return this.#storeCrossing(low, high, width);
     const cause = this.#translate(low, high, Access.store, width);
     if (cause !== 0) return this.#trap(cause);
@@ -90,6 +107,17 @@ export class MemoryAccess {
     else if (width === 2) this.memory.u16[offset >>> 1] = i32[VALUE];
     else this.memory.u8[offset] = i32[VALUE];
     return true;
+  }
+
+  /** The same, if the page is known to be no memory; `undefined`: nothing was done. */
+  storeKnown(width: number): boolean | undefined {
+    const { i32 } = this.memory;
+    const low = i32[ADDRESS];
+    const high = i32[ADDRESS + 1];
+    const device = this.#stored.find(low, high, width, i32[TLB_WRITE], this.hart.epoch);
+    if (device < 0) return undefined;
+    if (width < 8) this.ways.learnStore(low, high, width, device);
+    return this.#storeDevice(device, width);
   }
 
   /** Puts the offset of the RAM at mail0 into mail0, ready for `access`; `false` when the access trapped. */
@@ -130,6 +158,11 @@ export class MemoryAccess {
     // Whoever is asked sees to it that generated code need not ask again.
     if (!this.hart.windowKnown) findWindow(this.hart);
     return translate(this.hart, low, high, access, width);
+  }
+
+  /** The access of mail0 is an access fault. */
+  fault(store: boolean): boolean {
+    return this.#trap(store ? Cause.storeAccess : Cause.loadAccess);
   }
 
   #trap(cause: number): boolean {

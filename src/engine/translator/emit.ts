@@ -14,6 +14,7 @@ import type { Callable, FunctionWriter, Label, Local } from "../../wasm/function
 import { COUNTER_SHIFT, OpField, Special } from "../interpreter/layout.ts";
 import { at, LOADS, LOW_LOADS, LOW_STORES, MSTATUS, MSTATUS_FS, NAN_BOX, PAGE_MASK, STORES } from "../places.ts";
 import { Leaving } from "./contract.ts";
+import { accessOf, type DeviceImports, writeDeviceAccess } from "./device-sites.ts";
 import { analyse, type Flow } from "./flow.ts";
 import { type AccessGroup, groupAccesses } from "./groups.ts";
 import { OperandWriter } from "./operand-writer.ts";
@@ -38,6 +39,8 @@ export interface RegionPlace {
   /** The signature of regions in the module. */
   readonly signature: number;
   readonly floatHelper: (operation: FloatOperation) => Callable;
+  /** Loads and stores that go to devices, by address, and what they call. */
+  readonly devices?: { readonly at: ReadonlySet<number>; readonly calls: DeviceImports };
   readonly listener?: RegionListener;
 }
 
@@ -157,7 +160,7 @@ class RegionWriter extends OperandWriter {
     const used = { x: 0, f: 0 };
     let float = false;
     for (const block of this.#flow.sequence) {
-      const groups = groupAccesses(block);
+      const groups = groupAccesses(block, (operation) => this.#isDevice(operation));
       this.#groups.push(groups);
       for (const operation of block.operations) {
         const { instruction, rd, rs1, rs2, rs3 } = operation;
@@ -491,9 +494,51 @@ class RegionWriter extends OperandWriter {
       f.get(this.offset).memory("i32.load", 8).get(addend).op("i32.ne").brIf(nowhere);
     }
     f.br(found).end();
-    this.#sideExit();
+    if (this.#isDevice(this.operation)) {
+      this.#accessDevice();
+      // The common way leads to the mail then, and nothing is remembered of it.
+      f.i64(NO_PAGE).set(tag);
+      f.i32(at(HartField.mail0)).get(this.address).op("i32.wrap_i64", "i32.sub").set(addend);
+    } else this.#sideExit();
     f.end();
     f.get(this.address).op("i32.wrap_i64").get(addend).op("i32.add").set(this.offset);
+  }
+
+  #isDevice(operation: Operation): boolean {
+    return this.place.devices?.at.has(operation.at) === true && accessOf(operation) !== undefined;
+  }
+
+  /** Makes the current access, which is a device's. Its value, or a place for what was stored, is in mail0 behind it. */
+  #accessDevice(): void {
+    const { f } = this;
+    const { operation } = this;
+    const access = accessOf(operation)!;
+    const { state } = this.registers;
+    writeDeviceAccess({
+      f,
+      calls: this.place.devices!.calls,
+      access,
+      budget: this.#budget,
+      behind: this.#left - 1,
+      address: this.address,
+      pushPc: (next) => this.pushAddress(operation.at + (next ? operation.length : 0)),
+      pushValue: (width) => {
+        if (access.does !== "store") return;
+        if (width === 8) this.expr(access.value);
+        else this.low(access.value);
+      },
+      take: (offset) => {
+        f.i32(0);
+        if (access.does === "load") this.#take(access, offset);
+      },
+      leaveAt: () => this.#sideExit(),
+      leaveTo: (pushPc) => {
+        pushPc();
+        f.set(this.#target);
+        this.#leaveToTarget();
+        this.registers.state = state;
+      },
+    });
   }
 
   /** Pushes the page of the last byte of a span that begins at `address`. */
@@ -537,19 +582,22 @@ class RegionWriter extends OperandWriter {
     return operation.imm - group.low;
   }
 
-  #load({ width, signed, to }: Extract<Semantics, { does: "load" }>): void {
-    const value = () => {
-      const offset = this.#accessOffset();
-      this.f.memory(LOADS[signed ? "signed" : "unsigned"][width], offset);
-    };
+  #load(semantics: Extract<Semantics, { does: "load" }>): void {
+    this.#take(semantics, this.#accessOffset());
+  }
+
+  /** The value of a load is in memory, `offset` behind where the stack says. */
+  #take({ width, signed, to }: Extract<Semantics, { does: "load" }>, offset: number): void {
+    const { f } = this;
+    const extension = signed ? "signed" : "unsigned";
+    const value = () => void f.memory(LOADS[extension][width], offset);
     if (to !== "x") return this.setF(to, value);
     // It may fault, whatever becomes of the value.
     if (this.operation.rd === 0) {
       value();
-      this.f.op("drop");
+      f.op("drop");
     } else if (width !== 8 && this.staysNarrow) {
-      const offset = this.#accessOffset();
-      this.f.memory(LOW_LOADS[signed ? "signed" : "unsigned"][width], offset);
+      f.memory(LOW_LOADS[extension][width], offset);
       this.define(true);
     } else {
       value();

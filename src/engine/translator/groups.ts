@@ -22,10 +22,13 @@ export interface AccessGroup {
 const WIDEST = 512;
 
 /**
- * The groups of a block's plain loads and stores, by operation. Atomic instructions ask for themselves. (Another block may
- * hold the same operations, where a call was followed twice.)
+ * The groups of a block's plain loads and stores, by operation; those `alone` have groups of their own. Atomic instructions
+ * ask for themselves. (Another block may hold the same operations, where a call was followed twice.)
  */
-export function groupAccesses({ operations }: Block): Map<Operation, AccessGroup> {
+export function groupAccesses(
+  { operations }: Block,
+  alone: (operation: Operation) => boolean = () => false,
+): Map<Operation, AccessGroup> {
   const groups = new Map<Operation, AccessGroup>();
   const current: (AccessGroup | undefined)[] = [];
   for (const operation of operations) {
@@ -36,7 +39,8 @@ export function groupAccesses({ operations }: Block): Map<Operation, AccessGroup
       const high = low + semantics.width;
       const store = does === "store";
       let group = current[base];
-      if (group === undefined || Math.max(group.high, high) - Math.min(group.low, low) > WIDEST) {
+      if (alone(operation)) group = { base, leader: operation, low, high, store, accesses: 0, widest: 0 };
+      else if (group === undefined || Math.max(group.high, high) - Math.min(group.low, low) > WIDEST) {
         group = { base, leader: operation, low, high, store, accesses: 0, widest: 0 };
         current[base] = group;
       }

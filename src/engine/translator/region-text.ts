@@ -2,7 +2,6 @@
 import { disassemble } from "../../isa/riscv/disassemble.ts";
 import { CsrSlot, HartField } from "../../isa/riscv/hart.ts";
 import { floatNames, integerNames } from "../../isa/riscv/register-names.ts";
-import type { FloatOperation } from "../../isa/riscv/semantics.ts";
 import { FunctionWriter } from "../../wasm/function.ts";
 import { functionText, indented } from "../../wasm/text.ts";
 import { at } from "../places.ts";
@@ -29,7 +28,8 @@ const WIDTH = 110;
 export function regionText({ region, place, page, bitsOf }: WrittenRegion): string {
   const f = new FunctionWriter(0, 0, REGION_SIGNATURE.params);
   const address = (relative: number) => BigInt.asUintN(64, page + BigInt(relative));
-  const functions = new Map<number, FloatOperation>();
+  const functions = new Map<number, string>();
+  for (const [name, { index }] of Object.entries(place.devices?.calls ?? {})) functions.set(index, `device_${name}`);
   const remarks: { readonly offset: number; readonly text: string }[] = [];
   const remark = (offset: number, text: string) => void remarks.push({ offset, text: `;; ${text}` });
   writeRegion(f, region, {

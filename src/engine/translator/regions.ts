@@ -7,9 +7,11 @@ import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import { ModuleWriter } from "../../wasm/module.ts";
 import type { TranslationStatistics } from "../engine.ts";
 import type { DecodedPages } from "../interpreter/decoded-pages.ts";
+import type { DeviceCalls } from "../interpreter/device-calls.ts";
 import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.ts";
 import { FLOAT_PLACES } from "../places.ts";
 import { REGION_SIGNATURE } from "./contract.ts";
+import { accessOf, DeviceSites, importDevices } from "./device-sites.ts";
 import { type Level, writeRegion } from "./emit.ts";
 import { FARTHEST, formRegion, type Operation, pageOf, type Region } from "./region.ts";
 import type { WrittenRegion } from "./region-text.ts";
@@ -17,7 +19,7 @@ import { defineProbe, WarmUp } from "./warm-up.ts";
 
 /** Counters are 2 bytes, and hold slots. */
 const MAX_REGIONS = 65535;
-/** Shorter regions cost more to enter than they gain. */
+/** Shorter regions cost more to enter than they gain, unless they are loops. */
 const SHORTEST = 4;
 /**
  * How large regions get, in instructions, and how deep calls are followed. Small code that follows none is compiled sooner, and
@@ -39,6 +41,11 @@ export interface RegionHost {
   readonly table: WebAssembly.Table;
   /** What serves floating point exactly: see `importSoftFloat`. */
   readonly softFloat: (operation: number, rounding: number) => void;
+  readonly devices: DeviceCalls;
+  /** A region is not right any more: who runs it is to leave it. */
+  onRetire(): void;
+  /** Device sites have been forgotten. */
+  onForget(): void;
   /** Regions compiled together: a module costs more than a function. */
   readonly batch: number;
   /** Compile at once, for tests that are to run translated code from its first execution. */
@@ -52,6 +59,8 @@ export interface RegionHost {
 interface Pending {
   readonly region: Region;
   readonly decodedPages: ReadonlyMap<number, number>;
+  /** Where each instruction lies in linear memory. */
+  offsetOf(at: number): number;
   readonly installed: Installed;
 }
 
@@ -66,6 +75,10 @@ interface Installed {
   readonly pages: readonly number[];
   /** Ops at which its blocks begin; of a thorough region, but those of functions that it calls. */
   readonly blocks: ReadonlySet<number>;
+  /** Where its loads and stores lie in linear memory. */
+  readonly accesses: Uint32Array;
+  /** How many of them its code takes for device sites; -1: it has no code yet. */
+  devices: number;
   dead: boolean;
   samples: number;
   /** Was not improved because another region may do. */
@@ -96,19 +109,25 @@ export class Regions {
   /** By op: thorough regions that cover it. */
   readonly #covered = new Map<number, number>();
   readonly #warmUp: WarmUp;
+  /** Ops whose regions are waiting to be compiled, or installed. */
+  readonly #awaited = new Set<number>();
+  readonly #devices = new DeviceSites();
   readonly #free: number[] = [];
   #slots = 0;
 
   constructor(host: RegionHost) {
     this.#host = host;
     this.#warmUp = new WarmUp(host.memory);
-    host.pages.onChange = (page) => this.#drop(page);
+    host.pages.onChange = (page) => {
+      this.#drop(page);
+      if (this.#devices.forget(page)) host.onForget();
+    };
   }
 
   /** The op at `pc` is hot: a region is to begin there. */
   consider(op: number, pc: bigint): void {
     const { memory, pages, immediate } = this.#host;
-    if (op < memory.poolOffset || memory.u16[op >>> 1] === Special.region) return;
+    if (op < memory.poolOffset || memory.u16[op >>> 1] === Special.region || this.#awaited.has(op)) return;
     // Hot at its first arrival, when nothing is there yet: the op has to know its instruction before it leads elsewhere.
     if (memory.u16[op >>> 1] === Special.undecoded) pages.decodeFrom(op);
     this.#translate(op, pc, immediate ? "thorough" : "quick");
@@ -124,18 +143,49 @@ export class Regions {
   #improve(installed: Installed): void {
     if (installed.level === "thorough" || ++installed.samples < SAMPLES) return;
     installed.samples = 0;
-    const { op, pc } = installed;
     // Another one that it is a part of may be under way, and make it superfluous.
-    if (!installed.excused && this.#covered.has(op)) {
-      installed.excused = true;
-      return;
-    }
+    if (!installed.excused && this.#covered.has(installed.op)) installed.excused = true;
+    else this.#renew(installed, "thorough");
+  }
+
+  /** Translates a region again. */
+  #renew(installed: Installed, level: Level): void {
+    const { op, pc } = installed;
     const page = this.#host.locate(pc & ~BigInt(PAGE_SIZE - 1));
     // Another program may run there now.
     if (page < 0 || page >>> 12 !== this.#host.pages.pageOfOp(op).page) return;
     // Once: until the better code is there, this one goes on being found.
     installed.samples = Number.NEGATIVE_INFINITY;
-    this.#translate(op, pc, "thorough");
+    this.#translate(op, pc, level);
+  }
+
+  /** The load or store there in linear memory goes to a device again and again. */
+  noteDevice(offset: number): void {
+    if (!this.#devices.add(offset)) return;
+    for (const installed of [...(this.#byPage.get(Math.floor(offset / PAGE_SIZE)) ?? [])]) {
+      if (installed.accesses.includes(offset)) this.#reconsider(installed);
+    }
+  }
+
+  /** Translates a region again if it has come to have more device sites, and is not about to be replaced anyway. */
+  #reconsider(installed: Installed): void {
+    const { level, samples, accesses, devices, dead } = installed;
+    if (dead || devices < 0 || !this.#isEntered(installed) || samples === Number.NEGATIVE_INFINITY) return;
+    if (this.#devices.among(accesses) <= devices) return;
+    this.#renew(installed, level);
+    // Each round until then costs as much as the rest of a loop.
+    this.#age = PATIENCE;
+  }
+
+  /** Whether its op leads into it. */
+  #isEntered({ op, slot }: Installed): boolean {
+    const { memory } = this.#host;
+    return memory.u16[op >>> 1] === Special.region && memory.u16[this.#counter(op)] === slot;
+  }
+
+  /** Where the op's counter is, in halfwords. */
+  #counter(op: number): number {
+    return (this.#host.pages.counters + (op >>> COUNTER_SHIFT)) >>> 1;
   }
 
   #translate(op: number, pc: bigint, level: Level): void {
@@ -177,20 +227,23 @@ export class Regions {
     };
     const region = formRegion({ memory, decoder, ...REACH[level], resolve, follow, targets }, Number(pc - base));
     this.statistics.forming += performance.now() - started;
-    if (region === undefined || region.instructions < SHORTEST) return;
+    if (region === undefined || (region.instructions < SHORTEST && !goesRound(region))) return;
     const slot = this.#free.pop() ?? (this.#slots < MAX_REGIONS ? this.#slots++ : undefined);
     if (slot === undefined) return;
     const relied = [...region.pages].map((page) => linear.get(page)! >>> 12);
     const own = region.blocks.filter(({ depth }) => level === "quick" || depth === 0);
     const blocks = new Set(own.map(({ at }) => opIn(decodedPages, at)));
+    const offsetOf = (at: number) => linear.get(pageOf(at))! + (at - pageOf(at) * PAGE_SIZE);
+    const accesses = accessesOf(region, offsetOf);
     const installed: Installed = {
-      ...{ level, op, pc, slot, pages: relied, blocks },
-      ...{ dead: false, samples: 0, excused: false },
+      ...{ level, op, pc, slot, pages: relied, blocks, accesses },
+      ...{ devices: -1, dead: false, samples: 0, excused: false },
     };
     if (level === "thorough") for (const block of blocks) this.#covered.set(block, (this.#covered.get(block) ?? 0) + 1);
     this.#bySlot.set(slot, installed);
     for (const page of relied) this.#relyOn(page, installed);
-    this.#pending.push({ region, decodedPages, installed });
+    this.#pending.push({ region, decodedPages, offsetOf, installed });
+    this.#awaited.add(op);
     if (this.#pending.length >= this.#host.batch) this.#compile();
     // What is worth the effort is worth having soon.
     else if (level === "thorough") this.#age = PATIENCE;
@@ -230,9 +283,12 @@ export class Regions {
 
   #install(batch: readonly Pending[], module: WebAssembly.Module): void {
     const started = performance.now();
-    const { memory, table, softFloat, immediate } = this.#host;
+    const { memory, table, softFloat, devices, immediate } = this.#host;
     const instance = new WebAssembly.Instance(module, {
-      env: { memory: memory.memory, regions: table, float: softFloat },
+      env: {
+        ...{ memory: memory.memory, regions: table, float: softFloat },
+        ...{ deviceLoad: devices.load, deviceStore: devices.store },
+      },
     });
     if (immediate) this.#leadInto(batch, instance);
     else {
@@ -244,11 +300,12 @@ export class Regions {
 
   /** From now on the regions are entered. */
   #leadInto(batch: readonly Pending[], instance: WebAssembly.Instance): void {
-    const { memory, table, pages } = this.#host;
+    const { memory, table } = this.#host;
     batch.forEach(({ region, installed }, i) => {
       if (installed.dead) return;
+      this.#awaited.delete(installed.op);
       const { op, slot } = installed;
-      const counter = (pages.counters + (op >>> COUNTER_SHIFT)) >>> 1;
+      const counter = this.#counter(op);
       if (memory.u16[op >>> 1] === Special.region) this.#retire(this.#bySlot.get(memory.u16[counter])!);
       if (slot >= table.length) table.grow(Math.max(1024, slot + 1 - table.length));
       table.set(slot, instance.exports[`r${i}`] as CallableFunction);
@@ -261,6 +318,7 @@ export class Regions {
         this.statistics.thorough++;
         this.#supersede(installed);
       }
+      this.#reconsider(installed);
     });
   }
 
@@ -289,16 +347,17 @@ export class Regions {
   /** The slot is free again, and nothing leads there any more. */
   #retire(installed: Installed): void {
     const { slot, op } = installed;
-    const { memory, table, pages } = this.#host;
+    const { memory, table } = this.#host;
     installed.dead = true;
+    if (!this.#isEntered(installed)) this.#awaited.delete(op);
+    this.#host.onRetire();
     if (installed.level === "thorough") this.#uncover(installed.blocks);
     for (const page of installed.pages) this.#byPage.get(page)?.delete(installed);
     this.#bySlot.delete(slot);
     this.#free.push(slot);
-    const counter = (pages.counters + (op >>> COUNTER_SHIFT)) >>> 1;
-    if (memory.u16[op >>> 1] !== Special.region || memory.u16[counter] !== slot) return;
+    if (!this.#isEntered(installed)) return;
     memory.u16[op >>> 1] = memory.u16[(op + OpField.original) >>> 1];
-    memory.u16[counter] = 0;
+    memory.u16[this.#counter(op)] = 0;
     table.set(slot, null);
     this.statistics.live--;
   }
@@ -319,11 +378,16 @@ export class Regions {
     const floatHelper = usesFloat
       ? floatHelpersOf(module, FLOAT_PLACES, importSoftFloat(module, "env", "float"))
       : () => unexpected();
+    const usesDevices = batch.some(({ installed: { accesses } }) => this.#devices.among(accesses) > 0);
+    const calls = usesDevices ? importDevices(module) : undefined;
     const signature = module.signature(REGION_SIGNATURE);
     const { counters } = pages;
-    batch.forEach(({ region, decodedPages, installed: { slot, level, pc } }, i) => {
+    batch.forEach(({ region, decodedPages, offsetOf, installed }, i) => {
+      const { slot, level, pc, accesses } = installed;
       const f = module.func(REGION_SIGNATURE, `r${i}`);
-      const place = { decodedPages, counters, slot, level, signature, floatHelper };
+      const devices = calls && { at: this.#sitesIn(region, offsetOf), calls };
+      installed.devices = this.#devices.among(accesses);
+      const place = { decodedPages, counters, slot, level, signature, floatHelper, devices };
       writeRegion(f, region, place);
       this.#host.follower()?.({
         region,
@@ -334,6 +398,12 @@ export class Regions {
     });
     if (!this.#host.immediate) defineProbe(module);
     return module;
+  }
+
+  /** Addresses of the device sites in a region. */
+  #sitesIn({ blocks }: Region, offsetOf: (at: number) => number): ReadonlySet<number> {
+    const operations = blocks.flatMap((block) => block.operations);
+    return new Set(operations.flatMap(({ at }) => (this.#devices.has(offsetOf(at)) ? [at] : [])));
   }
 
   #relyOn(page: number, installed: Installed): void {
@@ -356,6 +426,18 @@ export class Regions {
 function opIn(decodedPages: ReadonlyMap<number, number>, at: number): number {
   const page = pageOf(at);
   return decodedPages.get(page)! + (at - page * PAGE_SIZE) * (OP_SIZE / 2);
+}
+
+/** Whether control may come back to where the region begins without leaving it. */
+function goesRound({ entry, blocks }: Region): boolean {
+  return blocks.some(({ next, taken, guesses }) => next === entry || taken === entry || guesses.includes(entry));
+}
+
+/** Where the loads and stores of a region lie. */
+function accessesOf({ blocks }: Region, offsetOf: (at: number) => number): Uint32Array {
+  const offsets = new Set<number>();
+  for (const { operations } of blocks) for (const one of operations) if (accessOf(one)) offsets.add(offsetOf(one.at));
+  return Uint32Array.from(offsets);
 }
 
 function isFloat({ instruction }: Operation): boolean {

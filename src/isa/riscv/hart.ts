@@ -258,6 +258,11 @@ export class Hart {
     this.setWord(HartField.attention, 1);
   }
 
+  /** See {@link HartField.epoch}. */
+  get epoch(): number {
+    return this.word(HartField.epoch);
+  }
+
   has(extension: string): boolean {
     return this.config.extensions.has(extension);
   }
@@ -302,9 +307,6 @@ export class Hart {
     this.setWord(HartField.windowSize + 4, 0);
   }
 
-  get epoch(): number {
-    return this.word(HartField.epoch);
-  }
   /** Instructions that trapped instead of retiring. */
   get trapped(): number {
     return this.memory.data.getFloat64(this.base + HartField.trapped, true);

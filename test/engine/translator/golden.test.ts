@@ -15,16 +15,23 @@ const PAGE = 4096;
 const decoder = createDecoder(new Set("i m a f d c zicsr zifencei zba zbb zbs".split(" ")));
 const memory = new GuestMemory([{ name: "ram", at: CODE, size: 4 * PAGE }], { reserved: ENGINE_RESERVED, pool: 0 });
 
+const DEVICE_CALLS = { load: { index: 100 }, store: { index: 101 } };
+
 interface Translation {
   readonly level?: Level;
   /** Labels that computed jumps went to. */
   readonly targets?: readonly string[];
   /** Labels that are not worth following. */
   readonly cold?: readonly string[];
+  /** Labels of loads and stores that go to devices. */
+  readonly devices?: readonly string[];
 }
 
 /** The text of the region that begins where the program does, or at its label `entry`. */
-function translated(source: string, { level = "thorough", targets = [], cold = [] }: Translation = {}): string {
+function translated(
+  source: string,
+  { level = "thorough", targets = [], cold = [], devices = [] }: Translation = {},
+): string {
   const { bytes, labels } = assemble(CODE, source);
   memory.clear();
   memory.load(CODE, bytes);
@@ -51,6 +58,7 @@ function translated(source: string, { level = "thorough", targets = [], cold = [
       level,
       signature: 1,
       floatHelper: (operation) => ({ index: FloatOp[operation] }),
+      devices: { at: new Set(devices.map((label) => labels[label] - CODE)), calls: DEVICE_CALLS },
     },
     page: BigInt(CODE),
     bitsOf: (at) => memory.u16[(ram + at) >>> 1] | (memory.u16[(ram + at + 2) >>> 1] << 16),
@@ -232,4 +240,16 @@ test("a function that calls itself", () => {
   done:
     ret`;
   expect(translated(source)).toMatchSnapshot();
+});
+
+test("a driver that asks a device whether it may send, and sends", () => {
+  const source = `
+  ask:
+    lbu    a1, 5(a0)
+    andi   a1, a1, 32
+    beqz   a1, ask
+  send:
+    sb     a2, 0(a0)
+    ecall`;
+  expect(translated(source, { devices: ["ask", "send"] })).toMatchSnapshot();
 });
