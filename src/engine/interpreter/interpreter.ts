@@ -400,7 +400,7 @@ export class Interpreter implements Engine {
   #locateCode(address: bigint): number {
     const low = Number(BigInt.asIntN(32, address));
     const high = Number(BigInt.asIntN(32, address >> 32n));
-    if (translate(this.#resident!, low, high, Access.fetch, 2) !== 0 || !walk.cacheable) return -1;
+    if (translate(this.#resident!, low, high, Access.fetch, 2, "looks") !== 0 || !walk.cacheable) return -1;
     return this.#memory.locateFor(Pass.execute, walk.physical, PAGE_SIZE);
   }
 

@@ -42,9 +42,16 @@ export const walk = {
 
 /**
  * Translates the address of an access of `length` bytes that stays inside one page. Answers 0 and leaves the result in
- * {@link walk}, or answers the cause of the exception.
+ * {@link walk}, or answers the cause of the exception. Who only `looks` sets no A and D: an entry that lacks them is none.
  */
-export function translate(hart: Hart, low: number, high: number, access: Access, length = 1): number {
+export function translate(
+  hart: Hart,
+  low: number,
+  high: number,
+  access: Access,
+  length = 1,
+  marks: "marks" | "looks" = "marks",
+): number {
   const privilege = access === Access.fetch ? hart.privilege : hart.dataPrivilege;
   // Modes 8, 9 and 10 have 3, 4 and 5 levels; Bare has less than none. §10.1.11
   const levels = (hart.csrHigh(CsrSlot.satp) >>> 28) - 5;
@@ -71,7 +78,7 @@ export function translate(hart: Hart, low: number, high: number, access: Access,
     if ((pte & Pte.G) !== 0) walk.global = true;
     const ppn = (pte >>> 10) + (pteHigh & 0x3f_ffff) * 0x40_0000;
     if ((pte & (Pte.R | Pte.X)) !== 0) {
-      return leaf(hart, low, high, access, length, privilege, { level, at, address, pte, ppn });
+      return leaf(hart, low, high, access, length, privilege, { level, at, address, pte, ppn, marks });
     }
     // D, A and U are reserved in a pointer to the next level. §10.3.1
     if ((pte & (Pte.D | Pte.A | Pte.U)) !== 0) return PAGE_FAULT[access];
@@ -114,6 +121,7 @@ interface Leaf {
   readonly address: number;
   readonly pte: number;
   readonly ppn: number;
+  readonly marks: "marks" | "looks";
 }
 
 /** Steps 5 to 8 of the translation process. §10.3.2 */
@@ -124,7 +132,7 @@ function leaf(
   access: Access,
   length: number,
   privilege: Privilege,
-  { level, at, address, pte, ppn }: Leaf,
+  { level, at, address, pte, ppn, marks }: Leaf,
 ): number {
   if (!allows(hart, pte, access, privilege)) return PAGE_FAULT[access];
   let number = ppn;
@@ -137,7 +145,7 @@ function leaf(
 
   const wanted = access === Access.store ? Pte.A | Pte.D : Pte.A;
   const updates = (pte & wanted) !== wanted;
-  if (updates && !updatesEntries(hart)) return PAGE_FAULT[access];
+  if (updates && (marks === "looks" || !updatesEntries(hart))) return PAGE_FAULT[access];
 
   const page = number * PAGE_SIZE;
   if (page >= PHYSICAL_LIMIT || !permitted(hart, page, low, length, access, privilege)) return ACCESS_FAULT[access];

@@ -249,6 +249,17 @@ describe("accessed and dirty", () => {
     }
   });
 
+  test("who only looks sets none, and finds no translation where one would have to be", () => {
+    const hart = paged();
+    write(hart, "menvcfg", 1n << 61n);
+    const at = map("sv39", 0x1000n, pte(RAM + 0x8000, V | R | X));
+    expect(translate(hart, 0x1000, 0, fetch, 2, "looks")).toBe(PAGE_FAULT[fetch]);
+    expect(peek(at) & A).toBe(0n);
+    expect(go(hart, 0x1000n, fetch, 2)).toBe(0);
+    expect(peek(at) & A).toBe(A);
+    expect(translate(hart, 0x1000, 0, fetch, 2, "looks")).toBe(0);
+  });
+
   test("Svadu obeys menvcfg.ADUE; a hart that claims neither updates", () => {
     const off = paged("sv39", M);
     write(off, "menvcfg", 0n);
