@@ -12,7 +12,7 @@ export function engineReport({ translation, found, asked }: EngineStatistics): s
     const share = (n: number) => `${((100 * n) / total).toFixed(1)} %`;
     const tiers = [`interpreter ${share(found.interpreter)}`];
     if (translation) tiers.push(`quick regions ${share(found.quick)}`, `thorough regions ${share(found.thorough)}`);
-    rows.push(["instructions in", `${tiers.join(", ")} (found at ${count(total)} samples)`]);
+    rows.push(["instructions in", `${tiers.join(", ")} (found at ${count(Math.round(total))} samples)`]);
   }
   if (translation) {
     const { regions, live, thorough, modules, bytes, failed, instructions, forming, writing, installing } = translation;

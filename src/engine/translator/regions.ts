@@ -27,7 +27,7 @@ const SHORTEST = 4;
  */
 const REACH = {
   quick: { limit: 100, depth: 0 },
-  thorough: { limit: 800, depth: 4 },
+  thorough: { limit: 400, depth: 4 },
 } as const;
 /** Times that a region is found to have used up what it may spend before it is worth a thorough translation. */
 const SAMPLES = 20;
