@@ -88,7 +88,7 @@ class InterpreterWriter extends CodeWriter {
     readonly plan: InterpreterPlan,
     readonly regionSignature: number,
   ) {
-    super(f);
+    super(f, plan.parallel);
     this.#op = f.local("i32");
     this.#budget = f.local("i32");
     this.#pc = f.local("i64");
@@ -289,7 +289,10 @@ class InterpreterWriter extends CodeWriter {
         break;
       case "service":
         return this.#service(semantics.service);
-      case "nothing":
+      case "fence":
+        if (!this.parallel) break;
+        if (semantics.orders === "fetches") return this.#service("fence.i");
+        this.f.atomicFence();
         break;
     }
     this.#advance(handler);
