@@ -649,7 +649,10 @@ export class Machine implements EnginePort {
         read: () => this.#host.stdio.read(),
       },
       started: (hart) => this.#state[hart] !== HartState.stopped,
-      startHart: (hart, pc, opaque) => this.#startSupervisor(hart, pc, opaque),
+      startHart: (hart, pc, opaque) => {
+        this.#startSupervisor(hart, pc, opaque);
+        return true;
+      },
       stopHart: (hart) => {
         this.#state[hart] = HartState.stopped;
         this.#engine.requestStop();
