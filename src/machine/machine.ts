@@ -150,7 +150,8 @@ export class Machine implements EnginePort {
     this.#plan = plan;
     this.#rate = NANOSECONDS / board.time.clock;
     this.#random = new SeededRandom(board.seed);
-    this.memory = new GuestMemory(blocksOf(board), { reserved: ENGINE_RESERVED, pool: DECODED_POOL, addressOf });
+    const shared = board.cpu.parallel;
+    this.memory = new GuestMemory(blocksOf(board), { reserved: ENGINE_RESERVED, pool: DECODED_POOL, addressOf, shared });
     const epoch = board.time.epoch === "host" ? host.wallClock() : board.time.epoch;
     this.clock = new MachineClock({ now: () => this.#now() }, BigInt(Math.floor(epoch)) * 1_000_000_000n);
     this.timebase = new MachineTimebase({ now: () => this.#now() }, board.time.timebase);

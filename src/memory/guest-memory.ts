@@ -63,6 +63,8 @@ export interface DmaMemory {
   view(at: number, length: number): Uint8Array | undefined;
   /** A window that will be written; code decoded from these bytes is forgotten first. Do not keep it. */
   mutable(at: number, length: number): Uint8Array | undefined;
+  /** The guest runs meanwhile, on other threads: what it may be changing is to be read and written by `Atomics`. */
+  readonly shared?: boolean;
 }
 
 export class GuestMemory implements DmaMemory {
