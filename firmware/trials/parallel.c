@@ -5,7 +5,7 @@
 #define MSIP ((volatile uint32_t *)0x02000000)
 #define SOFTWARE_CAUSE (1ul << 63 | 3)
 
-enum { LINE = 64, ROUNDS = 200000, LITMUS = 4096, REPEATS = 40, CODES = 1000, CALLS = 1000 };
+enum { LINE = 64, ROUNDS = 200000, LOCKED = 4000, LITMUS = 4096, REPEATS = 40, CODES = 1000, CALLS = 1000 };
 
 #define fence(before, after) __asm__ volatile("fence " #before ", " #after : : : "memory")
 // pause: a fence that orders nothing. RISC-V Unpriv §6
@@ -66,7 +66,7 @@ static void count(ulong hart) {
 
 // A ticket lock, as kernels have it.
 static void guard(ulong hart) {
-  for (ulong i = 0; i < ROUNDS / 4; i++) {
+  for (ulong i = 0; i < LOCKED; i++) {
     ulong mine = __atomic_fetch_add(&ticket.value, 1, __ATOMIC_RELAXED);
     while (__atomic_load_n(&serving.value, __ATOMIC_ACQUIRE) != mine) relax();
     for (int k = 0; k < 4; k++) guarded[k] += k + hart;
