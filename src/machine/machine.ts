@@ -120,7 +120,7 @@ export class Machine implements EnginePort {
   readonly #plan: BootPlan;
   readonly #engine: Engine;
   /** The engine, where harts run on threads of their own. */
-  readonly #parallel: ParallelHarts | undefined;
+  readonly parallel: ParallelHarts | undefined;
   readonly #harts: readonly Hart[];
   readonly #state: number[];
   readonly #sbi: Sbi | undefined;
@@ -151,7 +151,12 @@ export class Machine implements EnginePort {
     this.#rate = NANOSECONDS / board.time.clock;
     this.#random = new SeededRandom(board.seed);
     const shared = board.cpu.parallel;
-    this.memory = new GuestMemory(blocksOf(board), { reserved: ENGINE_RESERVED, pool: DECODED_POOL, addressOf, shared });
+    this.memory = new GuestMemory(blocksOf(board), {
+      reserved: ENGINE_RESERVED,
+      pool: DECODED_POOL,
+      addressOf,
+      shared,
+    });
     const epoch = board.time.epoch === "host" ? host.wallClock() : board.time.epoch;
     this.clock = new MachineClock({ now: () => this.#now() }, BigInt(Math.floor(epoch)) * 1_000_000_000n);
     this.timebase = new MachineTimebase({ now: () => this.#now() }, board.time.timebase);
@@ -160,8 +165,8 @@ export class Machine implements EnginePort {
     const extensions = new Set(board.cpu.extensions);
     const config = { extensions, mmu: board.cpu.mmu, pmp: board.cpu.pmp, harts: board.cpu.harts };
     const options = { threshold: HOT[engine], store: host.codeStore };
-    this.#parallel = board.cpu.parallel ? this.#createParallel(config, options) : undefined;
-    this.#engine = this.#parallel ?? new Interpreter(this.memory, config, this.#observedPort(), options);
+    this.parallel = board.cpu.parallel ? this.#createParallel(config, options) : undefined;
+    this.#engine = this.parallel ?? new Interpreter(this.memory, config, this.#observedPort(), options);
     this.#harts = this.#engine.harts;
     this.#state = this.#harts.map(() => HartState.stopped);
     this.#timers = this.#harts.map((hart) => this.#hartTimer(hart.index));
@@ -191,20 +196,20 @@ export class Machine implements EnginePort {
         else host.log("warn", "machine", `${what} held the machine for about ${Math.round(ns / 1e6)} ms`);
       });
       // Harts on threads of their own have it there, and every access is timed: it is a message anyway.
-      this.#sbi = builtin && !this.#parallel ? this.#createSbi() : undefined;
-      this.bus.timed = this.#parallel !== undefined;
+      this.#sbi = builtin && !this.parallel ? this.#createSbi() : undefined;
+      this.bus.timed = this.parallel !== undefined;
     } catch (error) {
       // No machine comes of it that could be terminated.
       this.streams.close();
       throw error;
     }
     try {
-      const blocks = this.#parallel ? parallel().mappable(board.memory) : board.memory;
+      const blocks = this.parallel ? parallel().mappable(board.memory) : board.memory;
       this.laidMemory = layPages(blocks, this.memory, (...message) => host.log(...message));
-      this.#parallel?.begin(this.laidMemory.fds());
+      this.parallel?.begin(this.laidMemory.fds());
       this.#powerOn();
     } catch (error) {
-      this.#parallel?.close();
+      this.parallel?.close();
       this.#tenants.terminate();
       this.streams.close();
       throw error;
@@ -213,7 +218,7 @@ export class Machine implements EnginePort {
 
   /** RAM is cleared, images are loaded, vdevs and harts start over. Guest time goes on. */
   reset(): void {
-    this.#parallel?.halt();
+    this.parallel?.halt();
     this.memory.clear();
     this.#powerOn();
   }
@@ -229,7 +234,7 @@ export class Machine implements EnginePort {
     }
     for (const { at, bytes } of this.#plan.loads) this.memory.load(at, bytes);
     this.#tenants.powerOn();
-    if (this.#parallel) return this.#parallel.powerOn();
+    if (this.parallel) return this.parallel.powerOn();
     this.#engine.reset();
     for (const hart of this.#harts) {
       resetHart(hart);
@@ -251,7 +256,7 @@ export class Machine implements EnginePort {
   run(instructions: number): Progress {
     this.events.deliver();
     this.#host.hardware?.poll();
-    if (this.#parallel) return this.#serveHarts(this.#parallel);
+    if (this.parallel) return this.#serveHarts(this.parallel);
     const goal = this.#instructions + instructions;
     while (this.#ending === undefined) {
       this.clock.fireDue();
@@ -315,7 +320,7 @@ export class Machine implements EnginePort {
   }
   /** Instructions executed by all harts. */
   get instructions(): number {
-    return this.#parallel?.instructions ?? this.#instructions;
+    return this.parallel?.instructions ?? this.#instructions;
   }
   get harts(): readonly Hart[] {
     return this.#harts;
@@ -355,17 +360,17 @@ export class Machine implements EnginePort {
 
   /** Whether hardware of the host, or a hart on a thread of its own, may still have something to do for the machine. */
   get listening(): boolean {
-    return (this.#parallel?.busy ?? false) || (this.#host.hardware?.listening ?? false);
+    return (this.parallel?.busy ?? false) || (this.#host.hardware?.listening ?? false);
   }
 
   /** `wake` is called from the event loop when it does. */
   awaitHardware(wake: () => void): void {
-    this.#parallel?.await(wake);
+    this.parallel?.await(wake);
     this.#host.hardware?.await(wake);
   }
 
   terminate(): void {
-    this.#parallel?.close();
+    this.parallel?.close();
     this.streams.flush();
     this.#tenants.terminate();
     this.streams.close();

@@ -169,6 +169,11 @@ export class ParallelHarts implements Engine {
     else queueMicrotask(rung);
   }
 
+  /** Holds this thread for so long, or until a hart asks for something. */
+  pause(ms: number): void {
+    Atomics.wait(this.#shared.bell, 0, this.#heard, ms);
+  }
+
   /**
    * Whether any hart can still do something by itself. Looked at twice: one that was seen asleep may have been woken by
    * one that then fell asleep.

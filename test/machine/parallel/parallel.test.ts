@@ -1,7 +1,9 @@
 // Harts on threads of their own, with a guest of a few instructions: what they share, what they ask of the machine and of
 // each other, and how they end. Skipped where the host cannot map memory.
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { resolve } from "node:path";
 import { canMap } from "../../../src/host/mapping.ts";
+import { boot } from "../../../src/index.ts";
 import { POWER, RAM, type Rig, type RigOptions, rig, TEST, UART } from "../rig.ts";
 
 const PATIENCE = 20_000;
@@ -413,4 +415,17 @@ test.skipIf(!canMap())("nobody can watch it", () => {
   const observer = { attach: () => undefined as never, enter() {}, leave() {}, timer() {}, powerOn() {} };
   expect(() => parallel("spin: j spin", { observe: () => observer })).toThrow("not counted or traced");
   expect(UART).toBeGreaterThan(0);
+});
+
+test.skipIf(!canMap())("a program can run it to what it prints, to its end, and for a time", () => {
+  const profile = resolve(import.meta.dir, "../../../profiles/virt-rv64.toml");
+  using guest = boot(profile, { set: ["cpu.harts=2", "cpu.parallel=true", "time.mode=host"] });
+  expect(guest.runUntil({ text: "> ", guestTime: 20 })).toBe("text");
+  const begun = Bun.nanoseconds();
+  // The monitor waits for input, and knows no time that it could wait for.
+  expect(guest.runUntil({ text: "never", guestTime: 0.3 })).toBe("limit");
+  expect(Bun.nanoseconds() - begun).toBeGreaterThan(0.2e9);
+  guest.type("poweroff\n");
+  expect(guest.runUntil({ guestTime: 20 })).toBe("ended");
+  expect(guest.ending).toEqual({ kind: "poweroff" });
 });
