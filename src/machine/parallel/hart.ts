@@ -21,7 +21,7 @@ export interface HartOrder {
   readonly index: number;
   readonly harts: number;
   readonly shared: SharedArrayBuffer;
-  /** All of the guest's memory, each block with what is to be mapped there. */
+  /** All of the guest's memory by ascending address, each block with what is to be mapped there. */
   readonly blocks: readonly (BlockSpec & { readonly fd: number })[];
   readonly pool: number;
   readonly config: Omit<HartConfig, "extensions"> & { readonly extensions: readonly string[] };
@@ -122,8 +122,8 @@ export class ParallelHart {
   }
 
   #lay(): void {
-    for (const [i, { fd, name }] of [...this.#order.blocks].sort((a, b) => a.at - b.at).entries()) {
-      const { offset, size } = this.#memory.blocks[i];
+    for (const [i, { offset, size, name }] of this.#memory.blocks.entries()) {
+      const { fd } = this.#order.blocks[i];
       const range = { buffer: this.#memory.memory.buffer, offset, length: size };
       const failed = lay(range, { fd, shared: true, writable: true });
       if (isError(failed)) throw new Error(`the host does not map memory ${name} for a hart: ${errnoName(failed)}`);

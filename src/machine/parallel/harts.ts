@@ -20,6 +20,8 @@ import { total } from "./statistics.ts";
 /** Host time that a hart may take to halt: it is a slice, or a module's compilation. ms */
 const PATIENCE = 30_000;
 const LOOK = 50;
+/** Looks at all harts between two of the machine's at everything else. */
+const MOST_ROUNDS = 100;
 
 /** What the machine does for its harts. */
 export interface HartServices {
@@ -123,10 +125,10 @@ export class ParallelHarts implements Engine {
     for (const cell of this.#cells) cell.command = Command.run;
   }
 
-  /** Answers what harts ask, until none does. Throws where a thread has failed: that is a bug. */
+  /** Answers what harts ask, until none does, or for long enough. Throws where a thread has failed: that is a bug. */
   serve(): void {
     this.#shared.hooked = this.#services.hooked();
-    for (let served = true; served; ) {
+    for (let served = true, rounds = 0; served && rounds < MOST_ROUNDS; rounds++) {
       served = false;
       this.#heard = Atomics.load(this.#shared.bell, 0);
       for (const cell of this.#cells) {
