@@ -41,8 +41,11 @@ export interface HartOrder {
  * instructions that may be, which follows from how fast it is.
  */
 const SLICE = 200_000;
-const SHORTEST_SLICE = 1000;
-const LONGEST_SLICE = 2_000_000;
+const SHORTEST_SLICE = 5000;
+const LONGEST_SLICE = 1_000_000;
+/** Less host time than that tells nothing of the pace, ns; and what is left of the best one a slice later. */
+const LEAST = 5000;
+const FORGETTING = 0.9;
 /** Host time between two turns of this thread's events, which bring compiled code, ns. */
 const EVENTS = 4e6;
 const NS_PER_MS = 1e6;
@@ -68,6 +71,8 @@ export class ParallelHart {
   #shifts = 0;
   /** The firmware's HART_SUSPEND: as a WFI. */
   #suspended = false;
+  /** Instructions per ns; and those of the next slice. */
+  #pace = 0;
   #budget = SHORTEST_SLICE;
   #executed = 0;
   #printed: number[] = [];
@@ -184,9 +189,9 @@ export class ParallelHart {
     const took = this.#now() - begun;
     this.#executed += this.#engine.executed;
     cell.executed = this.#executed;
-    // A little less at a time: it may have been this thread that did not run.
-    if (took > SLICE) this.#budget = Math.max(SHORTEST_SLICE, this.#budget - (this.#budget >> 3));
-    else if (took < SLICE / 2 && reason === RunReason.budget) this.#budget = Math.min(LONGEST_SLICE, this.#budget * 2);
+    // As fast as it was lately at its best: what took long may have been this thread not running.
+    this.#pace = Math.max(this.#engine.executed / Math.max(took, LEAST), this.#pace * FORGETTING);
+    this.#budget = Math.round(Math.min(LONGEST_SLICE, Math.max(SHORTEST_SLICE, this.#pace * SLICE)));
     if (reason !== RunReason.wfi && !this.#suspended) return;
     this.#suspended = false;
     this.#await(() => this.#engine.wakes(index));
