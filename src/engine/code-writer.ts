@@ -120,6 +120,12 @@ export abstract class CodeWriter {
     f.i32(0).memory("i32.load", at(table)).op("i32.add").tee(this.offset).memory("i64.load");
   }
 
+  /** Orders accesses where other threads see them. Answers whether fetches are to be ordered, which is not done here. */
+  protected fence(orders: "accesses" | "fetches"): boolean {
+    if (this.parallel && orders === "accesses") this.f.atomicFence();
+    return this.parallel && orders === "fetches";
+  }
+
   protected amo(semantics: Extract<Semantics, { does: "amo" }>): void {
     const { f } = this;
     const { width, old, combine } = semantics;

@@ -34,9 +34,8 @@ import { defineWalker } from "./walker.ts";
 
 /** The interpreter as a module. Exports `run` and a function for every floating-point operation, by its name. */
 export function generateInterpreter(plan: InterpreterPlan): Uint8Array<ArrayBuffer> {
-  const { memoryPages } = plan;
   const module = new ModuleWriter();
-  module.importMemory("env", "memory", memoryPages, memoryPages);
+  module.importMemory("env", "memory", plan.memoryPages, plan.memoryPages);
   const i32: ValueType[] = ["i32"];
   const imports: Record<keyof InterpreterImports, Callable> = {
     fetch: module.importFunction("env", "fetch", { results: i32 }),
@@ -290,9 +289,7 @@ class InterpreterWriter extends CodeWriter {
       case "service":
         return this.#service(semantics.service);
       case "fence":
-        if (!this.parallel) break;
-        if (semantics.orders === "fetches") return this.#service("fence.i");
-        this.f.atomicFence();
+        if (this.fence(semantics.orders)) return this.#service("fence.i");
         break;
     }
     this.#advance(handler);

@@ -407,9 +407,7 @@ class RegionWriter extends OperandWriter {
       case "zeroBlock":
         return this.#sideExit();
       case "fence":
-        if (!this.parallel) return;
-        if (semantics.orders === "fetches") return this.#sideExit();
-        this.f.atomicFence();
+        if (this.fence(semantics.orders)) this.#sideExit();
         return;
       case "service":
         return;
