@@ -150,13 +150,8 @@ export class Machine implements EnginePort {
     this.#plan = plan;
     this.#rate = NANOSECONDS / board.time.clock;
     this.#random = new SeededRandom(board.seed);
-    const shared = board.cpu.parallel;
-    this.memory = new GuestMemory(blocksOf(board), {
-      reserved: ENGINE_RESERVED,
-      pool: DECODED_POOL,
-      addressOf,
-      shared,
-    });
+    const room = { reserved: ENGINE_RESERVED, pool: DECODED_POOL, addressOf, shared: board.cpu.parallel };
+    this.memory = new GuestMemory(blocksOf(board), room);
     const epoch = board.time.epoch === "host" ? host.wallClock() : board.time.epoch;
     this.clock = new MachineClock({ now: () => this.#now() }, BigInt(Math.floor(epoch)) * 1_000_000_000n);
     this.timebase = new MachineTimebase({ now: () => this.#now() }, board.time.timebase);

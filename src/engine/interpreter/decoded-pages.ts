@@ -39,10 +39,14 @@ export class DecodedPages {
   #count = 0;
   /** Decoded pages that were in use at any time. Memory beyond is zero, and not worth touching. */
   #touched = 0;
-  /** By page of linear memory: offset of its decoded page, or 0. Generated code looks there, too. */
+  /** By page of linear memory: offset of its decoded page, or 0. */
   readonly #byPage: Int32Array;
+  /** The same, where generated code looks. With copies, it has those alone that were found to be right since the last fence. */
+  readonly #fetchable: Int32Array;
   /** Offset of that table. */
   readonly table: number;
+  /** The pages that it has, where it may lose them. */
+  readonly #offered: number[] = [];
   /** By decoded page: the page of linear memory it belongs to. */
   readonly #pageOf: Int32Array;
   readonly #stores: Uint8Array;
@@ -81,7 +85,8 @@ export class DecodedPages {
     const counters = this.#first + this.#capacity * DECODED_PAGE_SIZE;
     this.counters = counters - (memory.poolOffset >>> COUNTER_SHIFT);
     this.table = this.sites - pages * 4;
-    this.#byPage = new Int32Array(memory.memory.buffer, this.table, pages);
+    this.#fetchable = new Int32Array(memory.memory.buffer, this.table, pages);
+    this.#byPage = memory.shared ? new Int32Array(pages) : this.#fetchable;
     this.#pageOf = new Int32Array(this.#capacity);
     // Behind the counters, of which the scratch page has some as well.
     const copies = counters + (((this.#capacity + 1) * DECODED_PAGE_SIZE) >> COUNTER_SHIFT);
@@ -90,7 +95,7 @@ export class DecodedPages {
     this.#stores = new Uint8Array(pages);
     if (!memory.poolIsFresh) {
       this.#touched = this.#capacity;
-      this.#byPage.fill(0);
+      this.#fetchable.fill(0);
       memory.codePages.fill(0);
     }
     memory.poolIsFresh = false;
@@ -123,6 +128,7 @@ export class DecodedPages {
   /** What was stored before is to be seen by every fetch from now on: no page may be relied on before it was asked for by {@link of}. */
   fence(): void {
     this.#fences = (this.#fences + 1) | 0;
+    for (const page of this.#offered.splice(0)) this.#fetchable[page] = 0;
   }
 
   /** Where the bytes lie that a decoded page is made from. */
@@ -138,14 +144,20 @@ export class DecodedPages {
   #copy(ops: number, page: number): void {
     const from = page * PAGE_SIZE;
     this.memory.u8.copyWithin(this.bytesOf(ops), from, from + PAGE_SIZE);
+    this.#offer(ops, page);
+  }
+
+  /** The copy is right, as far as anybody has to know before the next fence. */
+  #offer(ops: number, page: number): void {
     this.#checked[this.#indexOf(ops)] = this.#fences;
+    this.#fetchable[page] = ops;
+    this.#offered.push(page);
   }
 
   /** Forgets the page if its bytes have changed since they were copied. */
   #check(ops: number, page: number): void {
     const index = this.#indexOf(ops);
     if (this.#checked[index] === this.#fences) return;
-    this.#checked[index] = this.#fences;
     const { i32 } = this.memory;
     const copy = this.bytesOf(ops) >>> 2;
     const now = (page * PAGE_SIZE) >>> 2;
@@ -154,6 +166,7 @@ export class DecodedPages {
       this.#release(page);
       return this.#copy(ops, page);
     }
+    this.#offer(ops, page);
   }
 
   /** Decodes from this op on, to the end of the straight line. */
@@ -273,6 +286,7 @@ export class DecodedPages {
       this.memory.codePages[page] = 0;
     }
     this.#count = 0;
+    for (const page of this.#offered.splice(0)) this.#fetchable[page] = 0;
     this.onFlush();
   }
 

@@ -26,8 +26,6 @@ export interface PageTables {
   readonly codePages: number;
   /** 4 bytes: the offset of the decoded page, or 0. */
   readonly decodedPages: number;
-  /** Other threads store, too: whether a page is as it was decoded is for TypeScript to find out. */
-  readonly parallel: boolean;
 }
 
 const PAGE_SHIFT = 12;
@@ -239,7 +237,6 @@ class WalkerWriter {
     this.#linear(this.#page);
     f.tee(addend).i32(PAGE_SHIFT).op("i32.shr_u").set(number);
     f.get(this.#access).i32(Access.fetch).op("i32.eq").if();
-    if (tables.parallel) f.i32(0).op("return");
     f.get(number).i32(2).op("i32.shl").memory("i32.load", tables.decodedPages).tee(addend).op("i32.eqz");
     this.#giveUpIf();
     f.else();

@@ -29,10 +29,7 @@ const fill = (() => {
   const module = new ModuleWriter();
   const pages = memory.memory.buffer.byteLength / 65536;
   module.importMemory("env", "memory", pages, pages);
-  module.export(
-    "walk",
-    defineWalker(module, { codePages: memory.codePagesOffset, decodedPages: DECODED, parallel: false }),
-  );
+  module.export("walk", defineWalker(module, { codePages: memory.codePagesOffset, decodedPages: DECODED }));
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.finish()), {
     env: { memory: memory.memory },
   });
