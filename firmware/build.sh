@@ -37,9 +37,9 @@ anywhere="-march=rv64imac_zicsr_zifencei -mabi=lp64 -O2 -fno-jump-tables -fno-tr
     bench/vdevs/start.S bench/vdevs/main.c bench/vdevs/virtqueue.c bench/memory.c
   "${prefix}objcopy" -O binary "$out/vdevs.elf" "$out/bench/vdevs.bin"
   rm "$out/vdevs.elf"
-  for name in cross faults modes remap selfcode timers; do
+  for name in cross faults modes parallel remap selfcode timers; do
     extra=
-    if [ $name != selfcode ]; then extra=trials/paging.c; fi
+    if [ $name != selfcode ] && [ $name != parallel ]; then extra=trials/paging.c; fi
     "${prefix}gcc" $common $bench $link -T bench/bench.ld -o "$out/trials/$name.elf" \
       trials/start.S bench/board.c bench/memory.c "trials/$name.c" $extra
   done

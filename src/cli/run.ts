@@ -152,9 +152,10 @@ export async function runProfile(
     const machine = withPlaces(provenance, () => assemble(board, registry, session.host, engine));
     watchdog?.follow(machine);
     if (regions && !machine.followTranslation((written) => regions.note(written))) {
-      fail("cli/show-region", "the interpreter translates nothing that --show-region could show", {
-        hint: "--engine translator",
-      });
+      const [why, hint] = board.cpu.parallel
+        ? ["harts that run at once keep what they translate to themselves", "--set cpu.parallel=false"]
+        : ["the interpreter translates nothing that --show-region could show", "--engine translator"];
+      fail("cli/show-region", why, { hint });
     }
     variation?.assembled(machine);
     const watched = given.watch ? { modules, load } : undefined;

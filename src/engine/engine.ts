@@ -1,5 +1,5 @@
 /** How guest code runs: the contract between a machine and whatever executes instructions for it. */
-import type { HartPort } from "../isa/riscv/hart.ts";
+import type { Hart, HartPort } from "../isa/riscv/hart.ts";
 import type { WrittenRegion } from "./translator/region-text.ts";
 
 /** Why `run` came back. */
@@ -98,6 +98,8 @@ export interface TranslationStatistics {
 }
 
 export interface Engine {
+  /** By index. */
+  readonly harts: readonly Hart[];
   /**
    * Runs one hart for at most `budget` instructions. State is precise when it comes back. `executed` then tells how many
    * were spent, trapping ones included.

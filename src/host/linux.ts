@@ -58,6 +58,15 @@ export function open(path: string, flags: number, mode = 0): number {
   return syscall("openat", AT_FDCWD, text(path), flags | O_CLOEXEC, mode);
 }
 
+const CLOCK_MONOTONIC = 1;
+
+/** The host's monotonic clock, ns: the same on every thread, which a thread's own clocks are not. */
+export function monotonicNanoseconds(): number {
+  const time = new BigInt64Array(2);
+  syscall("clock_gettime", CLOCK_MONOTONIC, time);
+  return Number(time[0]) * 1e9 + Number(time[1]);
+}
+
 export function close(fd: number): number {
   return syscall("close", fd);
 }

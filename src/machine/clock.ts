@@ -117,6 +117,8 @@ class Timer implements GuestTimer {
 /** The counter behind `time` and `mtime`. It runs with the clock; a guest that writes `mtime` shifts it. */
 export class MachineTimebase implements Timebase {
   #shift = 0n;
+  /** Told when a guest has shifted the counter. */
+  onShift: (ticks: bigint) => void = () => {};
 
   constructor(
     readonly clock: TimeSource,
@@ -136,6 +138,12 @@ export class MachineTimebase implements Timebase {
   set(ticks: bigint): void {
     this.#shift = 0n;
     this.#shift = ticks - this.ticks();
+    this.onShift(this.#shift);
+  }
+
+  /** Another timebase of the same guest was shifted so far. */
+  set shift(ticks: bigint) {
+    this.#shift = ticks;
   }
 
   when(ticks: bigint): number {

@@ -26,6 +26,11 @@ export class FirmwareHooks {
     );
   }
 
+  /** Whether any vdev answers firmware calls. */
+  get any(): boolean {
+    return this.#hooks.length > 0;
+  }
+
   /** Serves the `ecall` that the hart is at; `false` where no vdev answers it. */
   handle(hart: Hart): boolean {
     if (this.#hooks.length === 0) return false;

@@ -19,6 +19,8 @@ const SLICE = 100_000;
 const NS_PER_MS = 1e6;
 /** Between two looks at hardware while the guest is idle, and for how long it may be so without a timer, ns. */
 const HARDWARE_WAIT = 0.2e6;
+/** Between two looks at the console while harts run by themselves; they can end it. */
+const HARTS_WAIT = 5e6;
 const LONGEST_WAIT = 2e9;
 /** A test that waits for what never comes should fail, and not hang. */
 const DEFAULT_INSTRUCTIONS = 1_000_000_000;
@@ -150,9 +152,16 @@ export class Guest {
     else this.machine.skipTo(ns);
   }
 
-  /** Hardware may interrupt at any time: idle time passes as the host's does. `false`: nothing has come for too long. */
+  /**
+   * Hardware may interrupt at any time, and harts on threads of their own have something to do: idle time passes as the
+   * host's does. `false`: nothing has come for too long.
+   */
   #awaitHardware(next: number): boolean {
     const { machine } = this;
+    if (machine.parallel?.busy) {
+      machine.parallel.pause(Math.min(HARTS_WAIT, Math.max(0, next - machine.clock.now())) / NS_PER_MS);
+      return true;
+    }
     if (next === Number.POSITIVE_INFINITY && ++this.#waits * HARDWARE_WAIT > LONGEST_WAIT) return false;
     const begun = Bun.nanoseconds();
     Bun.sleepSync(Math.min(HARDWARE_WAIT, Math.max(0, next - machine.clock.now())) / NS_PER_MS);

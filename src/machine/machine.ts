@@ -8,8 +8,7 @@ import type { Engine, EnginePort, EngineStatistics } from "../engine/engine.ts";
 import { RunReason } from "../engine/engine.ts";
 import { Interpreter } from "../engine/interpreter/interpreter.ts";
 import type { ModuleStore } from "../engine/interpreter/module.ts";
-import { resetCsrs } from "../isa/riscv/csr.ts";
-import { ENGINE_RESERVED, type Hart, HartField, RESIDENT } from "../isa/riscv/hart.ts";
+import { ENGINE_RESERVED, type Hart, type HartConfig, HartField, RESIDENT } from "../isa/riscv/hart.ts";
 import type { Sbi } from "../isa/riscv/sbi.ts";
 import { lastCause } from "../isa/riscv/trap.ts";
 import { GuestMemory } from "../memory/guest-memory.ts";
@@ -36,7 +35,10 @@ import { FirmwareHooks } from "./firmware-hooks.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { type LaidPages, layPages } from "./lazy-laid-memory.ts";
 import type { Observer } from "./observer.ts";
+import type { ParallelHarts } from "./parallel/harts.ts";
+import { enterFirmware, resetHart } from "./power-on.ts";
 import { SeededRandom } from "./random.ts";
+import { SlowTurns } from "./slow-turns.ts";
 import { type StreamHost, Streams } from "./streams.ts";
 import { LONGEST_CALL, type LogSink } from "./tenant.ts";
 import { Tenants, type VdevStatus } from "./tenants.ts";
@@ -50,11 +52,6 @@ const TURN = 20_000;
 const LONG_TURN = 1_000_000;
 /** What a hart may still run after it has woken another one. */
 const WAKE_SLACK = 200;
-/** Host time that an instruction and an exit take at the very most, ns: what exceeds it in a turn, a vdev took. */
-const SLOWEST_INSTRUCTION = 500;
-const SLOWEST_EXIT = 5000;
-/** Turns for which every access is timed after one that took too long. */
-const TIMED_TURNS = 1000;
 
 /** What the machine needs of the host. */
 export interface MachineHost extends StreamHost {
@@ -122,19 +119,20 @@ export class Machine implements EnginePort {
   readonly #host: MachineHost;
   readonly #plan: BootPlan;
   readonly #engine: Engine;
+  /** The engine, where harts run on threads of their own. */
+  readonly parallel: ParallelHarts | undefined;
   readonly #harts: readonly Hart[];
   readonly #state: number[];
   readonly #sbi: Sbi | undefined;
   readonly #random: SeededRandom;
   readonly #timers: ((ticks: number) => void)[];
   readonly #tenants: Tenants;
+  readonly #slowTurns: SlowTurns;
   #hooks: FirmwareHooks;
   /** Guest time at the start of the current turn, ns, and how much of it an instruction takes. */
   #base = 0;
   #rate: number;
   #running = -1;
-  /** How many more turns accesses are timed. */
-  #timedTurns = 0;
   #instructions = 0;
   #ending: Ending | undefined;
   #reboots = 0;
@@ -152,21 +150,19 @@ export class Machine implements EnginePort {
     this.#plan = plan;
     this.#rate = NANOSECONDS / board.time.clock;
     this.#random = new SeededRandom(board.seed);
-    this.memory = new GuestMemory(blocksOf(board), { reserved: ENGINE_RESERVED, pool: DECODED_POOL, addressOf });
+    const room = { reserved: ENGINE_RESERVED, pool: DECODED_POOL, addressOf, shared: board.cpu.parallel };
+    this.memory = new GuestMemory(blocksOf(board), room);
     const epoch = board.time.epoch === "host" ? host.wallClock() : board.time.epoch;
     this.clock = new MachineClock({ now: () => this.#now() }, BigInt(Math.floor(epoch)) * 1_000_000_000n);
     this.timebase = new MachineTimebase({ now: () => this.#now() }, board.time.timebase);
     this.streams = new Streams(host);
     const builtin = plan.mode === "supervisor";
     const extensions = new Set(board.cpu.extensions);
-    const interpreter = new Interpreter(
-      this.memory,
-      { extensions, mmu: board.cpu.mmu, pmp: board.cpu.pmp, harts: board.cpu.harts },
-      this.#observedPort(),
-      { threshold: HOT[engine], store: host.codeStore },
-    );
-    this.#engine = interpreter;
-    this.#harts = interpreter.harts;
+    const config = { extensions, mmu: board.cpu.mmu, pmp: board.cpu.pmp, harts: board.cpu.harts };
+    const options = { threshold: HOT[engine], store: host.codeStore };
+    this.parallel = board.cpu.parallel ? this.#createParallel(config, options) : undefined;
+    this.#engine = this.parallel ?? new Interpreter(this.memory, config, this.#observedPort(), options);
+    this.#harts = this.#engine.harts;
     this.#state = this.#harts.map(() => HartState.stopped);
     this.#timers = this.#harts.map((hart) => this.#hartTimer(hart.index));
     this.clock.onArm = (deadline) => this.#shortenTo(deadline);
@@ -190,16 +186,25 @@ export class Machine implements EnginePort {
         },
         this.#heartbeat.words,
       );
-      this.#sbi = builtin ? this.#createSbi() : undefined;
+      this.#slowTurns = new SlowTurns(this.bus, (what, ns, owner) => {
+        if (owner !== undefined) this.#tenants.get(owner)?.took(what, ns);
+        else host.log("warn", "machine", `${what} held the machine for about ${Math.round(ns / 1e6)} ms`);
+      });
+      // Harts on threads of their own have it there, and every access is timed: it is a message anyway.
+      this.#sbi = builtin && !this.parallel ? this.#createSbi() : undefined;
+      this.bus.timed = this.parallel !== undefined;
     } catch (error) {
       // No machine comes of it that could be terminated.
       this.streams.close();
       throw error;
     }
     try {
-      this.laidMemory = layPages(board.memory, this.memory, (...message) => host.log(...message));
+      const blocks = this.parallel ? parallel().mappable(board.memory) : board.memory;
+      this.laidMemory = layPages(blocks, this.memory, (...message) => host.log(...message));
+      this.parallel?.begin(this.laidMemory.fds());
       this.#powerOn();
     } catch (error) {
+      this.parallel?.close();
       this.#tenants.terminate();
       this.streams.close();
       throw error;
@@ -208,6 +213,7 @@ export class Machine implements EnginePort {
 
   /** RAM is cleared, images are loaded, vdevs and harts start over. Guest time goes on. */
   reset(): void {
+    this.parallel?.halt();
     this.memory.clear();
     this.#powerOn();
   }
@@ -223,25 +229,19 @@ export class Machine implements EnginePort {
     }
     for (const { at, bytes } of this.#plan.loads) this.memory.load(at, bytes);
     this.#tenants.powerOn();
+    if (this.parallel) return this.parallel.powerOn();
     this.#engine.reset();
     for (const hart of this.#harts) {
-      for (let i = 0; i < 32; i++) {
-        hart.setX(i, 0n);
-        hart.setF(i, 0n);
-      }
-      resetCsrs(hart);
+      resetHart(hart);
       this.#timers[hart.index](Number.POSITIVE_INFINITY);
       this.#state[hart.index] = HartState.stopped;
     }
     this.#host.observer?.powerOn();
-    const { entry, fdtAt, info = 0, mode } = this.#plan;
+    const { entry, fdtAt, mode } = this.#plan;
     if (mode === "supervisor") this.#startSupervisor(0, BigInt(entry), BigInt(fdtAt));
     else {
       for (const hart of this.#harts) {
-        hart.pc = BigInt(entry);
-        hart.setX(10, BigInt(hart.index));
-        hart.setX(11, BigInt(fdtAt));
-        hart.setX(12, BigInt(info));
+        enterFirmware(hart, this.#plan);
         this.#state[hart.index] = HartState.runs;
       }
     }
@@ -251,6 +251,7 @@ export class Machine implements EnginePort {
   run(instructions: number): Progress {
     this.events.deliver();
     this.#host.hardware?.poll();
+    if (this.parallel) return this.#serveHarts(this.parallel);
     const goal = this.#instructions + instructions;
     while (this.#ending === undefined) {
       this.clock.fireDue();
@@ -260,6 +261,16 @@ export class Machine implements EnginePort {
       if (this.#instructions >= goal) return "ran";
       this.#round(active, goal - this.#instructions);
     }
+    return "ended";
+  }
+
+  /** Harts run by themselves: the machine does what they ask for, and has nothing to do in between. */
+  #serveHarts(harts: ParallelHarts): Progress {
+    this.#heartbeat.beat();
+    this.clock.fireDue();
+    harts.serve();
+    if (this.#ending === undefined) return "idle";
+    harts.halt();
     return "ended";
   }
 
@@ -304,7 +315,7 @@ export class Machine implements EnginePort {
   }
   /** Instructions executed by all harts. */
   get instructions(): number {
-    return this.#instructions;
+    return this.parallel?.instructions ?? this.#instructions;
   }
   get harts(): readonly Hart[] {
     return this.#harts;
@@ -342,17 +353,19 @@ export class Machine implements EnginePort {
     this.#hooks = new FirmwareHooks(this.#tenants.all);
   }
 
-  /** Whether hardware of the host may still interrupt. */
+  /** Whether hardware of the host, or a hart on a thread of its own, may still have something to do for the machine. */
   get listening(): boolean {
-    return this.#host.hardware?.listening ?? false;
+    return (this.parallel?.busy ?? false) || (this.#host.hardware?.listening ?? false);
   }
 
   /** `wake` is called from the event loop when it does. */
   awaitHardware(wake: () => void): void {
+    this.parallel?.await(wake);
     this.#host.hardware?.await(wake);
   }
 
   terminate(): void {
+    this.parallel?.close();
     this.streams.flush();
     this.#tenants.terminate();
     this.streams.close();
@@ -395,6 +408,26 @@ export class Machine implements EnginePort {
       },
       unsupported: (_, kind, detail) => this.#unsupported(kind, detail),
     };
+  }
+
+  #createParallel(config: HartConfig, options: { threshold: number; store?: ModuleStore }): ParallelHarts {
+    const { threshold, store } = options;
+    return new (parallel().ParallelHarts)(
+      {
+        ...{ board: this.#board, memory: this.memory, timebase: this.timebase, start: this.#plan, config },
+        ...{ pool: DECODED_POOL, threshold, stores: store !== undefined, observed: this.#host.observer !== undefined },
+      },
+      {
+        port: this.#port(),
+        console: this.#host.stdio,
+        power: (action, code) => this.#power(action === "fail" ? { action, code } : { action }),
+        hooked: () => this.#hooks.any,
+        serving: (hart) => {
+          this.#running = hart;
+        },
+        nanoseconds: () => this.#host.nanoseconds(),
+      },
+    );
   }
 
   /** What the engine calls: the machine, or whoever watches it. */
@@ -461,8 +494,7 @@ export class Machine implements EnginePort {
       this.#heartbeat.beat();
       this.#running = -1;
       if (this.laidMemory.disturbed && this.laidMemory.contain()) this.#engine.flushTranslations();
-      const expected = executed * SLOWEST_INSTRUCTION + (this.bus.exits - exits) * SLOWEST_EXIT;
-      this.#suspect(ended - begun - expected);
+      this.#slowTurns.judge(ended - begun, executed, this.bus.exits - exits);
       this.#base += executed * this.#rate;
       this.#instructions += executed;
       if (reason === RunReason.wfi && this.#state[i] === HartState.runs) this.#state[i] = HartState.waits;
@@ -586,26 +618,6 @@ export class Machine implements EnginePort {
     return tenant?.vdev.onFault === "ignore" ? allOnes(access.width) : -1;
   }
 
-  /**
-   * A turn took longer than its instructions can have. Which access it was is not known any more, since looking at the
-   * clock for each would slow down all of them; those from now on are timed.
-   */
-  #suspect(excess: number): void {
-    if (this.bus.timed) {
-      this.bus.timed = --this.#timedTurns > 0;
-      return;
-    }
-    if (excess <= LONGEST_CALL) return;
-    const regions = this.bus.accessed;
-    if (regions.length === 0) return;
-    this.bus.timed = true;
-    this.#timedTurns = TIMED_TURNS;
-    const names = regions.map(({ owner, name }) => `${owner}.${name}`);
-    const what = names.length === 1 ? `an access to ${names[0]}` : `an access to one of ${names.join(", ")}`;
-    if (names.length === 1) this.#tenants.get(regions[0].owner)?.took(what, excess);
-    else this.#host.log("warn", "machine", `${what} held the machine for about ${Math.round(excess / 1e6)} ms`);
-  }
-
   #unclaimed(address: number, width: number, store: boolean): number {
     switch (this.#board.unsupported.memory) {
       case "fault":
@@ -649,7 +661,10 @@ export class Machine implements EnginePort {
         read: () => this.#host.stdio.read(),
       },
       started: (hart) => this.#state[hart] !== HartState.stopped,
-      startHart: (hart, pc, opaque) => this.#startSupervisor(hart, pc, opaque),
+      startHart: (hart, pc, opaque) => {
+        this.#startSupervisor(hart, pc, opaque);
+        return true;
+      },
       stopHart: (hart) => {
         this.#state[hart] = HartState.stopped;
         this.#engine.requestStop();
@@ -671,6 +686,8 @@ export class Machine implements EnginePort {
 
 /** For boards without firmware of their own. */
 const sbi = () => require("../isa/riscv/sbi.ts") as typeof import("../isa/riscv/sbi.ts");
+/** For boards whose harts run on threads of their own. */
+const parallel = () => require("./parallel/harts.ts") as typeof import("./parallel/harts.ts");
 /** Only what is aligned in the host's memory needs to know where that lies. */
 const addressOf = (buffer: ArrayBufferLike) =>
   (require("../host/mapping.ts") as typeof import("../host/mapping.ts")).addressOf(buffer);

@@ -47,6 +47,8 @@ export interface GuestMemoryOptions {
   readonly reserved: number;
   /** Bytes at the top of the linear memory for the engine's pool. */
   readonly pool: number;
+  /** Blocks are shared with other threads that run this guest: see {@link GuestMemory.shared}. */
+  readonly shared?: boolean;
   /** The host address of a buffer's first byte, for blocks that ask for an alignment of it. */
   readonly addressOf?: (buffer: ArrayBufferLike) => number;
 }
@@ -61,6 +63,8 @@ export interface DmaMemory {
   view(at: number, length: number): Uint8Array | undefined;
   /** A window that will be written; code decoded from these bytes is forgotten first. Do not keep it. */
   mutable(at: number, length: number): Uint8Array | undefined;
+  /** The guest runs meanwhile, on other threads: what it may be changing is to be read and written by `Atomics`. */
+  readonly shared?: boolean;
 }
 
 export class GuestMemory implements DmaMemory {
@@ -76,6 +80,11 @@ export class GuestMemory implements DmaMemory {
   readonly u32: Uint32Array;
   readonly i32: Int32Array;
   readonly data: DataView;
+  /**
+   * Other threads have the guest's memory, too, in linear memories of their own. What is one step for harts must be one for
+   * threads, then, and stores of others into code go unnoticed until a fence asks.
+   */
+  readonly shared: boolean;
   /** One byte per 4 KiB page of the linear memory: not 0 where the engine holds decoded code of that page. */
   readonly codePages: Uint8Array;
   /** Where {@link codePages} lie in the linear memory. */
@@ -87,6 +96,7 @@ export class GuestMemory implements DmaMemory {
     const sorted = [...specs].sort((a, b) => a.at - b.at);
     const room = sorted.reduce((sum, { size, align = 0 }) => sum + roundUp(size + align, WASM_PAGE), 0);
     this.poolSize = roundUp(options.pool, WASM_PAGE);
+    this.shared = options.shared ?? false;
     const before = roundUp(options.reserved, WASM_PAGE) + room;
     // One byte in 4096 of all, and so one in 4095 of the rest.
     const marks = roundUp((before + this.poolSize) / (PAGE_SIZE - 1), WASM_PAGE);

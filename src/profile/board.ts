@@ -40,6 +40,8 @@ export interface Board {
 
 export interface BoardCpu {
   readonly harts: number;
+  /** Each hart runs on a thread of the host's of its own; else they take turns on one, and runs repeat exactly. */
+  readonly parallel: boolean;
   /** Canonical ISA string, e.g. `rv64imafdc_zicsr_zifencei_zba_zbb_zbs_sstc`: lower case, single letters in canonical order. */
   readonly isa: string;
   /** Every extension by its own name (`i`, `m`, …, `zba`, `sstc`, `svadu`), in canonical order. */

@@ -41,6 +41,7 @@ export function explainBoard(
   page.open("[cpu]");
   page.add("isa", quote(cpu.isa), "cpu");
   page.add("harts", String(cpu.harts), "cpu");
+  page.add("parallel", String(cpu.parallel), "cpu");
   page.add("mmu", quote(cpu.mmu), "cpu");
   page.add("pmp", String(cpu.pmp), "cpu");
   for (const [name, cache] of Object.entries(cpu.caches)) if (cache) addCache(page, `cpu.cache.${name}`, cache);

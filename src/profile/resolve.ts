@@ -19,6 +19,7 @@ import { routeInterrupts } from "./interrupts.ts";
 import { type Isa, parseIsa } from "./isa.ts";
 import { type DraftMemory, type DraftReserve, type Layout, layOut } from "./layout.ts";
 import { type Located, lookup, plain, type TableNode, table, textOf } from "./located.ts";
+import { checkParallel } from "./parallel.ts";
 import { intcPhandle, tablePhandle, vdevPhandle } from "./phandle.ts";
 import { referencesOf } from "./properties.ts";
 import { type Provenance, provenanceOf } from "./provenance.ts";
@@ -154,6 +155,7 @@ class Resolver {
       regions: (layout.regions.get(name) ?? []).map((region) => region.name),
     }));
     const budgets = resolveBudgets(lookup(tree, "budget"), budgeted, this.registry, findings);
+    if (cpu) checkParallel(tree, { cpu, time, memory, vdevs, regions: layout.regions }, findings);
     const bootNode = lookup(tree, "boot");
     const empty = table(tree.place, tree.origin);
     const known = memory.length === memoryElements.length ? layout.memory : undefined;
@@ -175,7 +177,7 @@ class Resolver {
       name,
       model: top.model ?? `vmrun,${name}`,
       compatible: top.compatible ?? [`vmrun,${name}`],
-      cpu: { ...isa, harts: cpu.harts, mmu: cpu.mmu, pmp: cpu.pmp, intcPhandles, caches },
+      cpu: { ...isa, harts: cpu.harts, parallel: cpu.parallel, mmu: cpu.mmu, pmp: cpu.pmp, intcPhandles, caches },
       time,
       memory: layout.memory,
       vdevs: vdevs.map((draft): BoardVdev => {

@@ -120,6 +120,12 @@ const cachesSchema = v.pipe(
 export const cpuSchema = v.object({
   isa: defaulted(text("an ISA string"), DEFAULT_ISA, "RISC-V ISA string; `g` and `b` may stand for their parts."),
   harts: defaulted(integer("the number of harts", 1, MAX_HARTS), 1, "Number of harts."),
+  parallel: defaulted(
+    flag(),
+    false,
+    'Harts run at once, each on a thread of the host\'s; else they take turns on one. For `mode = "host"` of `[time]`: ' +
+      "no two runs are alike.",
+  ),
   mmu: defaulted(choice(["none", "sv39", "sv48", "sv57"]), "sv57", "Largest paged mode."),
   pmp: defaulted(
     v.picklist([0, 16, 64], ({ input }) => `expected 0, 16 or 64 PMP entries; got ${shown(input)}`),

@@ -222,6 +222,10 @@ class GuardedMemory implements DmaMemory {
     this.#guestError = guestError;
   }
 
+  get shared(): boolean {
+    return this.#memory.shared ?? false;
+  }
+
   read(at: number, length: number): Uint8Array | undefined {
     return this.view(at, length)?.slice();
   }

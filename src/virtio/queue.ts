@@ -36,6 +36,8 @@ export class SplitQueue implements Virtqueue {
   #eventIndex = false;
   #indirect = false;
   #rings: Rings | undefined;
+  /** The memory that the rings are in, for what has to be read and written whole. */
+  #halves: Uint16Array = new Uint16Array(0);
   /** Free-running 16-bit counters, as in the rings. */
   #nextAvail = 0;
   #nextUsed = 0;
@@ -121,7 +123,7 @@ export class SplitQueue implements Virtqueue {
     putU32(used, element + 4, Math.min(written, CHAIN_BYTES_MAX - 1));
     this.#nextUsed = (this.#nextUsed + 1) & 0xffff;
     // VIRTIO 1.3 §2.7.8.2: `len` and the element before `idx`.
-    putU16(used, 2, this.#nextUsed);
+    this.#put(used, 2, this.#nextUsed);
   }
 
   notifyNeeded(): boolean {
@@ -132,8 +134,8 @@ export class SplitQueue implements Virtqueue {
     if (rings === undefined) return false;
     this.#signalled = this.#nextUsed;
     // VIRTIO 1.3 §2.7.7.2: the flag, or whether `used_event` is among the indices passed since the driver was last told.
-    if (!this.#eventIndex) return (u16(rings.avail, 0) & NO_INTERRUPT) === 0;
-    const usedEvent = u16(rings.avail, 4 + 2 * layout.size);
+    if (!this.#eventIndex) return (this.#get(rings.avail, 0) & NO_INTERRUPT) === 0;
+    const usedEvent = this.#get(rings.avail, 4 + 2 * layout.size);
     return ((this.#nextUsed - usedEvent - 1) & 0xffff) < pushed;
   }
 
@@ -157,16 +159,19 @@ export class SplitQueue implements Virtqueue {
   }
 
   #nextHead({ size }: QueueLayout, { descriptors, avail, used }: Rings): number | undefined {
-    const pending = (u16(avail, 2) - this.#nextAvail) & 0xffff;
-    if (pending === 0) {
-      // VIRTIO 1.3 §2.7.10: the queue ran dry, so the next chain is worth a kick.
-      if (this.#eventIndex) putU16(used, 4 + 8 * size, this.#nextAvail);
-      return undefined;
+    let available = this.#get(avail, 2);
+    if (available === this.#nextAvail) {
+      if (!this.#eventIndex) return undefined;
+      // VIRTIO 1.3 §2.7.10: the queue ran dry, so the next chain is worth a kick; one that came just now brings none.
+      this.#put(used, 4 + 8 * size, this.#nextAvail);
+      available = this.#get(avail, 2);
+      if (available === this.#nextAvail) return undefined;
     }
+    const pending = (available - this.#nextAvail) & 0xffff;
     // Descriptors of chains not yet used are still taken, so that no more than the rest can be available.
     const taken = this.#held.length + this.#again.length;
     if (pending > size - taken) {
-      return this.#break(`available index ${u16(avail, 2)} is ${pending} ahead, with ${size - taken} descriptors free`);
+      return this.#break(`available index ${available} is ${pending} ahead, with ${size - taken} descriptors free`);
     }
     const head = u16(avail, 4 + 2 * (this.#nextAvail & (size - 1)));
     if (head * DESCRIPTOR_SIZE >= descriptors.length) {
@@ -226,6 +231,25 @@ export class SplitQueue implements Virtqueue {
       index = next;
     }
     return `chain of more than ${size} descriptors`;
+  }
+
+  /**
+   * An index or flag of a ring. Where the driver may be on another thread, each is read and written whole, and in the order
+   * of the program with what else there is in the rings. VIRTIO 1.3 §2.7.7.2, §2.7.10, §2.7.13.3
+   */
+  #get(ring: Uint8Array, at: number): number {
+    if (!this.#owner.memory.shared) return u16(ring, at);
+    return Atomics.load(this.#halvesOf(ring), (ring.byteOffset + at) >>> 1);
+  }
+
+  #put(ring: Uint8Array, at: number, value: number): void {
+    if (!this.#owner.memory.shared) putU16(ring, at, value);
+    else Atomics.store(this.#halvesOf(ring), (ring.byteOffset + at) >>> 1, value);
+  }
+
+  #halvesOf({ buffer }: Uint8Array): Uint16Array {
+    if (this.#halves.buffer !== buffer) this.#halves = new Uint16Array(buffer, 0, buffer.byteLength >>> 1);
+    return this.#halves;
   }
 
   /** Checks that the areas are RAM, and takes windows on them for this batch. */

@@ -1,6 +1,17 @@
 /** Writes the body of one WebAssembly function. */
 import { ByteWriter } from "./bytes.ts";
-import { type MemoryOpcode, memoryOpcodes, type Opcode, opcodes, type ValueType, valueTypes } from "./opcodes.ts";
+import {
+  ATOMIC_FENCE,
+  ATOMIC_PREFIX,
+  type AtomicOpcode,
+  atomicOpcodes,
+  type MemoryOpcode,
+  memoryOpcodes,
+  type Opcode,
+  opcodes,
+  type ValueType,
+  valueTypes,
+} from "./opcodes.ts";
 
 /** A parameter or local variable. */
 export interface Local {
@@ -99,6 +110,23 @@ export class FunctionWriter implements Callable {
     this.#code.byte(memoryOpcodes[name]);
     this.#code.unsigned(0);
     this.#code.unsigned(offset);
+    return this;
+  }
+
+  /** An access that is one step for every thread that has the memory. Its address has to be a multiple of its width. */
+  atomic(name: AtomicOpcode, offset = 0): this {
+    this.#code.byte(ATOMIC_PREFIX);
+    this.#code.unsigned(atomicOpcodes[name]);
+    this.#code.unsigned(name.startsWith("i64") ? 3 : 2);
+    this.#code.unsigned(offset);
+    return this;
+  }
+
+  /** Orders every access before it against every one after it, as other threads see them. */
+  atomicFence(): this {
+    this.#code.byte(ATOMIC_PREFIX);
+    this.#code.unsigned(ATOMIC_FENCE);
+    this.#code.byte(0);
     return this;
   }
 

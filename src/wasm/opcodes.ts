@@ -177,6 +177,32 @@ export const memoryOpcodes = {
 } as const;
 export type MemoryOpcode = keyof typeof memoryOpcodes;
 
+/**
+ * Atomic accesses, behind the prefix 0xfe: one byte, then alignment and offset. Their alignment is promised, and has to be
+ * that of their width. WebAssembly threads proposal, "Binary Format"
+ */
+export const atomicOpcodes = {
+  "i32.atomic.load": 0x10,
+  "i64.atomic.load": 0x11,
+  "i32.atomic.rmw.add": 0x1e,
+  "i64.atomic.rmw.add": 0x1f,
+  "i32.atomic.rmw.and": 0x2c,
+  "i64.atomic.rmw.and": 0x2d,
+  "i32.atomic.rmw.or": 0x33,
+  "i64.atomic.rmw.or": 0x34,
+  "i32.atomic.rmw.xor": 0x3a,
+  "i64.atomic.rmw.xor": 0x3b,
+  "i32.atomic.rmw.xchg": 0x41,
+  "i64.atomic.rmw.xchg": 0x42,
+  "i32.atomic.rmw.cmpxchg": 0x48,
+  "i64.atomic.rmw.cmpxchg": 0x49,
+} as const;
+export type AtomicOpcode = keyof typeof atomicOpcodes;
+/** Precedes the code of an atomic instruction. */
+export const ATOMIC_PREFIX = 0xfe;
+/** `atomic.fence`, which takes no operand but is followed by a zero. */
+export const ATOMIC_FENCE = 0x03;
+
 /** Value types by their binary codes. */
 export const valueTypes = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c } as const;
 export type ValueType = keyof typeof valueTypes;

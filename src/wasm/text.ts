@@ -4,7 +4,7 @@
  * the text; alignment, which is never promised, is not in it.
  */
 import { ByteReader } from "./byte-reader.ts";
-import { memoryOpcodes, opcodes, valueTypes } from "./opcodes.ts";
+import { ATOMIC_FENCE, ATOMIC_PREFIX, atomicOpcodes, memoryOpcodes, opcodes, valueTypes } from "./opcodes.ts";
 
 /** Names of what the binary format only numbers. */
 export interface TextNames {
@@ -41,6 +41,7 @@ export interface FunctionContext {
 
 const plain = byCode(opcodes);
 const memory = byCode(memoryOpcodes);
+const atomic = byCode(atomicOpcodes);
 /** Value types by their binary codes. */
 export const typeNames = byCode(valueTypes);
 const EMPTY_BLOCK = 0x40;
@@ -192,6 +193,14 @@ class CodeReader {
         }
         return line(plain.get((PREFIX << 8) | second) ?? this.#unknown((PREFIX << 8) | second));
       }
+      case ATOMIC_PREFIX: {
+        const second = input.unsigned();
+        if (second === ATOMIC_FENCE) {
+          input.byte();
+          return line("atomic.fence");
+        }
+        return line(this.#atomicAccess(atomic.get(second) ?? this.#unknown((ATOMIC_PREFIX << 8) | second)));
+      }
     }
     const access = memory.get(code);
     line(access === undefined ? (plain.get(code) ?? this.#unknown(code)) : this.#access(access));
@@ -241,8 +250,19 @@ class CodeReader {
     return name === undefined ? `${index}` : `$${name}`;
   }
 
-  #access(name: string): string {
+  /** What is atomic has the alignment of its width, and need not say so. */
+  #atomicAccess(name: string): string {
+    const width = name.startsWith("i64") ? 3 : 2;
     const alignment = this.#in.unsigned();
+    if (alignment !== width) this.#in.fail(`${name} is not aligned`);
+    return this.#placed(name, 0);
+  }
+
+  #access(name: string): string {
+    return this.#placed(name, this.#in.unsigned());
+  }
+
+  #placed(name: string, alignment: number): string {
     const offset = this.#in.unsigned();
     const place = this.#names.place?.(offset);
     return [

@@ -20,6 +20,8 @@ export interface RigOptions {
   readonly harts?: number;
   /** Decoded pages that the pool holds, the one for straddling instructions included. */
   readonly decodedPages?: number;
+  /** As if other threads had the memory, too. */
+  readonly shared?: boolean;
   /** As the engine's: 1 runs translated code from its first execution. */
   readonly threshold?: number;
 }
@@ -36,13 +38,13 @@ export class Rig {
   onStore: (offset: number, width: number, value: number) => boolean = () => true;
   now = 0;
 
-  constructor({ harts = 1, decodedPages = 64, threshold = 0 }: RigOptions = {}) {
+  constructor({ harts = 1, decodedPages = 64, shared, threshold = 0 }: RigOptions = {}) {
     this.memory = new GuestMemory(
       [
         { name: "ram", at: RAM, size: RAM_SIZE },
         { name: "rom", at: ROM, size: 0x2000, readOnly: true },
       ],
-      { reserved: ENGINE_RESERVED, pool: threshold > 0 ? 0x80_0000 : decodedPages * DECODED_PAGE_SIZE },
+      { reserved: ENGINE_RESERVED, pool: threshold > 0 ? 0x80_0000 : decodedPages * DECODED_PAGE_SIZE, shared },
     );
     const config = { extensions: new Set(EXTENSIONS), mmu: "sv57", pmp: 16, harts } as const;
     this.engine = new Interpreter(this.memory, config, this.#port(), { threshold });

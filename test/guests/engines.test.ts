@@ -52,7 +52,10 @@ const lasting = (text: string) => text.replaceAll(/^~.*\n/gm, "");
 /** The recorded text is QEMU 7.2's. */
 const recorded = (name: string) => readFileSync(resolve(import.meta.dir, `trials/${name}.txt`), "utf8");
 
-const trials = ["cross", "faults", "modes", "remap", "selfcode", "timers"].map((name) => ({ name, cmdline: "" }));
+const trials = ["cross", "faults", "modes", "parallel", "remap", "selfcode", "timers"].map((name) => ({
+  name,
+  cmdline: "",
+}));
 /** Also each by itself: what one leaves behind can bring out what is wrong in the next, or hide it. */
 const remaps = recorded("remap")
   .trimEnd()

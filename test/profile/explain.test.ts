@@ -57,6 +57,7 @@ test("every value with where it comes from", () => {
     [cpu]
     isa = "rv64imafdc_zicbom_zicboz_zicntr_zicsr_zifencei_zba_zbb_zbs_sstc_svadu" # default
     harts = 2                                       # --set cpu.harts=2
+    parallel = false                                # default
     mmu = "sv57"                                    # default
     pmp = 16                                        # default
 

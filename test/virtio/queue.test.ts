@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { GuestMemory } from "../../src/memory/guest-memory.ts";
 import { SplitQueue } from "../../src/virtio/queue.ts";
 import { Feature } from "../../src/virtio/spec.ts";
@@ -7,8 +7,9 @@ import { Descriptor, GuestArea, RAM, Ring } from "./driver.ts";
 const { next: NEXT, write: WRITE, indirect: INDIRECT } = Descriptor;
 const ALL: readonly number[] = [Feature.indirectDescriptors, Feature.eventIndex];
 
-function setUp({ size = 8, features = [] as readonly number[] } = {}) {
+function setUp({ size = 8, features = [] as readonly number[], shared = false } = {}) {
   const area = new GuestArea();
+  if (shared) Object.assign(area.memory, { shared });
   const ring = new Ring(area, size);
   const faults: string[] = [];
   const owner = {
@@ -376,4 +377,39 @@ test("progress survives into another queue on the same rings, held chains includ
   expect(lengths).toEqual([2, 3, 4]);
   expect(ring.reap().map(({ head }) => head)).toEqual(heads);
   expect(faults).toEqual([]);
+});
+
+describe("a driver on another thread", () => {
+  for (const features of [[], ALL]) {
+    test(`sees and is seen the same, with features ${features}`, () => {
+      const told = [false, true].map((shared) => {
+        const { ring, queue, faults } = setUp({ features, shared });
+        const events: unknown[] = [];
+        for (let round = 0; round < 70; round++) {
+          for (let i = 0; i <= round % 4; i++) ring.add([i + 1]);
+          for (let chain = queue.pop(); chain; chain = queue.pop()) queue.push(chain, chain.writable.length);
+          events.push(queue.notifyNeeded(), ring.reap());
+        }
+        return { events, state: queue.state(), faults };
+      });
+      expect(told[1]).toEqual(told[0]);
+    });
+  }
+
+  test("is not left waiting where it adds a chain while the queue is found dry", () => {
+    const { ring, queue } = setUp({ features: ALL, shared: true });
+    expect(queue.pop()).toBeUndefined();
+    ring.add([bytes(1)]);
+    queue.push(queue.pop()!);
+    // Just before the driver's next index is looked at again: it has asked already whether a kick is wanted.
+    const { load } = Atomics;
+    const late = spyOn(Atomics, "load").mockImplementationOnce((...looked) => {
+      const first = load(...(looked as Parameters<typeof load>));
+      ring.add([bytes(2)]);
+      return first as never;
+    });
+    const chain = queue.pop();
+    late.mockRestore();
+    expect([...chain!.read(4)]).toEqual([2]);
+  });
 });

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import type { FunctionWriter } from "../../src/wasm/function.ts";
 import { ModuleWriter, type Signature } from "../../src/wasm/module.ts";
+import { type AtomicOpcode, atomicOpcodes } from "../../src/wasm/opcodes.ts";
 
 type Imports = ConstructorParameters<typeof WebAssembly.Instance>[1];
 type Exported = Record<string, (...args: readonly (number | bigint)[]) => number | bigint | undefined>;
@@ -156,6 +157,30 @@ describe("a module", () => {
     expect([...new Uint8Array(memory.buffer, 99, 5)]).toEqual([0, 7, 7, 7, 0]);
   });
 
+  test("has atomic accesses, on memory that is not declared shared as well", () => {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
+    const module = new ModuleWriter();
+    module.importMemory("env", "memory", 1, 1);
+    const binary = (name: AtomicOpcode): void => {
+      const f = module.func({ params: ["i32", "i64"], results: ["i64"] }, name);
+      f.get(f.params[0]).get(f.params[1]).atomic(name, 8);
+    };
+    for (const kind of ["add", "and", "or", "xor", "xchg"] as const) binary(`i64.atomic.rmw.${kind}`);
+    const swap = module.func({ params: ["i32", "i32", "i32"], results: ["i32"] }, "swap");
+    for (const param of swap.params) swap.get(param);
+    swap.atomic("i32.atomic.rmw.cmpxchg").atomicFence();
+    const run = instantiate(module, { env: { memory } });
+    const data = new DataView(memory.buffer);
+    data.setBigUint64(8, 0b1100n, true);
+    expect(run["i64.atomic.rmw.add"](0, 1n)).toBe(0b1100n);
+    expect(run["i64.atomic.rmw.and"](0, 0b0111n)).toBe(0b1101n);
+    expect(run["i64.atomic.rmw.or"](0, 0b1000n)).toBe(0b0101n);
+    expect(run["i64.atomic.rmw.xor"](0, 0b1111n)).toBe(0b1101n);
+    expect(run["i64.atomic.rmw.xchg"](0, 7n)).toBe(0b0010n);
+    expect([run.swap(8, 6, 1), run.swap(8, 7, 2), data.getUint32(8, true)]).toEqual([7, 7, 2]);
+    expect(() => run.swap(9, 0, 0)).toThrow(WebAssembly.RuntimeError);
+  });
+
   test("may be large", () => {
     const module = new ModuleWriter();
     const f = module.func({ results: ["i64"] }, "f");
@@ -164,6 +189,15 @@ describe("a module", () => {
     f.get(sum);
     expect(instantiate(module).f()).toBe(199_990_000n);
   });
+});
+
+test("every atomic access is one that the host knows, with the alignment that it wants", () => {
+  for (const name of Object.keys(atomicOpcodes) as AtomicOpcode[]) {
+    const module = new ModuleWriter();
+    module.importMemory("env", "memory", 1, 1);
+    module.func({}, "f").op("unreachable").atomic(name, 16).op("unreachable");
+    expect(() => new WebAssembly.Module(module.finish())).not.toThrow();
+  }
 });
 
 test("every instruction without immediates is one that the host knows", async () => {

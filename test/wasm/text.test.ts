@@ -3,7 +3,15 @@ import { describe, expect, test } from "bun:test";
 import { FunctionWriter } from "../../src/wasm/function.ts";
 import { ModuleWriter } from "../../src/wasm/module.ts";
 import { moduleText } from "../../src/wasm/module-text.ts";
-import { type MemoryOpcode, memoryOpcodes, type Opcode, opcodes, type ValueType } from "../../src/wasm/opcodes.ts";
+import {
+  type AtomicOpcode,
+  atomicOpcodes,
+  type MemoryOpcode,
+  memoryOpcodes,
+  type Opcode,
+  opcodes,
+  type ValueType,
+} from "../../src/wasm/opcodes.ts";
 import { functionText, indented, type TextNames } from "../../src/wasm/text.ts";
 
 /** The indented lines of a function's code. */
@@ -30,6 +38,14 @@ describe("an instruction is shown", () => {
       "i32.load offset=8 ;; pc",
       "i32.load offset=9",
       "memory.fill",
+    ]);
+  });
+
+  test("with the offset of an atomic access, and without the alignment that it has to have", () => {
+    const names = Object.keys(atomicOpcodes) as AtomicOpcode[];
+    expect(text((f) => names.reduce((w, name, i) => w.atomic(name, i * 8), f).atomicFence())).toEqual([
+      ...names.map((name, i) => (i === 0 ? name : `${name} offset=${i * 8}`)),
+      "atomic.fence",
     ]);
   });
 

@@ -38,6 +38,7 @@ export const services: readonly Service[] = [
   "cbo.inval",
   "cbo.clean",
   "cbo.flush",
+  "fence.i",
 ];
 
 export interface InterpreterPlan {
@@ -58,4 +59,6 @@ export interface InterpreterPlan {
   readonly status: number;
   /** Arrivals that make an op hot; 0 where nothing is translated. */
   readonly threshold: number;
+  /** Harts run on threads of their own, on memory that they share. */
+  readonly parallel: boolean;
 }

@@ -1,4 +1,10 @@
-/** The decoded pages: which guest page has which, filling them op by op, and forgetting what stores make stale. */
+/**
+ * The decoded pages: which guest page has which, filling them op by op, and forgetting what stores make stale.
+ *
+ * Where other threads have the memory, too, nobody notices all stores. There each decoded page is made from a copy of the
+ * guest's, and whether the two are still alike is looked at when the page is next fetched from after a fence: an
+ * instruction cache, as the architecture allows it. RISC-V Unpriv 20240411 §6
+ */
 import type { Decoder } from "../../isa/riscv/decode.ts";
 import { writesF } from "../../isa/riscv/semantics.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
@@ -33,13 +39,22 @@ export class DecodedPages {
   #count = 0;
   /** Decoded pages that were in use at any time. Memory beyond is zero, and not worth touching. */
   #touched = 0;
-  /** By page of linear memory: offset of its decoded page, or 0. Generated code looks there, too. */
+  /** By page of linear memory: offset of its decoded page, or 0. */
   readonly #byPage: Int32Array;
+  /** The same, where generated code looks. With copies, it has those alone that were found to be right since the last fence. */
+  readonly #fetchable: Int32Array;
   /** Offset of that table. */
   readonly table: number;
+  /** The pages that it has, where it may lose them. */
+  readonly #offered: number[] = [];
   /** By decoded page: the page of linear memory it belongs to. */
   readonly #pageOf: Int32Array;
   readonly #stores: Uint8Array;
+  /** Offset of the first decoded page's copy, or 0 where there are none. */
+  readonly #copies: number;
+  /** By decoded page: at which fence its copy was found to be right. */
+  readonly #checked: Int32Array;
+  #fences = 0;
   /** The op in use in the scratch page, and its instruction's bits. */
   #scratchOp: number;
   #scratchBits = 0;
@@ -64,17 +79,23 @@ export class DecodedPages {
     this.scratch = memory.poolOffset;
     this.#first = memory.poolOffset + DECODED_PAGE_SIZE;
     // Each decoded page has its counters in the pool, too.
-    this.#capacity = Math.floor(((memory.poolSize - tables) * 8) / 9 / DECODED_PAGE_SIZE) - 1;
+    const each = (DECODED_PAGE_SIZE * 9) / 8 + (memory.shared ? PAGE_SIZE : 0);
+    this.#capacity = Math.floor((memory.poolSize - tables) / each) - 1;
     this.sites = memory.poolOffset + memory.poolSize - sitesSize;
     const counters = this.#first + this.#capacity * DECODED_PAGE_SIZE;
     this.counters = counters - (memory.poolOffset >>> COUNTER_SHIFT);
     this.table = this.sites - pages * 4;
-    this.#byPage = new Int32Array(memory.memory.buffer, this.table, pages);
+    this.#fetchable = new Int32Array(memory.memory.buffer, this.table, pages);
+    this.#byPage = memory.shared ? new Int32Array(pages) : this.#fetchable;
     this.#pageOf = new Int32Array(this.#capacity);
+    // Behind the counters, of which the scratch page has some as well.
+    const copies = counters + (((this.#capacity + 1) * DECODED_PAGE_SIZE) >> COUNTER_SHIFT);
+    this.#copies = memory.shared ? (copies + 3) & ~3 : 0;
+    this.#checked = new Int32Array(memory.shared ? this.#capacity : 0);
     this.#stores = new Uint8Array(pages);
     if (!memory.poolIsFresh) {
       this.#touched = this.#capacity;
-      this.#byPage.fill(0);
+      this.#fetchable.fill(0);
       memory.codePages.fill(0);
     }
     memory.poolIsFresh = false;
@@ -87,7 +108,10 @@ export class DecodedPages {
   of(offset: number): number {
     const page = offset >>> 12;
     const known = this.#byPage[page];
-    if (known !== 0) return known >>> 0;
+    if (known !== 0) {
+      if (this.#copies !== 0) this.#check(known >>> 0, page);
+      return known >>> 0;
+    }
     if (this.#count === this.#capacity) this.flush();
     const ops = this.#first + this.#count * DECODED_PAGE_SIZE;
     this.#pageOf[this.#count++] = page;
@@ -97,17 +121,60 @@ export class DecodedPages {
       this.#touched = this.#count;
       this.#end(ops, OPS_PER_PAGE);
     }
+    if (this.#copies !== 0) this.#copy(ops, page);
     return ops;
+  }
+
+  /** What was stored before is to be seen by every fetch from now on: no page may be relied on before it was asked for by {@link of}. */
+  fence(): void {
+    this.#fences = (this.#fences + 1) | 0;
+    for (const page of this.#offered.splice(0)) this.#fetchable[page] = 0;
+  }
+
+  /** Where the bytes lie that a decoded page is made from. */
+  bytesOf(ops: number): number {
+    const index = this.#indexOf(ops);
+    return this.#copies === 0 ? this.#pageOf[index] * PAGE_SIZE : this.#copies + index * PAGE_SIZE;
+  }
+
+  #indexOf(op: number): number {
+    return Math.floor((op - this.#first) / DECODED_PAGE_SIZE);
+  }
+
+  #copy(ops: number, page: number): void {
+    const from = page * PAGE_SIZE;
+    this.memory.u8.copyWithin(this.bytesOf(ops), from, from + PAGE_SIZE);
+    this.#offer(ops, page);
+  }
+
+  /** The copy is right, as far as anybody has to know before the next fence. */
+  #offer(ops: number, page: number): void {
+    this.#checked[this.#indexOf(ops)] = this.#fences;
+    this.#fetchable[page] = ops;
+    this.#offered.push(page);
+  }
+
+  /** Forgets the page if its bytes have changed since they were copied. */
+  #check(ops: number, page: number): void {
+    const index = this.#indexOf(ops);
+    if (this.#checked[index] === this.#fences) return;
+    const { i32 } = this.memory;
+    const copy = this.bytesOf(ops) >>> 2;
+    const now = (page * PAGE_SIZE) >>> 2;
+    for (let i = 0; i < PAGE_SIZE / 4; i++) {
+      if (i32[copy + i] === i32[now + i]) continue;
+      this.#release(page);
+      return this.#copy(ops, page);
+    }
+    this.#offer(ops, page);
   }
 
   /** Decodes from this op on, to the end of the straight line. */
   decodeFrom(op: number): void {
     const { memory } = this;
-    const index = Math.floor((op - this.#first) / DECODED_PAGE_SIZE);
-    const ops = this.#first + index * DECODED_PAGE_SIZE;
-    const page = this.#pageOf[index];
+    const { ops, page } = this.pageOfOp(op);
     this.protect(page);
-    const base = page * PAGE_SIZE;
+    const base = this.bytesOf(ops);
     for (let at = (op - ops) >> 3; at < PAGE_SIZE; ) {
       const target = ops + (at << 3);
       if (memory.u16[target >>> 1] !== Special.undecoded) return;
@@ -127,7 +194,7 @@ export class DecodedPages {
 
   /** Has stores into a page of linear memory noticed from now on. */
   protect(page: number): void {
-    if (this.memory.codePages[page] !== 0) return;
+    if (this.memory.codePages[page] !== 0 || this.#copies !== 0) return;
     this.memory.codePages[page] = 1;
     this.#stores[page] = 0;
     this.onProtect();
@@ -156,7 +223,7 @@ export class DecodedPages {
     // Making room would let the very pages go.
     if (this.#byPage[second >>> 12] === 0 && !this.hasRoom) return;
     const half = u16[second >>> 1];
-    this.#write(op, u16[(first + LAST_HALFWORD) >>> 1] | (half << 16), 4, LAST_HALFWORD);
+    this.#write(op, u16[(this.bytesOf(ops) + LAST_HALFWORD) >>> 1] | (half << 16), 4, LAST_HALFWORD);
     u16[(op + Straddle.handler) >>> 1] = u16[op >>> 1];
     u16[(op + Straddle.half) >>> 1] = half;
     i32[(op + Straddle.at) >>> 2] = second;
@@ -167,13 +234,13 @@ export class DecodedPages {
 
   /** The instruction behind an op: its own 16 or 32 bits, not the expanded form. */
   bitsOf(op: number): number {
-    const index = Math.floor((op - this.#first) / DECODED_PAGE_SIZE);
-    if (index < 0) return this.#scratchBits;
-    const at = this.#pageOf[index] * PAGE_SIZE + ((op - this.#first - index * DECODED_PAGE_SIZE) >> 3);
+    if (op < this.#first) return this.#scratchBits;
+    const { ops } = this.pageOfOp(op);
+    const within = (op - ops) >> 3;
+    const at = this.bytesOf(ops) + within;
     const { u16 } = this.memory;
     const low = u16[at >>> 1];
-    const straddles = (at & (PAGE_SIZE - 1)) === LAST_HALFWORD;
-    return (low & 3) !== 3 ? low : low | (u16[(straddles ? op + Straddle.half : at + 2) >>> 1] << 16);
+    return (low & 3) !== 3 ? low : low | (u16[(within === LAST_HALFWORD ? op + Straddle.half : at + 2) >>> 1] << 16);
   }
 
   /** The guest is about to store into a page with decoded code: forgets the ops that the bytes belong to. */
@@ -207,7 +274,7 @@ export class DecodedPages {
 
   /** The decoded page that holds an op, and the page of linear memory that it was decoded from. */
   pageOfOp(op: number): { readonly ops: number; readonly page: number } {
-    const index = Math.floor((op - this.#first) / DECODED_PAGE_SIZE);
+    const index = this.#indexOf(op);
     return { ops: this.#first + index * DECODED_PAGE_SIZE, page: this.#pageOf[index] };
   }
 
@@ -219,6 +286,7 @@ export class DecodedPages {
       this.memory.codePages[page] = 0;
     }
     this.#count = 0;
+    for (const page of this.#offered.splice(0)) this.#fetchable[page] = 0;
     this.onFlush();
   }
 

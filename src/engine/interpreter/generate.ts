@@ -34,9 +34,8 @@ import { defineWalker } from "./walker.ts";
 
 /** The interpreter as a module. Exports `run` and a function for every floating-point operation, by its name. */
 export function generateInterpreter(plan: InterpreterPlan): Uint8Array<ArrayBuffer> {
-  const { memoryPages } = plan;
   const module = new ModuleWriter();
-  module.importMemory("env", "memory", memoryPages, memoryPages);
+  module.importMemory("env", "memory", plan.memoryPages, plan.memoryPages);
   const i32: ValueType[] = ["i32"];
   const imports: Record<keyof InterpreterImports, Callable> = {
     fetch: module.importFunction("env", "fetch", { results: i32 }),
@@ -88,7 +87,7 @@ class InterpreterWriter extends CodeWriter {
     readonly plan: InterpreterPlan,
     readonly regionSignature: number,
   ) {
-    super(f);
+    super(f, plan.parallel);
     this.#op = f.local("i32");
     this.#budget = f.local("i32");
     this.#pc = f.local("i64");
@@ -289,7 +288,8 @@ class InterpreterWriter extends CodeWriter {
         break;
       case "service":
         return this.#service(semantics.service);
-      case "nothing":
+      case "fence":
+        if (this.fence(semantics.orders)) return this.#service("fence.i");
         break;
     }
     this.#advance(handler);

@@ -129,7 +129,8 @@ export class Interpreter implements Engine {
     const places = { scratch, counters, sites, codePages, decodedPages };
     const status = statusWritable(this.harts[0], SSTATUS);
     const compressed = config.extensions.has("c");
-    const module = interpreterModule({ memoryPages, ...places, compressed, status, threshold }, store);
+    const plan = { memoryPages, ...places, compressed, status, threshold, parallel: memory.shared };
+    const module = interpreterModule(plan, store);
     const { exports } = new WebAssembly.Instance(module, {
       env: { memory: memory.memory, regions: table, ...this.#imports() },
     });
@@ -257,6 +258,14 @@ export class Interpreter implements Engine {
 
   forgetWays(): void {
     this.#access.ways.forget();
+  }
+
+  /** FENCE.I on behalf of whoever stores elsewhere: fetches from now on see what was stored. May be called during `run`. */
+  fenceFetches(): void {
+    this.#pages.fence();
+    for (const hart of this.harts) hart.flushTlbFetches();
+    this.#resident?.demandAttention();
+    this.#attend();
   }
 
   reset(): void {
@@ -440,6 +449,11 @@ export class Interpreter implements Engine {
       case "cbo.clean":
       case "cbo.flush":
         return mayManageCache(hart, CacheOperation.clean) ? Status.next : this.#illegal(bits);
+      case "fence.i":
+        this.#pages.fence();
+        hart.flushTlbFetches();
+        this.#skip(hart);
+        return Status.moved;
     }
   }
 

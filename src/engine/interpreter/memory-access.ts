@@ -31,6 +31,8 @@ export class MemoryAccess {
   /** By direction, for the two go by turns. */
   readonly #loaded = new DevicePages();
   readonly #stored = new DevicePages();
+  /** Where other threads have the memory, for aligned accesses of 8 bytes: two halves would show. RISC-V Unpriv §18.1 */
+  readonly #whole: BigInt64Array | undefined;
 
   constructor(
     readonly memory: GuestMemory,
@@ -39,6 +41,7 @@ export class MemoryAccess {
     hot: number,
   ) {
     this.ways = deviceWays(memory, port, hot);
+    if (memory.shared) this.#whole = new BigInt64Array(memory.memory.buffer);
   }
 
   /** Loads `width` bytes at mail0 into mail0; `false` when the load trapped. */
@@ -63,7 +66,8 @@ export class MemoryAccess {
       return true;
     }
     i32[ADDRESS + 1] = 0;
-    if (width === 8) {
+    if (width === 8 && this.#whole) this.#whole[ADDRESS >> 1] = this.#whole[at >>> 3];
+    else if (width === 8) {
       i32[ADDRESS] = i32[at >>> 2];
       i32[ADDRESS + 1] = i32[(at >>> 2) + 1];
     } else if (width === 4) i32[ADDRESS] = i32[at >>> 2];
@@ -100,6 +104,7 @@ export class MemoryAccess {
     const offset = this.#writable(low, high, block, width);
     if (offset < 0) return this.#trap(Cause.storeAccess);
     if ((offset & (width - 1)) !== 0) this.memory.u8.copyWithin(offset, VALUE << 2, (VALUE << 2) + width);
+    else if (width === 8 && this.#whole) this.#whole[offset >>> 3] = this.#whole[VALUE >> 1];
     else if (width === 8) {
       i32[offset >>> 2] = i32[VALUE];
       i32[(offset >>> 2) + 1] = i32[VALUE + 1];

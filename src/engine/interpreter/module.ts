@@ -26,7 +26,7 @@ export function interpreterModule(plan: InterpreterPlan, store?: ModuleStore): W
     status,
     threshold,
   ];
-  const name = `interpreter-${places.join("-")}`;
+  const name = `interpreter-${places.join("-")}${plan.parallel ? "-parallel" : ""}`;
   const known = compiled.get(name);
   if (known !== undefined) return known;
   const module = stored(name, store) ?? generated(name, plan, store);

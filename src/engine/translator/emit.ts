@@ -41,6 +41,8 @@ export interface RegionPlace {
   readonly floatHelper: (operation: FloatOperation) => Callable;
   /** Loads and stores that go to devices, by address, and what they call. */
   readonly devices?: { readonly at: ReadonlySet<number>; readonly calls: DeviceImports };
+  /** Harts run on threads of their own, on memory that they share. */
+  readonly parallel: boolean;
   readonly listener?: RegionListener;
 }
 
@@ -110,7 +112,7 @@ class RegionWriter extends OperandWriter {
     readonly region: Region,
     readonly place: RegionPlace,
   ) {
-    super(f, place.level === "thorough");
+    super(f, place.parallel, place.level === "thorough");
     this.#flow = analyse(region);
     if (place.level === "thorough") this.#values = followRegisters(this.#flow.sequence);
     [this.#budget, this.#page] = f.params;
@@ -404,8 +406,10 @@ class RegionWriter extends OperandWriter {
         return this.#float(semantics);
       case "zeroBlock":
         return this.#sideExit();
+      case "fence":
+        if (this.fence(semantics.orders)) this.#sideExit();
+        return;
       case "service":
-      case "nothing":
         return;
     }
   }

@@ -13,12 +13,16 @@ export abstract class OperandWriter extends CodeWriter {
   protected operation!: Operation;
   protected staysNarrow = false;
 
-  /** @param keepsNarrow Whether narrow values are looked for at all. */
+  /**
+   * @param parallel See {@link CodeWriter}.
+   * @param keepsNarrow Whether narrow values are looked for at all.
+   */
   constructor(
     f: FunctionWriter,
+    parallel: boolean,
     readonly keepsNarrow: boolean,
   ) {
-    super(f);
+    super(f, parallel);
     this.registers = new RegisterLocals(f);
   }
 

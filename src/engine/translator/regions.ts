@@ -126,10 +126,8 @@ export class Regions {
 
   /** The op at `pc` is hot: a region is to begin there. */
   consider(op: number, pc: bigint): void {
-    const { memory, pages, immediate } = this.#host;
+    const { memory, immediate } = this.#host;
     if (op < memory.poolOffset || memory.u16[op >>> 1] === Special.region || this.#awaited.has(op)) return;
-    // Hot at its first arrival, when nothing is there yet: the op has to know its instruction before it leads elsewhere.
-    if (memory.u16[op >>> 1] === Special.undecoded) pages.decodeFrom(op);
     this.#translate(op, pc, immediate ? "thorough" : "quick");
   }
 
@@ -193,6 +191,10 @@ export class Regions {
     const from = pages.pageOfOp(op);
     // The scratch page belongs to no page.
     if (from.page === undefined) return;
+    // Hot at its first arrival, or on a page that turns out to have changed: the op has to know its instruction before it
+    // leads elsewhere.
+    pages.of(from.page * PAGE_SIZE);
+    if (memory.u16[op >>> 1] === Special.undecoded) pages.decodeFrom(op);
     const base = pc & ~BigInt(PAGE_SIZE - 1);
     const started = performance.now();
     const linear = new Map<number, number>();
@@ -202,8 +204,9 @@ export class Regions {
         page === 0 ? from.page * PAGE_SIZE : this.#host.locate(BigInt.asUintN(64, base + BigInt(page * PAGE_SIZE)));
       if (offset < 0 || !pages.hasRoom) return -1;
       linear.set(page, offset);
-      decodedPages.set(page, pages.of(offset));
-      return offset;
+      const ops = pages.of(offset);
+      decodedPages.set(page, ops);
+      return pages.bytesOf(ops);
     };
     const opOf = (at: number): number => {
       const page = pageOf(at);
@@ -387,7 +390,8 @@ export class Regions {
       const f = module.func(REGION_SIGNATURE, `r${i}`);
       const devices = calls && { at: this.#sitesIn(region, offsetOf), calls };
       installed.devices = this.#devices.among(accesses);
-      const place = { decodedPages, counters, slot, level, signature, floatHelper, devices };
+      const parallel = memory.shared;
+      const place = { decodedPages, counters, slot, level, signature, floatHelper, devices, parallel };
       writeRegion(f, region, place);
       this.#host.follower()?.({
         region,

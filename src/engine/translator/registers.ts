@@ -2,6 +2,7 @@
  * What becomes of guest registers in a region: which have to be loaded, which memory has yet to learn of, and which values
  * stay 32 bits wide (narrow.ts).
  */
+import type { Instruction } from "../../isa/riscv/instructions/encoding.ts";
 import { isNarrow, wideReads } from "./narrow.ts";
 import { operandsOf } from "./operands.ts";
 import { type Block, type Operation, successors } from "./region.ts";
@@ -50,13 +51,18 @@ export function followRegisters(sequence: readonly Block[]): RegisterFlow {
   return { loaded, dirty, handedOver, ...narrowness(sequence, after, wideness(sequence, after)) };
 }
 
+/** Whether the interpreter carries it out, in the midst of a block. */
+function isLeft({ semantics }: Instruction): boolean {
+  return semantics.does === "zeroBlock" || (semantics.does === "fence" && semantics.orders === "fetches");
+}
+
 /** Registers that a block writes before the last place where it may be left to the interpreter. */
 function writtenBeforeExits({ operations, stop }: Block): Registers {
   const written = { x: 0, f: 0 };
   let before = { x: 0, f: 0 };
   for (const { instruction, rd } of operations) {
     const { writesX, writesF, memory, float } = operandsOf(instruction);
-    if (memory !== undefined || float || instruction.semantics.does === "zeroBlock") before = { ...written };
+    if (memory !== undefined || float || isLeft(instruction)) before = { ...written };
     if (writesX) written.x |= (1 << rd) & ~1;
     if (writesF) written.f |= 1 << rd;
   }

@@ -55,6 +55,8 @@ export const HartField = {
   /** Instructions that trapped instead of retiring, and page tables walked, so far; 64-bit floats. */
   trapped: 0x3e8,
   walks: 0x3f0,
+  /** What LR found, where harts run on threads of their own. */
+  reserved: 0x3f8,
   /** CSRs, by {@link CsrSlot}. */
   csr: 0x280,
 } as const;

@@ -70,8 +70,13 @@ export function translate(
     const at = hart.memory.locateFor(Pass.read, address, 8);
     // Page tables are read as S-mode reads, whatever the access is. §3.7.2
     if (at < 0 || !check(hart, address, 8, Access.load, Privilege.supervisor)) return ACCESS_FAULT[access];
-    const pte = i32[at >>> 2];
-    const pteHigh = i32[(at >>> 2) + 1];
+    let pte = i32[at >>> 2];
+    let pteHigh = i32[(at >>> 2) + 1];
+    // The halves have to be of one entry.
+    while (hart.memory.shared && Atomics.load(i32, at >>> 2) !== pte) {
+      pte = Atomics.load(i32, at >>> 2);
+      pteHigh = i32[(at >>> 2) + 1];
+    }
     if ((pte & Pte.V) === 0 || (pte & (Pte.R | Pte.W)) === Pte.W) return PAGE_FAULT[access];
     if ((pteHigh & PTE_RESERVED_HIGH) !== 0) return PAGE_FAULT[access];
     // In a pointer, G speaks for everything below. §10.3.1
@@ -156,9 +161,13 @@ function leaf(
     if (hart.memory.blockAt(address)?.readOnly || hart.memory.locateFor(Pass.write, address, 8) < 0) {
       return ACCESS_FAULT[access];
     }
-    const codePage = at >>> 12;
-    if (hart.memory.codePages[codePage] !== 0) hart.memory.onCodeWrite(codePage);
-    hart.memory.i32[at >>> 2] = pte | wanted;
+    const { i32, codePages, shared } = hart.memory;
+    if (codePages[at >>> 12] !== 0) hart.memory.onCodeWrite(at >>> 12);
+    // Only where the entry still is what was judged. §10.3.1
+    if (!shared) i32[at >>> 2] = pte | wanted;
+    else if (Atomics.compareExchange(i32, at >>> 2, pte, pte | wanted) !== pte) {
+      return translate(hart, low, high, access, length);
+    }
   }
   walk.physical = page;
   walk.level = level;

@@ -11,6 +11,11 @@ const STIP = 1 << Interrupt.supervisorTimer;
 const LINES = (MACHINE_INTERRUPTS | SUPERVISOR_INTERRUPTS) & ~SSIP;
 const EXACT_TICKS = 2n ** 53n;
 
+/** Whether the bit is a level that is driven from outside; else it is an event, which software clears. */
+export function isLevel(bit: number): boolean {
+  return ((LINES >>> bit) & 1) !== 0;
+}
+
 /** mip & mie: what would end a WFI. Hot. */
 export function pendingInterrupts(hart: Hart): number {
   return (hart.csrLow(CsrSlot.mip) | hart.csrHigh(CsrSlot.mip)) & hart.csrLow(CsrSlot.mie);

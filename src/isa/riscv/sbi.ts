@@ -21,14 +21,27 @@ export interface SbiServices {
   };
   /** Whether the hart runs, or waits for an interrupt, rather than being stopped. */
   started(hart: number): boolean;
-  /** Lets a stopped hart begin at `pc` in S-mode: {@link enterSupervisor} with a0 = its index and a1 = `opaque`. */
-  startHart(hart: number, pc: bigint, opaque: bigint): void;
+  /**
+   * Lets a stopped hart begin at `pc` in S-mode: {@link enterSupervisor} with a0 = its index and a1 = `opaque`. `false`:
+   * somebody else has done so first.
+   */
+  startHart(hart: number, pc: bigint, opaque: bigint): boolean;
   stopHart(hart: number): void;
   /** The hart waits for an interrupt, as after WFI. Absent: suspending returns at once, as a spurious wake-up may. */
   suspendHart?(hart: number): void;
-  /** Lets go of decoded instructions of the hart. Absent where the engine keeps them coherent with memory by itself. */
-  fenceInstructions?(hart: number): void;
+  /** How to reach harts that run beside the calling one. Absent where all of them rest meanwhile. */
+  readonly remote?: RemoteHarts;
 }
+
+export interface RemoteHarts {
+  /** Sets the hart's SSIP. */
+  interrupt(hart: number): void;
+  /** Comes back when every one of the harts, of which the calling one may be one, has done so. */
+  fence(harts: readonly number[], fence: RemoteFence): void;
+}
+
+/** What other harts are to do: FENCE.I, or SFENCE.VMA for a range of addresses. */
+export type RemoteFence = "instructions" | { readonly start: bigint; readonly size: bigint };
 
 export interface Sbi {
   /** Serves the `ecall` that `hart.pc` is at. */
@@ -112,11 +125,27 @@ export function createSbi(harts: readonly Hart[], services: SbiServices): Sbi {
     return selected;
   }
 
-  function onEach(mask: bigint, base: bigint, action: (hart: Hart) => void): Answer {
+  function onSelected(mask: bigint, base: bigint, action: (harts: readonly Hart[]) => void): Answer {
     const selected = select(mask, base);
     if (selected === undefined) return refuse(SbiError.invalidParameter);
-    for (const hart of selected) action(hart);
+    action(selected);
     return ok();
+  }
+
+  function interrupt({ index }: Hart): void {
+    if (services.remote) services.remote.interrupt(index);
+    else setPending(harts[index], Interrupt.supervisorSoftware, true);
+  }
+
+  function fenceAll(targets: readonly Hart[], fence: RemoteFence): void {
+    const { remote } = services;
+    if (remote) {
+      remote.fence(
+        targets.map(({ index }) => index),
+        fence,
+      );
+      // Where all rest meanwhile, decoded code follows every store.
+    } else if (fence !== "instructions") for (const target of targets) fenceAddresses(target, fence);
   }
 
   function hartAt(index: bigint): Hart | undefined {
@@ -151,18 +180,15 @@ export function createSbi(harts: readonly Hart[], services: SbiServices): Sbi {
     },
   ];
 
-  const ipi: Call[] = [
-    (_, argument) =>
-      onEach(argument(0), argument(1), (target) => setPending(target, Interrupt.supervisorSoftware, true)),
-  ];
+  const ipi: Call[] = [(_, argument) => onSelected(argument(0), argument(1), (targets) => targets.forEach(interrupt))];
 
-  /** Without ASIDs, fencing one address space is fencing all of them. */
-  const fenceAddresses: Call = (_, argument) =>
-    onEach(argument(0), argument(1), (target) => fence(target, argument(2), argument(3)));
+  /** Fencing one address space is fencing all of them. */
+  const fenceRange: Call = (_, argument) =>
+    onSelected(argument(0), argument(1), (targets) => fenceAll(targets, { start: argument(2), size: argument(3) }));
   const rfence: Call[] = [
-    (_, argument) => onEach(argument(0), argument(1), (target) => services.fenceInstructions?.(target.index)),
-    fenceAddresses,
-    fenceAddresses,
+    (_, argument) => onSelected(argument(0), argument(1), (targets) => fenceAll(targets, "instructions")),
+    fenceRange,
+    fenceRange,
   ];
 
   const hsm: Call[] = [
@@ -172,8 +198,7 @@ export function createSbi(harts: readonly Hart[], services: SbiServices): Sbi {
       if (target === undefined) return refuse(SbiError.invalidParameter);
       if (services.started(target.index)) return refuse(SbiError.alreadyAvailable);
       if (!isEntry(hart, entry)) return refuse(SbiError.invalidAddress);
-      services.startHart(target.index, entry, argument(2));
-      return ok();
+      return services.startHart(target.index, entry, argument(2)) ? ok() : refuse(SbiError.alreadyAvailable);
     },
     (hart) => {
       services.stopHart(hart.index);
@@ -315,7 +340,7 @@ function isEntry(hart: Hart, address: bigint): boolean {
 }
 
 /** SFENCE.VMA on behalf of another hart, for `[start, start + size)`; 0 and 0, or a size of all ones, is everything. §8 */
-function fence(hart: Hart, start: bigint, size: bigint): void {
+export function fenceAddresses(hart: Hart, { start, size }: Exclude<RemoteFence, string>): void {
   const first = start / PAGE;
   const last = (start + size - 1n) / PAGE;
   if (size === 0n || size === ALL || last - first >= BigInt(FENCE_PAGES)) {

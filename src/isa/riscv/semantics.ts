@@ -58,7 +58,8 @@ export type Service =
   | "sfence.vma"
   | "cbo.inval"
   | "cbo.clean"
-  | "cbo.flush";
+  | "cbo.flush"
+  | "fence.i";
 
 export type Semantics =
   /** Computes a value into rd. */
@@ -99,8 +100,8 @@ export type Semantics =
       readonly negateAddend?: boolean;
     }
   | { readonly does: "service"; readonly service: Service }
-  /** A hint or ordering instruction: one thread of execution is ordered already. */
-  | { readonly does: "nothing" };
+  /** Orders accesses, or fetches behind stores. Harts that share one thread of execution are ordered already. */
+  | { readonly does: "fence"; readonly orders: "accesses" | "fetches" };
 
 export type Width = 1 | 2 | 4 | 8;
 

@@ -15,6 +15,7 @@ const plan = (memoryPages: number): InterpreterPlan => ({
     compressed: true,
     status: 0,
     threshold: 0,
+    parallel: false,
   },
 });
 

@@ -18,6 +18,8 @@ const memory = new GuestMemory([{ name: "ram", at: CODE, size: 4 * PAGE }], { re
 const DEVICE_CALLS = { load: { index: 100 }, store: { index: 101 } };
 
 interface Translation {
+  /** For memory that other threads have, too. */
+  readonly parallel?: boolean;
   readonly level?: Level;
   /** Labels that computed jumps went to. */
   readonly targets?: readonly string[];
@@ -30,7 +32,7 @@ interface Translation {
 /** The text of the region that begins where the program does, or at its label `entry`. */
 function translated(
   source: string,
-  { level = "thorough", targets = [], cold = [], devices = [] }: Translation = {},
+  { level = "thorough", targets = [], cold = [], devices = [], parallel = false }: Translation = {},
 ): string {
   const { bytes, labels } = assemble(CODE, source);
   memory.clear();
@@ -59,6 +61,7 @@ function translated(
       signature: 1,
       floatHelper: (operation) => ({ index: FloatOp[operation] }),
       devices: { at: new Set(devices.map((label) => labels[label] - CODE)), calls: DEVICE_CALLS },
+      parallel,
     },
     page: BigInt(CODE),
     bitsOf: (at) => memory.u16[(ram + at) >>> 1] | (memory.u16[(ram + at + 2) >>> 1] << 16),
@@ -169,6 +172,19 @@ test("atomics", () => {
     sc.d   a5, a3, (a4)
     ecall`;
   expect(translated(source)).toMatchSnapshot();
+});
+
+test("atomics and fences on memory that other threads have, too", () => {
+  const source = `
+    amoadd.w a1, a2, (a0)
+    amomax.w a1, a2, (a0)
+    amoswap.d a1, a2, (a0)
+    fence  3, 3
+    lr.w   a3, (a4)
+    sc.w   a5, a3, (a4)
+    fence.i
+    ecall`;
+  expect(translated(source, { parallel: true })).toMatchSnapshot();
 });
 
 test("code that goes on in the next page", () => {

@@ -11,6 +11,8 @@ const DATA = RAM + 0x10_0000;
 
 const interpreted = new Rig();
 const translated = new Rig({ threshold: 1 });
+/** As if other threads had the memory, too. */
+const sharing = new Rig({ threshold: 1, shared: true });
 
 /** Data around the border of two pages: which follow each other in memory, or not. */
 function prepare(rig: Rig, seed: number): bigint {
@@ -41,10 +43,11 @@ test("random programs do the same on both engines", () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
     prepare(interpreted, seed);
     const done = prepare(translated, seed);
+    prepare(sharing, seed);
     for (const budget of BUDGETS) {
-      interpreted.run(budget);
-      translated.run(budget);
+      for (const rig of [interpreted, translated, sharing]) rig.run(budget);
       expect({ seed, ...translated.state() }).toEqual({ seed, ...interpreted.state() });
+      expect({ seed, ...sharing.state() }).toEqual({ seed, ...interpreted.state() });
     }
     expect({ seed, pc: interpreted.hart.pc }).toEqual({ seed, pc: done });
   }

@@ -13,6 +13,10 @@ test("the recorded programs of the differential test, translated at once", async
   expect(await checkAgainstRecorded((elf) => runOnInterpreter(elf, 1))).toEqual([]);
 }, 60_000);
 
+test("the same on memory that other threads have, too", async () => {
+  expect(await checkAgainstRecorded((elf) => runOnInterpreter(elf, 1, true))).toEqual([]);
+}, 60_000);
+
 describe("the monitor's session is the same on every engine", () => {
   const session = (engine: EngineKind) => {
     using guest = boot(PROFILE, { engine, set: ["cpu.harts=2"] });

@@ -30,7 +30,7 @@ interface Bench {
   call(extension: bigint, func: bigint, args?: readonly bigint[], hart?: number): [bigint, bigint] | undefined;
 }
 
-function bench(count = 3, extensions: readonly string[] = EXTENSIONS): Bench {
+function bench(count = 3, extensions: readonly string[] = EXTENSIONS, beside = false): Bench {
   const harts = Array.from({ length: count }, (_, index) => {
     return makeHart({ index, extensions: new Set(extensions) }).hart;
   });
@@ -58,13 +58,20 @@ function bench(count = 3, extensions: readonly string[] = EXTENSIONS): Bench {
       startHart: (hart, pc, opaque) => {
         started[hart] = true;
         it.log.push(`start ${hart} ${pc.toString(16)} ${opaque}`);
+        return !beside;
       },
       stopHart: (hart) => {
         started[hart] = false;
         it.log.push(`stop ${hart}`);
       },
       suspendHart: (hart) => it.log.push(`suspend ${hart}`),
-      fenceInstructions: (hart) => it.log.push(`fence.i ${hart}`),
+      remote: beside
+        ? {
+            interrupt: (hart) => it.log.push(`interrupt ${hart}`),
+            fence: (harts, what) =>
+              it.log.push(`fence ${harts} ${what === "instructions" ? what : `${what.start} ${what.size}`}`),
+          }
+        : undefined,
     }),
     call(extension, func, args = [], index = 0) {
       const hart = harts[index];
@@ -266,8 +273,23 @@ describe("remote fences", () => {
   test("instructions, and no hypervisor", () => {
     const it = bench();
     expect(it.call(RFENCE, 0n, [0b110n, 0n])).toEqual([0n, 0n]);
-    expect(it.log).toEqual(["fence.i 1", "fence.i 2"]);
     for (const func of [3n, 4n, 5n, 6n]) expect(it.call(RFENCE, func, [1n, 0n])).toEqual([NOT_SUPPORTED, 0n]);
+  });
+});
+
+describe("harts that run beside the caller", () => {
+  test("are asked, and nothing of theirs is touched", () => {
+    const it = bench(3, EXTENSIONS, true);
+    expect(it.call(IPI, 0n, [0b110n, 0n])).toEqual([0n, 0n]);
+    expect(it.call(RFENCE, 0n, [0b11n, 1n])).toEqual([0n, 0n]);
+    expect(it.call(RFENCE, 1n, [0n, ALL, 0x5000n, 0x1000n])).toEqual([0n, 0n]);
+    expect(it.log).toEqual(["interrupt 1", "interrupt 2", "fence 1,2 instructions", "fence 0,1,2 20480 4096"]);
+    expect(it.harts.map((hart) => read(hart, "sip"))).toEqual([0n, 0n, 0n]);
+  });
+
+  test("may have been started by another of them", () => {
+    const it = bench(3, EXTENSIONS, true);
+    expect(it.call(HSM, 0n, [1n, BigInt(RAM), 5n])).toEqual([-6n, 0n]);
   });
 });
 

@@ -11,7 +11,7 @@ const amo = (width: AmoWidth, combine: Combine): Semantics => {
   return { does: "amo", width, old, combine: combine(old, width) };
 };
 
-/** The aq and rl bits (26, 25) are free: the memory order of one thread is the strongest anyway. */
+/** The aq and rl bits (26, 25) are free: every one of these has the strongest order, between threads as within one. */
 const encoding = (funct5: number, width: AmoWidth, syntax: string, extra = 0) =>
   fixed((0xf800707f | extra) >>> 0, (funct5 << 27) | ((width === 4 ? 2 : 3) << 12) | Major.amo, "none", syntax);
 

@@ -32,7 +32,6 @@ const binary = (name: Opcode, right: Expr): Semantics => set(op(name, rs1, right
 const compare = (name: Opcode, right: Expr): Semantics => set(flag(op(name, rs1, right)));
 /** On the low words. */
 const binary32 = (name: Opcode, right: Expr): Semantics => set(signExtend(op(name, word(rs1), word(right))));
-const nothing: Semantics = { does: "nothing" };
 
 /** Both WebAssembly and RISC-V take a shift amount modulo the width. */
 export const base = [
@@ -93,7 +92,6 @@ export const base = [
   instruction("srlw", "i", r(Major.op32, 5, 0x00), binary32("i32.shr_u", rs2)),
   instruction("sraw", "i", r(Major.op32, 5, 0x20), binary32("i32.shr_s", rs2)),
 
-  instruction("fence", "i", fixed(0x707f, 0x0f, "none", "pred,succ"), nothing),
-  // Decoded code is dropped by the store that changes it, so there is never anything left for FENCE.I to do.
-  instruction("fence.i", "zifencei", fixed(0x707f, 0x100f, "none", ""), nothing),
+  instruction("fence", "i", fixed(0x707f, 0x0f, "none", "pred,succ"), { does: "fence", orders: "accesses" }),
+  instruction("fence.i", "zifencei", fixed(0x707f, 0x100f, "none", ""), { does: "fence", orders: "fetches" }),
 ];

@@ -38,6 +38,10 @@ describe("recorded results", () => {
     expect(await checkAgainstRecorded(runOnInterpreter)).toEqual([]);
   });
 
+  test("are those of the interpreter on memory that it shares", async () => {
+    expect(await checkAgainstRecorded((elf) => runOnInterpreter(elf, 0, true))).toEqual([]);
+  });
+
   test("are those of the table's own semantics", async () => {
     expect(await checkAgainstRecorded(runOnReference, FEW)).toEqual([]);
   });

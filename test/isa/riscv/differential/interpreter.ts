@@ -16,11 +16,15 @@ const TURN = 1_000_000;
 const LSR = 5;
 const TRANSMITTER_EMPTY = 0x60;
 
-/** @param threshold As the engine's: 1 runs translated code from its first execution. */
-export function runOnInterpreter(elf: Uint8Array, threshold = 0): string {
+/**
+ * @param threshold As the engine's: 1 runs translated code from its first execution.
+ * @param shared As if other threads had the memory, too.
+ */
+export function runOnInterpreter(elf: Uint8Array, threshold = 0, shared = false): string {
   const memory = new GuestMemory([{ name: "ram", at: HARNESS, size: RAM_SIZE }], {
     reserved: ENGINE_RESERVED,
     pool: POOL,
+    shared,
   });
   let poweredOff = false;
   const printed: number[] = [];

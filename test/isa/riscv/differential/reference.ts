@@ -136,7 +136,7 @@ export class ReferenceMachine {
         return next;
       case "service":
         return this.#service(decoded, semantics.service, bits, next);
-      case "nothing":
+      case "fence":
         return next;
       case "zeroBlock":
         throw illegal(bits);
