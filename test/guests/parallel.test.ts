@@ -50,7 +50,7 @@ describe.skipIf(!canMap())("Linux on two harts at once", () => {
   const FORK = "i=0; while [ $i -lt 100 ]; do (true); i=$((i+1)); done; echo $i";
   const PIPES = "find / -xdev | sort -r | awk '{ n += length($0) * NR } END { print (n > 0) }'";
   // Ticks of user and system time on each.
-  const USED = "awk '/^cpu[0-9]/ { print $2 + $4 > 0 }' /proc/stat";
+  const USED = "awk '/^cpu[0-9]/ { print ($2 + $4 > 0) }' /proc/stat";
   const LINES = [CPUS, BOTH, FORK, PIPES, USED, "poweroff -f"];
 
   const images = (firmware?: ImageName): ImageName[] => [

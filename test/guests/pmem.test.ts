@@ -19,7 +19,10 @@ const pmemTest: typeof test_ =
 pmemTest("what Linux writes to persistent memory is in the file, and there at the next boot", async () => {
   using shop = new Workshop();
   const initrd = shop.path("initramfs");
-  writeFileSync(initrd, Buffer.concat([readFileSync(findImage("debian/initramfs.cpio.gz")!), archive(modules(shop))]));
+  writeFileSync(
+    initrd,
+    Buffer.concat([padded(readFileSync(findImage("debian/initramfs.cpio.gz")!)), archive(modules(shop))]),
+  );
   const file = shop.path("pmem.img");
   writeFileSync(file, "");
   truncateSync(file, 32 << 20);
