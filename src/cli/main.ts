@@ -5,9 +5,7 @@ import { nearestName } from "../vdev/registry.ts";
 import { asksForHelp } from "./arguments.ts";
 import { defineCommand, resolvedArguments, runCommand } from "./command.ts";
 import { ExitCode } from "./exit-codes.ts";
-import { fdtVerbs } from "./fdt/verbs.ts";
 import { looksLikeFile } from "./kept/door.ts";
-import { report } from "./report.ts";
 import { summaries } from "./summaries.ts";
 
 const VERSION = "0.1.0";
@@ -29,29 +27,34 @@ const commands: Readonly<Record<keyof typeof summaries, () => Promise<CommandDef
 
 /** Commands whose first word may name a command of their own. */
 const verbs: Record<string, Readonly<Record<string, () => Promise<CommandDef>>>> = {
-  fdt: fdtVerbs,
+  get fdt() {
+    const { fdtVerbs } = require("./fdt/verbs.ts") as typeof import("./fdt/verbs.ts");
+    return fdtVerbs;
+  },
   bench: { console: () => import("./bench/console.ts").then((m) => m.benchConsole as CommandDef) },
   pass: { plan: () => import("./pass/plan.ts").then((m) => m.plan as CommandDef) },
 };
 
 /** What the help of vmrun shows. */
-const root = defineCommand({
-  meta: {
-    name: "vmrun",
-    version: VERSION,
-    description:
-      "Machine emulator: runs the board that a TOML profile declares. `vmrun PROFILE` is `vmrun run PROFILE`.",
-  },
-  subCommands: Object.fromEntries(
-    Object.entries(summaries).map(([name, description]) => [name, { meta: { name, description } }]),
-  ),
-});
+const root = () =>
+  defineCommand({
+    meta: {
+      name: "vmrun",
+      version: VERSION,
+      description:
+        "Machine emulator: runs the board that a TOML profile declares. `vmrun PROFILE` is `vmrun run PROFILE`.",
+    },
+    subCommands: Object.fromEntries(
+      Object.entries(summaries).map(([name, description]) => [name, { meta: { name, description } }]),
+    ),
+  });
 
 /** Runs a command line; answers the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
   try {
     return await dispatch([...args]);
   } catch (error) {
+    const { report } = await import("./report.ts");
     return report(error);
   }
 }
@@ -59,7 +62,7 @@ export async function main(args: readonly string[]): Promise<number> {
 async function dispatch(args: string[]): Promise<number> {
   const [first] = args;
   if (first === undefined || first === "--help" || first === "-h" || first === "help") {
-    print(await usage(root as CommandDef));
+    print(await usage(root() as CommandDef));
     return first === undefined ? ExitCode.usage : ExitCode.success;
   }
   if (first === "--version" || first === "-v") {
@@ -71,7 +74,7 @@ async function dispatch(args: string[]): Promise<number> {
   const command = await (verb ?? commands[named ? first : commandMeant(first)])();
   const rest = args.slice(verb ? 2 : named ? 1 : 0);
   if (asksForHelp(rest, await resolvedArguments(command))) {
-    print(await usage(command, root as CommandDef));
+    print(await usage(command, root() as CommandDef));
     return ExitCode.success;
   }
   const result = await runCommand(command, rest);

@@ -1,10 +1,11 @@
 /** What each command does, in a line or two: listing them loads none. */
-import { fdtVerbs } from "./fdt/verbs.ts";
-
 export const summaries = {
   run: "Run the machine of a profile; Ctrl-A x ends it, Ctrl-A h helps",
   check: "Check a profile and, with --resolved, show every value that it comes to",
-  fdt: `Generate the device tree of a board; or ${Object.keys(fdtVerbs).join(", ")} one (vmrun fdt VERB --help)`,
+  get fdt() {
+    const { fdtVerbs } = require("./fdt/verbs.ts") as typeof import("./fdt/verbs.ts");
+    return `Generate the device tree of a board; or ${Object.keys(fdtVerbs).join(", ")} one (vmrun fdt VERB --help)`;
+  },
   map: "Show the memory map and the interrupt tree of a board or a device tree",
   clocks: "Show the clock tree of a board, its rates, and what the guest may change",
   pass:

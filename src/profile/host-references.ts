@@ -7,7 +7,6 @@ import { exclusiveUse, parseStream, printStream, withPaths } from "../vdev/strea
 import { type ProfileFiles, shownPath } from "./files.ts";
 import type { Findings } from "./findings.ts";
 import { type Located, lookup, type Plain, pathOf, plain, type TableNode } from "./located.ts";
-import { missingFile } from "./missing.ts";
 import { isArray, isObject, unwrapped } from "./validate.ts";
 
 const FILE_OBJECT = "file:";
@@ -92,6 +91,7 @@ export class HostNames {
     const absolute = resolve(at.origin.folder, text);
     if (this.files.facts(absolute)?.kind !== "file") {
       const shown = shownPath(at.origin.shownFolder, text);
+      const { missingFile } = require("./missing.ts") as typeof import("./missing.ts");
       missingFile(this.findings, this.files, { place: at.place, key, shown, absolute, hint });
     }
     return absolute;

@@ -5,7 +5,6 @@ import { DEVICE_TABLES } from "../pass/tables.ts";
 import { type ProfileFiles, shownPath } from "./files.ts";
 import type { Findings } from "./findings.ts";
 import { type Entry, type Located, lookup, type Origin, scalar, type TableNode, table, textOf } from "./located.ts";
-import { missingFile } from "./missing.ts";
 import { parseText } from "./text.ts";
 
 /** Lists whose elements are known by name: they merge element by element. */
@@ -109,6 +108,7 @@ class IncludeReader {
     }
     const facts = this.files.facts(absolute);
     if (facts?.kind !== "file") {
+      const { missingFile } = require("./missing.ts") as typeof import("./missing.ts");
       missingFile(this.findings, this.files, { place, key: place && "include", shown, absolute });
       return undefined;
     }

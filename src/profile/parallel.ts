@@ -4,12 +4,10 @@ import type { Findings } from "./findings.ts";
 import { nameplace } from "./include.ts";
 import type { DraftMemory } from "./layout.ts";
 import { lookup, type TableNode } from "./located.ts";
-
-import type { ProfileCpu, ProfileTime } from "./schema.ts";
+import type { ProfileTime } from "./schema.ts";
 import type { DraftVdev } from "./vdevs.ts";
 
 export interface ParallelParts {
-  readonly cpu: ProfileCpu;
   readonly time: ProfileTime | undefined;
   readonly memory: readonly DraftMemory[];
   readonly vdevs: readonly DraftVdev[];
@@ -17,8 +15,7 @@ export interface ParallelParts {
 }
 
 export function checkParallel(tree: TableNode, parts: ParallelParts, findings: Findings): void {
-  const { cpu, time, memory, vdevs, regions } = parts;
-  if (!cpu.parallel) return;
+  const { time, memory, vdevs, regions } = parts;
   const wish = lookup(tree, "cpu", "parallel")?.place;
   const related = wish && [{ place: wish, message: "harts are to run at once" }];
   const hint = "parallel = false: harts take turns";

@@ -6,7 +6,6 @@ import { DEVICE_TABLES } from "../pass/tables.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import { nearestName } from "../vdev/registry.ts";
 import { resolveBacking } from "./backing.ts";
-import { resolveBlobs } from "./blobs.ts";
 import type { Board, BoardCaches, BoardFdt, BoardVdev } from "./board.ts";
 import { resolveBoot } from "./boot.ts";
 import { resolveBudgets } from "./budgets.ts";
@@ -19,11 +18,9 @@ import { routeInterrupts } from "./interrupts.ts";
 import { type Isa, parseIsa } from "./isa.ts";
 import { type DraftMemory, type DraftReserve, type Layout, layOut } from "./layout.ts";
 import { type Located, lookup, plain, type TableNode, table, textOf } from "./located.ts";
-import { checkParallel } from "./parallel.ts";
 import { intcPhandle, tablePhandle, vdevPhandle } from "./phandle.ts";
 import { referencesOf } from "./properties.ts";
 import { type Provenance, provenanceOf } from "./provenance.ts";
-import { resolveReserve } from "./reserve.ts";
 import {
   blobSchema,
   bootSchema,
@@ -155,12 +152,14 @@ class Resolver {
       regions: (layout.regions.get(name) ?? []).map((region) => region.name),
     }));
     const budgets = resolveBudgets(lookup(tree, "budget"), budgeted, this.registry, findings);
-    if (cpu) checkParallel(tree, { cpu, time, memory, vdevs, regions: layout.regions }, findings);
+    if (cpu?.parallel) {
+      loadParallel().checkParallel(tree, { time, memory, vdevs, regions: layout.regions }, findings);
+    }
     const bootNode = lookup(tree, "boot");
     const empty = table(tree.place, tree.origin);
     const known = memory.length === memoryElements.length ? layout.memory : undefined;
-    const reserved = resolveReserve(reserve, known, findings);
-    const boardBlobs = blobs.length > 0 ? resolveBlobs(blobs, known, this.names, findings) : [];
+    const reserved = reserve.length > 0 ? loadReserve().resolveReserve(reserve, known, findings) : [];
+    const boardBlobs = blobs.length > 0 ? loadBlobs().resolveBlobs(blobs, known, this.names, findings) : [];
     this.#allReferences(vdevs, reserve, [
       ...vdevElements.map((element) => element.name),
       ...reserved.flatMap((range) => (range.guest?.as === "node" || !known ? range.name : [])),
@@ -437,3 +436,8 @@ function nameOfFile(path: string): string {
   const stem = basename(path).replace(/\.toml$/, "");
   return /^[A-Za-z][A-Za-z0-9_-]{0,47}$/.test(stem) ? stem : "board";
 }
+
+// What few boards have is loaded with those.
+const loadBlobs = () => require("./blobs.ts") as typeof import("./blobs.ts");
+const loadParallel = () => require("./parallel.ts") as typeof import("./parallel.ts");
+const loadReserve = () => require("./reserve.ts") as typeof import("./reserve.ts");

@@ -7,7 +7,6 @@ import { type AnyVdev, createRegistry, type VdevRegistry } from "../vdev/registr
 import { type ProfileFiles, shownPath } from "./files.ts";
 import type { Findings } from "./findings.ts";
 import { type Located, lookup, type TableNode, textOf } from "./located.ts";
-import { missingFile } from "./missing.ts";
 
 /** A module that a profile names. */
 export interface UsedModule {
@@ -95,6 +94,7 @@ function fileModule(item: Located, text: string, files: ProfileFiles, findings: 
   const path = resolve(item.origin.folder, text);
   const shown = shownPath(item.origin.shownFolder, text);
   if (files.facts(path)?.kind === "file") return { path, shown, place: item.place };
+  const { missingFile } = require("./missing.ts") as typeof import("./missing.ts");
   missingFile(findings, files, { place: item.place, key: "use", shown, absolute: path });
   return undefined;
 }

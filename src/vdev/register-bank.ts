@@ -5,7 +5,7 @@ import type { Fifo } from "./fifo.ts";
 import { FifoWiring, fifosOf } from "./fifo-wiring.ts";
 import type { Json, VdevLog } from "./host.ts";
 import type { RegionHandler, RegisterNames, RegisterReader, RegisterWriter } from "./region.ts";
-import { ClearingReader, HookReader, type RegisterPlace, StoredReader, StoredWriter } from "./register-access.ts";
+import type { RegisterPlace } from "./register-access.ts";
 import { Decoder } from "./register-decoder.ts";
 import {
   type BitRules,
@@ -299,6 +299,7 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
     if (place === undefined) return undefined;
     const owner = this.#owner[slot]!;
     const reader = this.#readers[owner];
+    const { ClearingReader, HookReader, StoredReader } = loadAccess();
     if (reader === undefined) return new StoredReader(this.#words, place);
     const hooks = this.#hooks[owner];
     const effect = this.#readEffects[owner];
@@ -318,7 +319,7 @@ export class RegisterBank<Map extends RegisterMap = RegisterMap> implements Regi
       return { write: (value) => this.#storeWithEffect(slot, half, value, 0xffff_ffff) };
     }
     const writable = half === 0 ? this.#writableLow[owner]! : this.#writableHigh[owner]!;
-    return new StoredWriter(this.#words, place, writable, this.#writers[owner]);
+    return new (loadAccess().StoredWriter)(this.#words, place, writable, this.#writers[owner]);
   }
 
   /** The register in a slot, or the half of an 8-byte one, if an access is to just that. */
@@ -641,3 +642,6 @@ function instanceCount(name: string, { count = 1 }: RegisterSpec, wanted = count
 function badSnapshot(what: string): never {
   fail("vdev/snapshot", `the snapshot of a register bank has ${what}`);
 }
+
+/** Loaded when a register is accessed often enough to have a way of its own. */
+const loadAccess = () => require("./register-access.ts") as typeof import("./register-access.ts");

@@ -9,9 +9,6 @@
  */
 import { lstatSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { cacheFolder, isOwn, readOwn } from "../../host/cache-folder.ts";
-import { factsOf } from "../../host/file-facts.ts";
-import { compileReluctantly } from "../../host/jit-policy.ts";
 import type { Program } from "./program.ts";
 
 /** The commands that people wait for the start of, each named as the file beside this one that its program is made from. */
@@ -43,7 +40,7 @@ export interface Passage {
 
 export async function passDoor(args: readonly string[]): Promise<Passage> {
   const asked = askedOf(args);
-  if (asked) compileReluctantly();
+  if (asked) loadPolicy().compileReluctantly();
   const folder = asked && hasSources() && !bringsModules(asked) ? programFolder() : undefined;
   if (!asked || folder === undefined) return {};
   const program = load(folder, asked.program);
@@ -93,7 +90,7 @@ export const FOLDER_PREFIX = "programs-";
 export function programFolder(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): string | undefined {
-  const folder = cacheFolder(environment);
+  const folder = loadCache().cacheFolder(environment);
   return folder && join(folder, `${FOLDER_PREFIX}${Bun.hash.wyhash(`${ROOT}\n${Bun.revision}`).toString(16)}`);
 }
 
@@ -103,6 +100,7 @@ export const bytecodeOf = (path: string): string => `${path}.jsc`;
 
 /** The file of a program's module; `undefined` where there is none that is as the sources are. */
 export function keptProgram(folder: string, name: ProgramName): string | undefined {
+  const { isOwn, readOwn } = loadCache();
   const bytes = readOwn(manifestFile(folder, name));
   if (bytes === undefined) return undefined;
   try {
@@ -116,11 +114,11 @@ export function keptProgram(folder: string, name: ProgramName): string | undefin
   }
 }
 
-export const fingerprintOf = (files: readonly string[]): string => factsOf(files).fingerprint.toString(16);
+export const fingerprintOf = (files: readonly string[]): string => loadFacts().factsOf(files).fingerprint.toString(16);
 
 function isOwnFile(path: string, size: number): boolean {
   const facts = lstatSync(path);
-  return facts.isFile() && facts.size === size && isOwn(facts);
+  return facts.isFile() && facts.size === size && loadCache().isOwn(facts);
 }
 
 function load(folder: string, name: ProgramName): Program | undefined {
@@ -133,3 +131,8 @@ function load(folder: string, name: ProgramName): Program | undefined {
     return undefined;
   }
 }
+
+// Loaded when something is asked for that there may be a program for.
+const loadCache = () => require("../../host/cache-folder.ts") as typeof import("../../host/cache-folder.ts");
+const loadFacts = () => require("../../host/file-facts.ts") as typeof import("../../host/file-facts.ts");
+const loadPolicy = () => require("../../host/jit-policy.ts") as typeof import("../../host/jit-policy.ts");

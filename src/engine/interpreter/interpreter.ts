@@ -25,7 +25,6 @@ import type { WrittenRegion } from "../translator/region-text.ts";
 import type { Regions } from "../translator/regions.ts";
 import { type InterpreterImports, Status, services } from "./contract.ts";
 import { DecodedPages } from "./decoded-pages.ts";
-import { deviceCalls } from "./device-calls.ts";
 import { DeviceStatus } from "./device-ways.ts";
 import { MemoryAccess } from "./memory-access.ts";
 import { interpreterModule, type ModuleStore } from "./module.ts";
@@ -137,6 +136,7 @@ export class Interpreter implements Engine {
     this.#enter = exports.run as () => void;
     this.#createRegions = () => {
       const { Regions } = require("../translator/regions.ts") as typeof import("../translator/regions.ts");
+      const { deviceCalls } = require("./device-calls.ts") as typeof import("./device-calls.ts");
       const immediate = threshold === 1;
       return new Regions({
         memory,
