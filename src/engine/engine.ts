@@ -25,6 +25,14 @@ export interface DeviceWriter {
   store(value: number): boolean;
 }
 
+/** Has a look at some of the accesses that go by a way, each between `begin` and `end`. */
+export interface AccessSampler {
+  /** How many go by unseen before the next one that is looked at. */
+  pause(): number;
+  begin(): void;
+  end(): void;
+}
+
 export interface RepeatedAccess {
   /** The instruction's address, low half and high half. */
   readonly pcLow: number;
@@ -47,6 +55,8 @@ export interface EnginePort extends HartPort {
    */
   reader?(address: number, width: number): DeviceReader | undefined;
   writer?(address: number, width: number): DeviceWriter | undefined;
+  /** For the way of an instruction that is under way. Without it, nobody looks. */
+  sampler?(address: number, width: number, store: boolean): AccessSampler | undefined;
   /** What went by a way since it was told last: before a run ends, and where {@link Engine.settle} asks for it. */
   repeated?(access: RepeatedAccess, count: number): void;
   /**

@@ -3,7 +3,7 @@
  * exit costs is a look at the clock before and after, which costs as much as a simple exit does: the first of each kind are
  * all timed, of the rest a few.
  */
-import type { DeviceReader, DeviceWriter, EnginePort, RepeatedAccess } from "../engine/engine.ts";
+import type { AccessSampler, EnginePort, RepeatedAccess } from "../engine/engine.ts";
 import type { BusRegion } from "../machine/bus.ts";
 import type { Observed, Observer } from "../machine/observer.ts";
 import type { Board } from "../profile/board.ts";
@@ -138,7 +138,7 @@ export class Recorder implements Observer {
     };
   }
 
-  #timed({ load, store, reader, writer }: EnginePort): Partial<EnginePort> {
+  #timed({ load, store }: EnginePort): Partial<EnginePort> {
     const machine = this.#machine;
     const count = this.#count;
     let hart = 0;
@@ -147,14 +147,7 @@ export class Recorder implements Observer {
     };
     this.#clockCost = clockCost(machine);
     return {
-      reader: (address, width) => {
-        const way = reader?.(address, width);
-        return way && this.#timedReader(way, this.#slotNow(address, READ | width | hart));
-      },
-      writer: (address, width) => {
-        const way = writer?.(address, width);
-        return way && this.#timedWriter(way, this.#slotNow(address, WRITE | width | hart));
-      },
+      sampler: (address, width, store) => this.#sampler(this.#slotNow(address, (store ? WRITE : READ) | width | hart)),
       load: (address, width) => {
         const slot = count(address, READ | width | hart);
         const weight = this.#weigh(slot);
@@ -176,35 +169,20 @@ export class Recorder implements Observer {
     };
   }
 
-  #timedReader(way: DeviceReader, slot: number): DeviceReader {
+  /** Times some of the accesses that go by a way: at first every one. */
+  #sampler(slot: number): AccessSampler {
     const machine = this.#machine;
-    let left = 1;
+    let weight = 1;
+    let begun = 0;
     return {
-      load: () => {
-        if (--left > 0) return way.load();
-        const weight = this.#strideOf(slot);
-        const begun = machine.nanoseconds();
-        const value = way.load();
-        this.#took(slot, machine.nanoseconds() - begun, weight);
-        left = this.#irregular(this.#strideOf(slot));
-        return value;
+      pause: () => {
+        weight = this.#strideOf(slot);
+        return this.#irregular(weight) - 1;
       },
-    };
-  }
-
-  #timedWriter(way: DeviceWriter, slot: number): DeviceWriter {
-    const machine = this.#machine;
-    let left = 1;
-    return {
-      store: (value) => {
-        if (--left > 0) return way.store(value);
-        const weight = this.#strideOf(slot);
-        const begun = machine.nanoseconds();
-        const stored = way.store(value);
-        this.#took(slot, machine.nanoseconds() - begun, weight);
-        left = this.#irregular(this.#strideOf(slot));
-        return stored;
+      begin() {
+        begun = machine.nanoseconds();
       },
+      end: () => this.#took(slot, machine.nanoseconds() - begun, weight),
     };
   }
 

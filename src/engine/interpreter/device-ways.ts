@@ -1,10 +1,11 @@
 /**
  * Instructions that access device registers again and again, each with the port's way to what answers it. Going by it
- * costs a few nanoseconds: one comparison of keys in a typed array, one call, and a count that the port is told later.
+ * costs a few nanoseconds: one comparison of keys in a typed array, one call, and a count that the port is told later. The
+ * same count tells when the port's sampler has its next look: who samples nothing and who samples pay the same in between.
  */
 import { HartField, RESIDENT } from "../../isa/riscv/hart.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
-import type { DeviceReader, DeviceWriter, EnginePort } from "../engine.ts";
+import type { AccessSampler, DeviceReader, DeviceWriter, EnginePort } from "../engine.ts";
 
 /** What became of an access. */
 export const DeviceStatus = {
@@ -56,10 +57,12 @@ const SLOT_HASH = 32 - Math.log2(SLOTS);
 const SLOT_SHIFT = 3;
 /**
  * Words of a slot. The first are its key: `pc` has its lowest bit set, which tells it from nothing; `mode` is different for
- * each hart, privilege, direction and width.
+ * each hart, privilege, direction and width. `count` is below 0, and goes up with each access until a look is due.
  */
 const Slot = { pc: 0, pcHigh: 1, low: 2, high: 3, mode: 4, epoch: 5, count: 6, heat: 7 } as const;
 const Heat = { none: 0, hot: 1, told: 2 } as const;
+/** Where nobody samples, a count has to be begun again all the same. */
+const LONGEST_PAUSE = 2 ** 31;
 
 const word = (field: number) => (RESIDENT + field) >> 2;
 const PC_LOW = word(HartField.pc);
@@ -99,9 +102,17 @@ export function deviceWays({ i32 }: GuestMemory, port: EnginePort, hot: number):
         (loadWords[at + Slot.high] ^ high) |
         (loadWords[at + Slot.mode] ^ mode) |
         (loadWords[at + Slot.epoch] ^ i32[EPOCH]);
-      if (differs !== 0) return otherwise(DeviceStatus.unknown, low, high, width);
-      loadWords[at + Slot.count]++;
-      const loaded = readers[slot].load();
+      const count = loadWords[at + Slot.count];
+      let loaded: number;
+      if ((differs | ~(count >> 31)) === 0) {
+        loadWords[at + Slot.count] = count + 1;
+        loaded = readers[slot].load();
+      } else {
+        if (differs !== 0) return otherwise(DeviceStatus.unknown, low, high, width);
+        loads.begin(slot);
+        loaded = readers[slot].load();
+        loads.end(slot);
+      }
       if (loaded < 0) return otherwise(DeviceStatus.fault, low, high, width);
       i32[VALUE_LOW] = loaded;
       i32[VALUE_HIGH] = 0;
@@ -121,9 +132,18 @@ export function deviceWays({ i32 }: GuestMemory, port: EnginePort, hot: number):
         (storeWords[at + Slot.high] ^ high) |
         (storeWords[at + Slot.mode] ^ mode) |
         (storeWords[at + Slot.epoch] ^ i32[EPOCH]);
-      if (differs !== 0) return otherwise(DeviceStatus.unknown, low, high, width, value);
-      storeWords[at + Slot.count]++;
-      if (!writers[slot].store(value >>> 0)) return otherwise(DeviceStatus.fault, low, high, width, value);
+      const count = storeWords[at + Slot.count];
+      let stored: boolean;
+      if ((differs | ~(count >> 31)) === 0) {
+        storeWords[at + Slot.count] = count + 1;
+        stored = writers[slot].store(value >>> 0);
+      } else {
+        if (differs !== 0) return otherwise(DeviceStatus.unknown, low, high, width, value);
+        stores.begin(slot);
+        stored = writers[slot].store(value >>> 0);
+        stores.end(slot);
+      }
+      if (!stored) return otherwise(DeviceStatus.fault, low, high, width, value);
       return (disturbed | i32[ATTENTION]) === 0
         ? DeviceStatus.done
         : otherwise(DeviceStatus.disturbed, low, high, width, value);
@@ -176,6 +196,10 @@ class WayTable<Way> {
   readonly #physical = new Float64Array(SLOTS);
   readonly #missed = new Int32Array(SLOTS);
   readonly #missedAt = new Int32Array(SLOTS);
+  /** By slot: where its count began, and what was counted before and is not settled yet. */
+  readonly #began = new Int32Array(SLOTS);
+  readonly #counted = new Float64Array(SLOTS);
+  readonly #samplers: (AccessSampler | undefined)[] = new Array(SLOTS);
   /** Slots with ways. */
   readonly #used: number[] = [];
   readonly #hot: number;
@@ -228,12 +252,26 @@ class WayTable<Way> {
       words.set([pc, pcHigh, low, high, mode, epoch, 0, 0], at);
       this.ways[slot] = way;
       this.#physical[slot] = physical;
+      this.#samplers[slot] = this.#port.sampler?.(physical, width, this.#mode === TLB_WRITE);
+      this.#pause(slot);
       if (this.#hot <= 1) this.#tell(at);
     }
   }
 
+  /** An access begins for which a look is due. */
+  begin(slot: number): void {
+    this.#samplers[slot]?.begin();
+  }
+
+  /** It is over, and counts like all others. */
+  end(slot: number): void {
+    this.#samplers[slot]?.end();
+    this.#counted[slot] += this.words[(slot << SLOT_SHIFT) + Slot.count] - this.#began[slot] + 1;
+    this.#pause(slot);
+  }
+
   settle(): void {
-    for (const slot of this.#used) if (this.words[(slot << SLOT_SHIFT) + Slot.count] !== 0) this.#settle(slot);
+    for (const slot of this.#used) this.#settle(slot);
   }
 
   forget(): void {
@@ -251,12 +289,21 @@ class WayTable<Way> {
     this.words[at + Slot.heat] = this.onHot?.() ? Heat.told : Heat.none;
   }
 
+  /** Begins a count. */
+  #pause(slot: number): void {
+    const pause = this.#samplers[slot]?.pause() ?? LONGEST_PAUSE;
+    this.words[(slot << SLOT_SHIFT) + Slot.count] = -pause;
+    this.#began[slot] = -pause;
+  }
+
   #settle(slot: number): void {
     const { words } = this;
     const at = slot << SLOT_SHIFT;
-    const count = words[at + Slot.count];
+    const now = words[at + Slot.count];
+    const count = this.#counted[slot] + now - this.#began[slot];
     if (count === 0) return;
-    words[at + Slot.count] = 0;
+    this.#counted[slot] = 0;
+    this.#began[slot] = now;
     this.settled += count;
     if (count >= this.#hot && words[at + Slot.heat] === Heat.none && this.onHot !== undefined) {
       // Told when it comes again, for then it is certain what lies at its pc: until then, its way is not known.
