@@ -15,12 +15,24 @@ export const RunReason = {
 } as const;
 export type RunReason = (typeof RunReason)[keyof typeof RunReason];
 
+/** A register that is a word of storage and no more: a read gives bits of it and may clear some, a write changes bits. */
+export interface StoredWord {
+  readonly words: Uint32Array;
+  readonly word: number;
+  readonly mask: number;
+  /** By a read. */
+  readonly clears: number;
+}
+
 /** What is accessed again and again at one address and width: found once. */
 export interface DeviceReader {
+  /** Where it does nothing but this. It need not be asked then. */
+  readonly stored?: StoredWord | undefined;
   /** As {@link EnginePort.load} of there. */
   load(): number;
 }
 export interface DeviceWriter {
+  readonly stored?: StoredWord | undefined;
   /** As {@link EnginePort.store} to there. */
   store(value: number): boolean;
 }

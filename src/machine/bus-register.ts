@@ -3,7 +3,7 @@
  * again. What the bus does for every access is done here as well, but for counting it: that is up to who goes this way.
  */
 import { isPromise } from "../vdev/events.ts";
-import type { RegionHandler, RegisterReader } from "../vdev/region.ts";
+import type { RegionHandler, RegisterReader, StoredRegister } from "../vdev/region.ts";
 import type { BusAccess, BusRegion } from "./bus-region.ts";
 import { Beat } from "./heartbeat.ts";
 
@@ -30,6 +30,8 @@ export interface BusInside {
 }
 
 export class BusReader {
+  /** The register, where nothing happens behind it. */
+  readonly stored: StoredRegister | undefined;
   readonly #inside: BusInside;
   readonly #access: BusAccess;
   readonly #reader: RegisterReader;
@@ -45,6 +47,7 @@ export class BusReader {
     const reader = handler.reader?.(offset, width);
     this.#inside = inside;
     this.#access = { region, offset, width, store: false };
+    this.stored = reader?.stored;
     this.#reader = reader ?? { read: () => handler.read(offset, width) };
     this.#sound = reader !== undefined;
     this.#beat = inside.beat;
@@ -70,6 +73,7 @@ export class BusReader {
 }
 
 export class BusWriter {
+  readonly stored: StoredRegister | undefined;
   readonly #inside: BusInside;
   readonly #access: BusAccess;
   /** A handler may answer anything. */
@@ -82,7 +86,9 @@ export class BusWriter {
     const { handler, index } = region;
     this.#inside = inside;
     this.#access = { region, offset, width, store: true };
-    this.#writer = handler.writer?.(offset, width) ?? { write: (value) => handler.write(offset, width, value) };
+    const writer = handler.writer?.(offset, width);
+    this.stored = writer?.stored;
+    this.#writer = writer ?? { write: (value) => handler.write(offset, width, value) };
     this.#beat = inside.beat;
     this.#who = index;
     this.#what = (offset << 1) | 1;

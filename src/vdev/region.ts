@@ -11,14 +11,27 @@ export interface RegisterNames {
   label(offset: number, direction: Direction, window?: string): string | undefined;
 }
 
+/** A register behind which nothing happens: a word of storage. */
+export interface StoredRegister {
+  readonly words: Uint32Array;
+  readonly word: number;
+  /** What a read gives, or a write changes. */
+  readonly mask: number;
+  /** Bits that a read clears. */
+  readonly clears: number;
+}
+
 /** What `read` of a region does at one offset and width: for who does that again and again. */
 export interface RegisterReader {
+  /** Where that is all that {@link read} does. */
+  readonly stored?: StoredRegister | undefined;
   /** Unsigned, and never more than the width has: nobody looks. */
   read(): number;
 }
 
 /** The same for `write`. */
 export interface RegisterWriter {
+  readonly stored?: StoredRegister | undefined;
   write(value: number): void;
 }
 

@@ -1,5 +1,5 @@
 /** Accesses to one register of a bank, as wide as it is stored: what there is to find out about it is found out once. */
-import type { RegisterReader, RegisterWriter } from "./region.ts";
+import type { RegisterReader, RegisterWriter, StoredRegister } from "./region.ts";
 import type { RegisterHooks } from "./register-bank.ts";
 
 /** Where a register is in its bank. */
@@ -14,23 +14,21 @@ export interface RegisterPlace {
 
 /** A read gives what is stored. */
 export class StoredReader implements RegisterReader {
-  readonly #words: Uint32Array;
-  readonly #word: number;
-  readonly #mask: number;
+  readonly stored: StoredRegister;
 
   constructor(words: Uint32Array, { word, mask }: RegisterPlace) {
-    this.#words = words;
-    this.#word = word;
-    this.#mask = mask;
+    this.stored = { words, word, mask, clears: 0 };
   }
 
   read(): number {
-    return (this.#words[this.#word]! & this.#mask) >>> 0;
+    const { words, word, mask } = this.stored;
+    return (words[word]! & mask) >>> 0;
   }
 }
 
 /** A read looks at the device first, or clears bits that it gives, or both. */
 export class ClearingReader implements RegisterReader {
+  readonly stored: StoredRegister | undefined;
   readonly #words: Uint32Array;
   readonly #word: number;
   readonly #mask: number;
@@ -57,6 +55,7 @@ export class ClearingReader implements RegisterReader {
     this.#hooks = hooks;
     this.#refreshes = hooks?.refresh !== undefined;
     this.#tells = clears && hooks?.taken !== undefined;
+    if (!this.#refreshes && !this.#tells) this.stored = { words, word, mask, clears: cleared };
   }
 
   read(): number {
@@ -90,6 +89,7 @@ export class HookReader implements RegisterReader {
 
 /** A write stores, and a hook may be told. */
 export class StoredWriter implements RegisterWriter {
+  readonly stored: StoredRegister | undefined;
   readonly #words: Uint32Array;
   readonly #word: number;
   readonly #writable: number;
@@ -109,6 +109,7 @@ export class StoredWriter implements RegisterWriter {
     this.#index = index;
     this.#half = half;
     this.#hooks = hooks;
+    if (hooks === undefined) this.stored = { words, word, mask: writable, clears: 0 };
   }
 
   write(value: number): void {

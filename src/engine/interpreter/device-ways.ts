@@ -5,7 +5,7 @@
  */
 import { HartField, RESIDENT } from "../../isa/riscv/hart.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
-import type { AccessSampler, DeviceReader, DeviceWriter, EnginePort } from "../engine.ts";
+import type { AccessSampler, DeviceReader, DeviceWriter, EnginePort, StoredWord } from "../engine.ts";
 
 /** What became of an access. */
 export const DeviceStatus = {
@@ -60,6 +60,9 @@ const SLOT_SHIFT = 3;
  * each hart, privilege, direction and width. `count` is below 0, and goes up with each access until a look is due.
  */
 const Slot = { pc: 0, pcHigh: 1, low: 2, high: 3, mode: 4, epoch: 5, count: 6, heat: 7 } as const;
+/** Words of a slot for a register that is no more than storage. */
+const Shape = { word: 0, mask: 1, clears: 2 } as const;
+const SHAPE_SHIFT = 2;
 const Heat = { none: 0, hot: 1, told: 2 } as const;
 /** Where nobody samples, a count has to be begun again all the same. */
 const LONGEST_PAUSE = 2 ** 31;
@@ -84,8 +87,8 @@ export function deviceWays({ i32 }: GuestMemory, port: EnginePort, hot: number):
   const writer = (address: number, width: number) => port.writer?.(address, width);
   const loads = new WayTable<DeviceReader>(i32, TLB_READ, port, hot, reader);
   const stores = new WayTable<DeviceWriter>(i32, TLB_WRITE, port, hot, writer);
-  const { words: loadWords, ways: readers } = loads;
-  const { words: storeWords, ways: writers } = stores;
+  const { words: loadWords, ways: readers, storage: loadStorage, shapes: loadShapes } = loads;
+  const { words: storeWords, ways: writers, storage: storeStorage, shapes: storeShapes } = stores;
   let disturbed = 0;
 
   return {
@@ -106,6 +109,16 @@ export function deviceWays({ i32 }: GuestMemory, port: EnginePort, hot: number):
       let loaded: number;
       if ((differs | ~(count >> 31)) === 0) {
         loadWords[at + Slot.count] = count + 1;
+        const words = loadStorage[slot];
+        if (words !== undefined) {
+          const shape = slot << SHAPE_SHIFT;
+          const word = loadShapes[shape];
+          const value = words[word];
+          words[word] = value & ~loadShapes[shape + Shape.clears];
+          i32[VALUE_LOW] = value & loadShapes[shape + Shape.mask];
+          i32[VALUE_HIGH] = 0;
+          return DeviceStatus.done;
+        }
         loaded = readers[slot].load();
       } else {
         if (differs !== 0) return otherwise(DeviceStatus.unknown, low, high, width);
@@ -136,6 +149,14 @@ export function deviceWays({ i32 }: GuestMemory, port: EnginePort, hot: number):
       let stored: boolean;
       if ((differs | ~(count >> 31)) === 0) {
         storeWords[at + Slot.count] = count + 1;
+        const words = storeStorage[slot];
+        if (words !== undefined) {
+          const shape = slot << SHAPE_SHIFT;
+          const word = storeShapes[shape];
+          const mask = storeShapes[shape + Shape.mask];
+          words[word] = (words[word] & ~mask) | (value & mask);
+          return DeviceStatus.done;
+        }
         stored = writers[slot].store(value >>> 0);
       } else {
         if (differs !== 0) return otherwise(DeviceStatus.unknown, low, high, width, value);
@@ -185,9 +206,12 @@ export function deviceWays({ i32 }: GuestMemory, port: EnginePort, hot: number):
   };
 }
 
-class WayTable<Way> {
+class WayTable<Way extends { readonly stored?: StoredWord | undefined }> {
   readonly words = new Int32Array(SLOTS << SLOT_SHIFT);
   readonly ways: Way[] = new Array(SLOTS);
+  /** By slot: the storage of registers that are nothing else, and how they lie in it. */
+  readonly storage: (Uint32Array | undefined)[] = new Array(SLOTS);
+  readonly shapes = new Int32Array(SLOTS << SHAPE_SHIFT);
   readonly #i32: Int32Array;
   readonly #mode: number;
   readonly #port: EnginePort;
@@ -251,6 +275,8 @@ class WayTable<Way> {
       if (words[at] === 0) this.#used.push(slot);
       words.set([pc, pcHigh, low, high, mode, epoch, 0, 0], at);
       this.ways[slot] = way;
+      this.storage[slot] = way.stored?.words;
+      if (way.stored) this.shapes.set([way.stored.word, way.stored.mask, way.stored.clears], slot << SHAPE_SHIFT);
       this.#physical[slot] = physical;
       this.#samplers[slot] = this.#port.sampler?.(physical, width, this.#mode === TLB_WRITE);
       this.#pause(slot);

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import type { EnginePort } from "../../../src/engine/engine.ts";
 import { DeviceStatus, deviceWays } from "../../../src/engine/interpreter/device-ways.ts";
+import { HartField, RESIDENT } from "../../../src/isa/riscv/hart.ts";
 import { Rig } from "../rig.ts";
 
 const REGISTER = 0x1000_0000;
@@ -86,4 +87,27 @@ test("without a sampler nothing looks, and everything is counted", () => {
   expect(told).toEqual({ read: 1000, write: 10 });
   expect(log).toHaveLength(1010);
   expect(load()).toBe(DeviceStatus.unknown);
+});
+
+test("a register that is storage is not asked: its bits are read, cleared and written where they lie", () => {
+  const words = Uint32Array.of(0, 0xffff_ff87);
+  const log: string[] = [];
+  const port = {
+    reader: () => ({ stored: { words, word: 1, mask: 0xffff_00ff, clears: 0x83 }, load: () => log.push("load") }),
+    writer: () => ({ stored: { words, word: 1, mask: 0xf000_000f, clears: 0 }, store: () => log.push("store") > 0 }),
+  } as unknown as EnginePort;
+  const ways = deviceWays(memory, port, 1000);
+  const load = ways.loader((status) => status);
+  const store = ways.storer((status) => status);
+  for (let i = 0; i < 2; i++) {
+    ways.learnLoad(REGISTER, 0, 4, REGISTER);
+    ways.learnStore(REGISTER, 0, 4, REGISTER);
+  }
+  const value = () => memory.data.getBigUint64(RESIDENT + HartField.mail0, true);
+  expect([load(REGISTER, 0, 4), value()]).toEqual([DeviceStatus.done, 0xffff_0087n]);
+  expect([load(REGISTER, 0, 4), value()]).toEqual([DeviceStatus.done, 0xffff_0004n]);
+  expect(store(REGISTER, 0, 4, 0x7fff_fff9 | 0)).toBe(DeviceStatus.done);
+  expect([...words]).toEqual([0, 0x7fff_ff09]);
+  ways.settle();
+  expect([ways.loads, ways.stores, log]).toEqual([2, 1, []]);
 });
