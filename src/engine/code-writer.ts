@@ -1,9 +1,10 @@
 /** Gives semantics trees their meaning as WebAssembly; where operands come from is up to the interpreter and the translator. */
-import { HartField, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../isa/riscv/hart.ts";
+import { HartField } from "../isa/riscv/hart.ts";
 import { type Expr, type FloatField, rs2, type Semantics, type Shared } from "../isa/riscv/semantics.ts";
 import type { FunctionWriter, Local } from "../wasm/function.ts";
 import type { ValueType } from "../wasm/opcodes.ts";
 import { at, LOADS, STORES } from "./places.ts";
+import { pushTable, pushTlbEntry } from "./tlb-code.ts";
 
 /** Combinations of old value and rs2 that WebAssembly does in one step. */
 const AT_ONCE: Readonly<Record<string, "add" | "and" | "or" | "xor">> = {
@@ -111,13 +112,8 @@ export abstract class CodeWriter {
   /** Leaves the tag of the TLB's entry for an address on the stack, and where the entry lies in `offset`. */
   protected tlbEntry(address: Local, table: number): void {
     const { f } = this;
-    f.get(address)
-      .i64(12n)
-      .op("i64.shr_u", "i32.wrap_i64")
-      .i32(TLB_ENTRIES - 1)
-      .op("i32.and");
-    f.i32(Math.log2(TLB_ENTRY_SIZE)).op("i32.shl");
-    f.i32(0).memory("i32.load", at(table)).op("i32.add").tee(this.offset).memory("i64.load");
+    pushTlbEntry(f, address, () => pushTable(f, table));
+    f.tee(this.offset).memory("i64.load");
   }
 
   /** Orders accesses where other threads see them. Answers whether fetches are to be ordered, which is not done here. */

@@ -187,6 +187,11 @@ export class FunctionWriter implements Callable {
     return this.#indexed(0x10, callee.index);
   }
 
+  /** As {@link call}, in place of this function. */
+  returnCall(callee: Callable): this {
+    return this.#indexed(0x12, callee.index);
+  }
+
   /** Calls the function at the table index on top of the stack, by its signature's index. */
   callIndirect(signature: number): this {
     this.#code.byte(0x11);

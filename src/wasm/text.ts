@@ -164,6 +164,8 @@ class CodeReader {
       }
       case 0x10:
         return line(`call ${this.#function()}`);
+      case 0x12:
+        return line(`return_call ${this.#function()}`);
       case 0x11:
       case 0x13: {
         const type = input.unsigned();

@@ -13,3 +13,12 @@ export const Leaving = {
 
 /** Signature of regions: instructions left and the address of the page executed, to instructions left. */
 export const REGION_SIGNATURE = { params: ["i32", "i64"], results: ["i32"] } as const;
+
+/**
+ * Where the interpreter takes over, as regions have it: relative to the page that the region was entered on, with as many
+ * instructions to give back in the lowest bits. No block has more.
+ */
+export const REFUND_BITS = 10;
+export function exitTo(to: number, refund: number): number {
+  return to * 2 ** REFUND_BITS + refund;
+}

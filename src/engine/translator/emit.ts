@@ -6,39 +6,32 @@
  *
  * Regions know no addresses but those relative to their own page, so that code mapped at several places is translated once.
  */
-import { HartField, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../isa/riscv/hart.ts";
-import { integerNames } from "../../isa/riscv/register-names.ts";
+import { HartField } from "../../isa/riscv/hart.ts";
 import type { FloatOperation, Semantics } from "../../isa/riscv/semantics.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import type { Callable, FunctionWriter, Label, Local } from "../../wasm/function.ts";
-import { COUNTER_SHIFT, OpField, Special } from "../interpreter/layout.ts";
-import { at, LOADS, LOW_LOADS, LOW_STORES, MSTATUS, MSTATUS_FS, NAN_BOX, PAGE_MASK, STORES } from "../places.ts";
-import { Leaving } from "./contract.ts";
-import { accessOf, type DeviceImports, writeDeviceAccess } from "./device-sites.ts";
+import { at, MSTATUS, MSTATUS_FS, NAN_BOX } from "../places.ts";
+import { AccessWriter } from "./access-writer.ts";
+import { exitTo, Leaving, REFUND_BITS } from "./contract.ts";
+import type { DeviceImports } from "./device-sites.ts";
 import { analyse, type Flow } from "./flow.ts";
-import { type AccessGroup, groupAccesses } from "./groups.ts";
-import { OperandWriter } from "./operand-writer.ts";
 import { operandsOf } from "./operands.ts";
 import { type Block, type Edge, isBlock, type Operation, pageOf, type Region } from "./region.ts";
 import { followRegisters, type RegisterFlow, type Registers } from "./registers.ts";
+import type { SharedCode } from "./shared-code.ts";
 import { type Spread, spreadOf } from "./spread.ts";
-
-/** No tag is this: tags have zeroes in their low bits. */
-const NO_PAGE = -1;
 
 /** What a region's code relies on around it. */
 export interface RegionPlace {
   /** Decoded page of each further page that the region relies on, by number relative to the entry's. */
   readonly decodedPages: ReadonlyMap<number, number>;
-  /** Offset of an op's counter less its own, shifted. */
-  readonly counters: number;
   /** Its own slot in the table. */
   readonly slot: number;
   /** How thoroughly it is translated. */
   readonly level: Level;
-  /** The signature of regions in the module. */
-  readonly signature: number;
   readonly floatHelper: (operation: FloatOperation) => Callable;
+  /** What it has in common with the regions of its module. */
+  readonly shared: SharedCode;
   /** Loads and stores that go to devices, by address, and what they call. */
   readonly devices?: { readonly at: ReadonlySet<number>; readonly calls: DeviceImports };
   /** Harts run on threads of their own, on memory that they share. */
@@ -63,12 +56,6 @@ export function writeRegion(f: FunctionWriter, region: Region, place: RegionPlac
 
 type FloatSemantics = Extract<Semantics, { does: "float" }>;
 
-/** The page that a base register last led to. */
-interface CachedPage {
-  readonly tag: Local;
-  readonly addend: Local;
-}
-
 /** What encloses the code being written: a loop to be continued, or a block behind which a merge follows. */
 interface Scope {
   readonly block: Block;
@@ -76,13 +63,15 @@ interface Scope {
   readonly kind: "loop" | "followed";
 }
 
-class RegionWriter extends OperandWriter {
+/** Some other {@link exitTo}: to where `target` says. It gives back more than there is. */
+const TO_TARGET = exitTo(0, 2 ** REFUND_BITS - 1);
+
+class RegionWriter extends AccessWriter {
   readonly #flow: Flow;
-  readonly #budget: Local;
+  protected override readonly budget: Local;
   readonly #page: Local;
-  /** Where execution goes on, relative to the entry's page, and instructions to give back. */
-  readonly #to: Local;
-  readonly #refund: Local;
+  /** What leads to where the interpreter takes over: see {@link exitTo}. */
+  readonly #exit: Local;
   /** One of {@link Leaving}. */
   readonly #how: Local;
   /** Where execution goes on outside. */
@@ -92,68 +81,55 @@ class RegionWriter extends OperandWriter {
   readonly #written: Registers = { x: 0, f: 0 };
   /** Whether the floating-point unit is on and dirty; that cannot change inside. */
   #floatOn: Local | undefined;
-  /** By block, in order. */
-  readonly #groups: Map<Operation, AccessGroup>[] = [];
-  /** Where the memory of a group's base register lies, by the group's lowest byte. */
-  readonly #groupOffsets = new Map<AccessGroup, Local>();
-  readonly #readPages: (CachedPage | undefined)[] = new Array(32);
-  readonly #writePages: (CachedPage | undefined)[] = new Array(32);
   readonly #scopes: Scope[] = [];
-  #interpret!: Label;
-  #chain!: Label;
-  /** As `chain`, but nothing was put back yet: one place for all of a quick region's ways out. */
-  #dirtyChain!: Label;
-  #block!: Block;
-  /** Instructions of the block from the current one on. */
-  #left = 0;
+  /** All is put back there that a region writes anywhere. */
+  #putBack!: Label;
+  /** All has been put back. */
+  #goOn!: Label;
 
   constructor(
     f: FunctionWriter,
     readonly region: Region,
-    readonly place: RegionPlace,
+    place: RegionPlace,
   ) {
-    super(f, place.parallel, place.level === "thorough");
+    super(f, place);
     this.#flow = analyse(region);
     if (place.level === "thorough") this.#values = followRegisters(this.#flow.sequence);
-    [this.#budget, this.#page] = f.params;
-    this.#to = f.local("i32", "to");
-    this.#refund = f.local("i32", "refund");
+    [this.budget, this.#page] = f.params;
+    this.#exit = f.local("i64", "exit");
     this.#how = f.local("i32", "how");
     this.#target = f.local("i64", "target");
   }
 
   write(): void {
-    const { f, region } = this;
-    const leave = f.block(undefined, "leave");
-    this.#interpret = f.block(undefined, "interpret");
-    this.#chain = f.block(undefined, "chain");
+    const { f, region, place } = this;
+    this.#putBack = f.block("i64", "putBack");
+    if (this.#values !== undefined) this.#goOn = f.block(undefined, "goOn");
     if (this.#flow.loops[0] === 0) {
       // Nothing has been taken up yet, so nothing has to be put back.
-      f.get(this.#budget).i32(this.#flow.longest[0]).op("i32.lt_s").ifUnlikely();
-      this.#leaveWith(Leaving.spent(this.place.slot));
-      this.#savePc(() => this.pushAddress(region.entry.at));
-      f.br(leave).end();
+      f.get(this.budget).i32(this.#flow.longest[0]).op("i32.lt_s").ifUnlikely();
+      f.get(this.budget)
+        .get(this.#page)
+        .i64(exitTo(region.entry.at, 0))
+        .i32(Leaving.spent(place.slot))
+        .returnCall(place.shared.takeOver)
+        .end();
     }
     this.#prologue();
     f.i32(Leaving.interpret).set(this.#how);
-    if (this.#values === undefined) {
-      this.#dirtyChain = f.block(undefined, "writeBack");
-      this.#tree(region.entry);
-      f.end(); // dirtyChain
-      this.registers.storeWide(this.#written);
-    } else this.#tree(region.entry);
-    f.end(); // chain
-    this.#writeChain();
-    this.#leaveWith(Leaving.moved);
-    this.#savePc(() => f.get(this.#target));
-    f.br(leave);
-    f.end(); // interpret
+    this.#tree(region.entry);
+    if (this.#values !== undefined) {
+      f.end(); // goOn
+      f.get(this.budget).get(this.#target).returnCall(place.shared.goOn);
+    }
+    f.end(); // putBack
+    f.set(this.#exit);
     this.registers.storeWide(this.#values?.handedOver ?? this.#written);
-    f.i32(0).get(this.#how).memory("i32.store", at(HartField.mail3));
-    f.get(this.#budget).get(this.#refund).op("i32.add").set(this.#budget);
-    this.#savePc(() => f.get(this.#page).get(this.#to).op("i64.extend_i32_s", "i64.add"));
-    f.end(); // leave
-    f.get(this.#budget);
+    if (this.#values === undefined) {
+      f.get(this.#exit).i64(TO_TARGET).op("i64.eq").if();
+      f.get(this.budget).get(this.#target).returnCall(place.shared.goOn).end();
+    }
+    f.get(this.budget).get(this.#page).get(this.#exit).get(this.#how).returnCall(place.shared.takeOver);
   }
 
   // ---- registers ----
@@ -162,10 +138,8 @@ class RegionWriter extends OperandWriter {
     const used = { x: 0, f: 0 };
     let float = false;
     for (const block of this.#flow.sequence) {
-      const groups = groupAccesses(block, (operation) => this.#isDevice(operation));
-      this.#groups.push(groups);
-      for (const operation of block.operations) {
-        const { instruction, rd, rs1, rs2, rs3 } = operation;
+      this.prepareAccesses(block);
+      for (const { instruction, rd, rs1, rs2, rs3 } of block.operations) {
         const operands = operandsOf(instruction);
         if (operands.readsX1) used.x |= 1 << rs1;
         if (operands.readsX2) used.x |= 1 << rs2;
@@ -174,34 +148,19 @@ class RegionWriter extends OperandWriter {
         if (operands.readsF3) used.f |= 1 << rs3;
         if (operands.writesX && rd !== 0) this.#written.x |= 1 << rd;
         if (operands.writesF) this.#written.f |= 1 << rd;
-        const group = groups.get(operation);
-        const stores = group ? group.store : operands.memory === "write";
-        if (stores) this.#writePages[rs1] ??= this.#cachedPage("write", rs1);
-        else if (operands.memory === "read") this.#readPages[rs1] ??= this.#cachedPage("read", rs1);
         float ||= operands.float;
       }
     }
     const { f } = this;
     const all = { x: (used.x | this.#written.x) & ~1, f: used.f | this.#written.f };
     this.registers.load(this.#values?.loaded ?? all);
-    for (const pages of [this.#readPages, this.#writePages]) {
-      for (const page of pages) if (page) f.i64(NO_PAGE).set(page.tag);
-    }
+    this.startAccesses();
     if (!float) return;
     this.#floatOn = f.local("i32", "floatOn");
     f.i32(0).memory("i32.load", MSTATUS).i32(MSTATUS_FS).op("i32.and").i32(MSTATUS_FS).op("i32.eq").set(this.#floatOn);
   }
 
-  #cachedPage(access: "read" | "write", base: number): CachedPage {
-    const name = `${access}_${integerNames[base]}`;
-    return { tag: this.f.local("i64", `${name}_tag`), addend: this.f.local("i32", `${name}_addend`) };
-  }
-
   // ---- leaving ----
-
-  #leaveWith(how: number): void {
-    this.f.i32(0).i32(how).memory("i32.store", at(HartField.mail3));
-  }
 
   /** Pushes an address given relative to the entry's page. */
   protected override pushAddress(relative: number): void {
@@ -209,54 +168,44 @@ class RegionWriter extends OperandWriter {
     if (relative !== 0) this.f.i64(relative).op("i64.add");
   }
 
-  #savePc(pc: () => void): void {
-    this.f.i32(0);
-    pc();
-    this.f.memory("i64.store", at(HartField.pc));
-  }
-
   /** Leaves at `to`, to be executed by the interpreter, with `refund` instructions of the block not executed. */
   #leaveToInterpret(to: number, refund: number): void {
     this.registers.copyToWide();
-    this.f.i32(to).set(this.#to).i32(refund).set(this.#refund).br(this.#interpret);
+    this.f.i64(exitTo(to, refund)).br(this.#putBack);
   }
 
-  /** Leaves at the current instruction, which has not been executed. */
-  #sideExit(): void {
-    this.#leaveToInterpret(this.operation.at, this.#left);
+  protected override sideExit(): void {
+    this.#leaveToInterpret(this.operation.at, this.left);
+  }
+
+  protected override sideExitIf(condition: () => void): void {
+    const { f } = this;
+    if (this.registers.isBehind) {
+      condition();
+      f.ifUnlikely();
+      this.sideExit();
+      f.end();
+      return;
+    }
+    f.i64(exitTo(this.operation.at, this.left));
+    condition();
+    f.brIfUnlikely(this.#putBack).op("drop");
   }
 
   /** Leaves to the address that is in `target` already. */
   #leaveToTarget(): void {
     if (this.#values === undefined) {
-      this.f.br(this.#dirtyChain);
+      this.f.i64(TO_TARGET).br(this.#putBack);
       return;
     }
     this.registers.store(this.registers.state);
-    this.f.br(this.#chain);
+    this.f.br(this.#goOn);
   }
 
-  #leaveTo(relative: number): void {
-    this.pushAddress(relative);
+  protected override leaveTo(pushPc: () => void): void {
+    pushPc();
     this.f.set(this.#target);
     this.#leaveToTarget();
-  }
-
-  /** Goes on in the region at `target`, if the fetch TLB knows the page and a region begins there. */
-  #writeChain(): void {
-    const { f, place } = this;
-    const page = this.#page;
-    const op = this.#to;
-    f.get(this.#target).i64(PAGE_MASK).op("i64.and").set(page);
-    this.tlbEntry(this.#target, HartField.tlbFetch);
-    f.get(page).op("i64.eq").if();
-    f.get(this.offset).memory("i32.load", 8);
-    f.get(this.#target).op("i32.wrap_i64").i32(0xffe).op("i32.and").i32(3).op("i32.shl", "i32.add").tee(op);
-    f.memory("i32.load16_u", OpField.handler).i32(Special.region).op("i32.eq").if();
-    f.get(this.#budget).get(page);
-    f.get(op).i32(COUNTER_SHIFT).op("i32.shr_u").memory("i32.load16_u", place.counters);
-    f.returnCallIndirect(place.signature);
-    f.end().end();
   }
 
   // ---- control flow ----
@@ -295,22 +244,22 @@ class RegionWriter extends OperandWriter {
     }
     if (this.#flow.loops[block.order] === 1) {
       // What is spent before the loop begins anew has to be there now: then no block inside needs to ask.
-      f.get(this.#budget).i32(this.#flow.longest[block.order]).op("i32.lt_s").ifUnlikely();
+      f.get(this.budget).i32(this.#flow.longest[block.order]).op("i32.lt_s").ifUnlikely();
       f.i32(Leaving.spent(this.place.slot)).set(this.#how);
       this.#leaveToInterpret(block.at, 0);
       f.end();
     }
-    if (count > 0) f.get(this.#budget).i32(count).op("i32.sub").set(this.#budget);
+    if (count > 0) f.get(this.budget).i32(count).op("i32.sub").set(this.budget);
     this.#requireFloat(block);
-    this.#left = count;
-    this.#block = block;
+    this.left = count;
+    this.block = block;
     for (const operation of block.operations) {
       this.operation = operation;
-      this.staysNarrow = this.#values?.narrowResults[block.order][count - this.#left] === 1;
+      this.staysNarrow = this.#values?.narrowResults[block.order][count - this.left] === 1;
       this.startInstruction();
       listener?.operation(operation, f.length);
       this.#execute(block, operation);
-      this.#left--;
+      this.left--;
     }
     if (block.stop !== undefined) {
       listener?.edge(block.stop, f.length);
@@ -322,10 +271,10 @@ class RegionWriter extends OperandWriter {
 
   #goTo(from: Block, edge: Edge): void {
     this.place.listener?.edge(edge, this.f.length);
-    if (!isBlock(edge)) return this.#leaveTo(edge);
+    if (!isBlock(edge)) return this.leaveTo(() => this.pushAddress(edge));
     this.#requirePage(from, edge);
     // A loop with two entrances has no structure: leave, and come in again.
-    if (this.#flow.isIrreducible(from, edge)) return this.#leaveTo(edge.at);
+    if (this.#flow.isIrreducible(from, edge)) return this.leaveTo(() => this.pushAddress(edge.at));
     const { state } = this.registers;
     // Where it comes wide from elsewhere, it has to be.
     if (this.#values !== undefined) this.registers.widen(~this.#values.narrow[edge.order]);
@@ -348,19 +297,15 @@ class RegionWriter extends OperandWriter {
     if (page === pageOf(last) || page === 0) return;
     const { f } = this;
     this.pushAddress(page * PAGE_SIZE);
-    f.tee(this.#target).i64(12).op("i64.shr_u", "i32.wrap_i64");
-    f.i32(TLB_ENTRIES - 1)
-      .op("i32.and")
-      .i32(Math.log2(TLB_ENTRY_SIZE))
-      .op("i32.shl");
-    f.i32(0).memory("i32.load", at(HartField.tlbFetch)).op("i32.add").tee(this.offset).memory("i64.load");
+    f.set(this.#target);
+    this.tlbEntry(this.#target, HartField.tlbFetch);
     f.get(this.#target).op("i64.ne");
     f.get(this.offset)
       .memory("i32.load", 8)
       .i32(this.place.decodedPages.get(page)!)
       .op("i32.ne", "i32.or")
       .ifUnlikely();
-    this.#leaveTo(to.at);
+    this.leaveTo(() => this.pushAddress(to.at));
     f.end();
   }
 
@@ -382,9 +327,9 @@ class RegionWriter extends OperandWriter {
       case "setF":
         return this.setF(semantics.to, () => this.expr(semantics.bits));
       case "load":
-        return this.#load(semantics);
+        return this.load(semantics);
       case "store":
-        return this.#store(semantics);
+        return this.store(semantics);
       case "branch": {
         this.expr(semantics.condition);
         this.f.if();
@@ -405,9 +350,9 @@ class RegionWriter extends OperandWriter {
       case "float":
         return this.#float(semantics);
       case "zeroBlock":
-        return this.#sideExit();
+        return this.sideExit();
       case "fence":
-        if (this.fence(semantics.orders)) this.#sideExit();
+        if (this.fence(semantics.orders)) this.sideExit();
         return;
       case "service":
         return;
@@ -464,168 +409,6 @@ class RegionWriter extends OperandWriter {
     f.end();
   }
 
-  // ---- memory ----
-
-  /**
-   * Puts where the memory at the address on the stack lies into `offset`, by the page that its base last led to, else by the
-   * TLB. All of `span` bytes follow each other there, and are aligned where that is asked for.
-   */
-  #locate({ tag, addend }: CachedPage, table: number, span: number, aligned: boolean): void {
-    const { f } = this;
-    const page = aligned ? -4096 | (span - 1) : -4096;
-    f.set(this.address);
-    const found = f.block();
-    const elsewhere = f.block();
-    f.get(this.address).i64(page).op("i64.and").get(tag).op("i64.ne").brIfUnlikely(elsewhere);
-    if (!aligned) this.#lastPage(span).get(tag).op("i64.ne").brIfUnlikely(elsewhere);
-    f.br(found).end();
-    const nowhere = f.block();
-    this.tlbEntry(this.address, table);
-    // Kept even where it is not taken: then it is no page of this address, or one that serves the next access.
-    f.set(tag);
-    f.get(this.offset).memory("i32.load", 8).set(addend);
-    f.get(this.address).i64(page).op("i64.and").get(tag).op("i64.ne").brIf(nowhere);
-    if (!aligned) {
-      this.#lastPage(span).get(tag).op("i64.eq").brIf(found);
-      // Two pages will do, if the second one follows the first where they lie, too.
-      const last = this.temporary("i64");
-      f.get(this.address)
-        .i64(span - 1)
-        .op("i64.add")
-        .set(last);
-      this.tlbEntry(last, table);
-      this.#lastPage(span).op("i64.ne").brIf(nowhere);
-      f.get(this.offset).memory("i32.load", 8).get(addend).op("i32.ne").brIf(nowhere);
-    }
-    f.br(found).end();
-    if (this.#isDevice(this.operation)) {
-      this.#accessDevice();
-      // The common way leads to the mail then, and nothing is remembered of it.
-      f.i64(NO_PAGE).set(tag);
-      f.i32(at(HartField.mail0)).get(this.address).op("i32.wrap_i64", "i32.sub").set(addend);
-    } else this.#sideExit();
-    f.end();
-    f.get(this.address).op("i32.wrap_i64").get(addend).op("i32.add").set(this.offset);
-  }
-
-  #isDevice(operation: Operation): boolean {
-    return this.place.devices?.at.has(operation.at) === true && accessOf(operation) !== undefined;
-  }
-
-  /** Makes the current access, which is a device's. Its value, or a place for what was stored, is in mail0 behind it. */
-  #accessDevice(): void {
-    const { f } = this;
-    const { operation } = this;
-    const access = accessOf(operation)!;
-    const { state } = this.registers;
-    writeDeviceAccess({
-      f,
-      calls: this.place.devices!.calls,
-      access,
-      budget: this.#budget,
-      behind: this.#left - 1,
-      address: this.address,
-      pushPc: (next) => this.pushAddress(operation.at + (next ? operation.length : 0)),
-      pushValue: (width) => {
-        if (access.does !== "store") return;
-        if (width === 8) this.expr(access.value);
-        else this.low(access.value);
-      },
-      take: (offset) => {
-        f.i32(0);
-        if (access.does === "load") this.#take(access, offset);
-      },
-      leaveAt: () => this.#sideExit(),
-      leaveTo: (pushPc) => {
-        pushPc();
-        f.set(this.#target);
-        this.#leaveToTarget();
-        this.registers.state = state;
-      },
-    });
-  }
-
-  /** Pushes the page of the last byte of a span that begins at `address`. */
-  #lastPage(span: number): FunctionWriter {
-    return this.f
-      .get(this.address)
-      .i64(span - 1)
-      .op("i64.add")
-      .i64(-4096)
-      .op("i64.and");
-  }
-
-  #locateToRead(span: number, aligned: boolean): void {
-    this.#locate(this.#readPages[this.operation.rs1]!, HartField.tlbRead, span, aligned);
-  }
-
-  #locateToWrite(span: number, aligned: boolean): void {
-    this.#locate(this.#writePages[this.operation.rs1]!, HartField.tlbWrite, span, aligned);
-  }
-
-  /** Where the memory of the current load or store lies: pushes an offset, and answers what is to be added to it. */
-  #accessOffset(): number {
-    const { f } = this;
-    const operation = this.operation;
-    const group = this.#groups[this.#block.order].get(operation)!;
-    if (group.leader === operation) {
-      this.registers.push(operation.rs1);
-      if (group.low !== 0) f.i64(group.low).op("i64.add");
-      const span = group.high - group.low;
-      // As an access to all of it is, as a rule: then it cannot reach into another page.
-      const aligned = span === group.widest;
-      if (group.store) this.#locateToWrite(span, aligned);
-      else this.#locateToRead(span, aligned);
-      if (group.accesses > 1) {
-        const offset = f.local("i32", "group");
-        this.#groupOffsets.set(group, offset);
-        f.get(this.offset).set(offset);
-      }
-    }
-    f.get(this.#groupOffsets.get(group) ?? this.offset);
-    return operation.imm - group.low;
-  }
-
-  #load(semantics: Extract<Semantics, { does: "load" }>): void {
-    this.#take(semantics, this.#accessOffset());
-  }
-
-  /** The value of a load is in memory, `offset` behind where the stack says. */
-  #take({ width, signed, to }: Extract<Semantics, { does: "load" }>, offset: number): void {
-    const { f } = this;
-    const extension = signed ? "signed" : "unsigned";
-    const value = () => void f.memory(LOADS[extension][width], offset);
-    if (to !== "x") return this.setF(to, value);
-    // It may fault, whatever becomes of the value.
-    if (this.operation.rd === 0) {
-      value();
-      f.op("drop");
-    } else if (width !== 8 && this.staysNarrow) {
-      f.memory(LOW_LOADS[extension][width], offset);
-      this.define(true);
-    } else {
-      value();
-      this.define(false);
-    }
-  }
-
-  #store({ width, value }: Extract<Semantics, { does: "store" }>): void {
-    const offset = this.#accessOffset();
-    if (width === 8 || value.kind !== "x") {
-      this.expr(value);
-      this.f.memory(STORES[width], offset);
-    } else {
-      this.low(value);
-      this.f.memory(LOW_STORES[width], offset);
-    }
-  }
-
-  protected override atomicOffset(width: 4 | 8, access: "load" | "store"): void {
-    this.x("rs1");
-    if (access === "load") this.#locateToRead(width, true);
-    else this.#locateToWrite(width, true);
-  }
-
   // ---- floating point ----
 
   #float(semantics: FloatSemantics): void {
@@ -634,7 +417,7 @@ class RegionWriter extends OperandWriter {
     const rounding = this.temporary("i32");
     if (semantics.rounds && rm === 7) {
       f.i32(0).memory("i32.load", at(HartField.frm)).tee(rounding).i32(4).op("i32.gt_u").ifUnlikely();
-      this.#sideExit();
+      this.sideExit();
       f.end();
     } else f.i32(rm).set(rounding);
     const { from, to, operands, negateProduct, negateAddend } = semantics;

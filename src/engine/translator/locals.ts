@@ -25,6 +25,11 @@ export class RegisterLocals {
     return this.#state.narrow;
   }
 
+  /** Whether a wide local is behind its narrow one, in what memory has yet to learn of. */
+  get isBehind(): boolean {
+    return (this.#state.x & this.#state.narrow) !== 0;
+  }
+
   get state(): RegisterState {
     return { ...this.#state };
   }

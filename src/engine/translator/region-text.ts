@@ -39,6 +39,20 @@ export function regionText({ region, place, page, bitsOf }: WrittenRegion): stri
       functions.set(helper.index, operation);
       return helper;
     },
+    shared: {
+      get pagesPart() {
+        functions.set(place.shared.pagesPart.index, "pages_part");
+        return place.shared.pagesPart;
+      },
+      get goOn() {
+        functions.set(place.shared.goOn.index, "go_on");
+        return place.shared.goOn;
+      },
+      get takeOver() {
+        functions.set(place.shared.takeOver.index, "take_over");
+        return place.shared.takeOver;
+      },
+    },
     listener: {
       block: ({ order }, offset) => {
         // Where the edge has no code of its own, the block tells as much.
@@ -61,7 +75,7 @@ export function regionText({ region, place, page, bitsOf }: WrittenRegion): stri
     locals: new Map([...PARAMS.entries(), ...locals]),
     labels,
     functions,
-    place: (offset: number) => places.get(offset) ?? (offset === place.counters ? "counter" : undefined),
+    place: (offset: number) => places.get(offset),
   };
   const { params, results } = REGION_SIGNATURE;
   const text = functionText(f.finish(), { names, params: params.length, unlikely: f.unlikely });

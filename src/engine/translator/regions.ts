@@ -15,6 +15,7 @@ import { accessOf, DeviceSites, importDevices } from "./device-sites.ts";
 import { type Level, writeRegion } from "./emit.ts";
 import { FARTHEST, formRegion, type Operation, pageOf, type Region } from "./region.ts";
 import type { WrittenRegion } from "./region-text.ts";
+import { sharedCode } from "./shared-code.ts";
 import { defineProbe, WarmUp } from "./warm-up.ts";
 
 /** Counters are 2 bytes, and hold slots. */
@@ -383,15 +384,14 @@ export class Regions {
       : () => unexpected();
     const usesDevices = batch.some(({ installed: { accesses } }) => this.#devices.among(accesses) > 0);
     const calls = usesDevices ? importDevices(module) : undefined;
-    const signature = module.signature(REGION_SIGNATURE);
-    const { counters } = pages;
+    const shared = sharedCode(module, pages.counters);
     batch.forEach(({ region, decodedPages, offsetOf, installed }, i) => {
       const { slot, level, pc, accesses } = installed;
       const f = module.func(REGION_SIGNATURE, `r${i}`);
       const devices = calls && { at: this.#sitesIn(region, offsetOf), calls };
       installed.devices = this.#devices.among(accesses);
       const parallel = memory.shared;
-      const place = { decodedPages, counters, slot, level, signature, floatHelper, devices, parallel };
+      const place = { decodedPages, slot, level, shared, floatHelper, devices, parallel };
       writeRegion(f, region, place);
       this.#host.follower()?.({
         region,

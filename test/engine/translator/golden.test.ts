@@ -55,11 +55,10 @@ function translated(
     region,
     place: {
       decodedPages: new Map([1, 2, 3].map((page) => [page, page * 0x10000])),
-      counters: 0x600_0000,
       slot: 5,
       level,
-      signature: 1,
       floatHelper: (operation) => ({ index: FloatOp[operation] }),
+      shared: { pagesPart: { index: 100 }, goOn: { index: 101 }, takeOver: { index: 102 } },
       devices: { at: new Set(devices.map((label) => labels[label] - CODE)), calls: DEVICE_CALLS },
       parallel,
     },
