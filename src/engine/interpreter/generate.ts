@@ -76,7 +76,8 @@ class InterpreterWriter extends CodeWriter {
   readonly #status: Local;
   readonly #handler: Local;
   #next!: Label;
-  #dispatch!: Label;
+  /** The handlers' code, by number. */
+  readonly #handlers: Label[] = [];
   #lookup!: Label;
   #left!: Label;
 
@@ -110,10 +111,9 @@ class InterpreterWriter extends CodeWriter {
     this.#save();
     f.br(exit).end();
     f.get(this.#budget).i32(1).op("i32.sub").set(this.#budget);
-    f.get(this.#op).memory("i32.load16_u", OpField.handler).set(this.#handler);
-    this.#dispatch = f.loop();
-    this.#writeDispatch();
-    f.end(); // dispatch
+    // By an address of its own: shared with the handlers, it would be kept for all of them on the stack.
+    f.get(this.#op).i32(-OP_SIZE).op("i32.add").memory("i32.load16_u", OP_SIZE + OpField.handler).set(this.#handler);
+    this.#writeHandlers();
     f.end(); // next
     f.end(); // left
     this.#reload();
@@ -143,14 +143,17 @@ class InterpreterWriter extends CodeWriter {
     this.#count();
   }
 
-  #writeDispatch(): void {
+  #writeHandlers(): void {
     const { f } = this;
-    const labels: Label[] = [];
-    for (let i = 0; i < HANDLER_COUNT; i++) labels.push(f.block());
-    labels.reverse();
-    f.get(this.#handler).brTable(labels, labels[Special.illegal]);
-    for (let i = 0; i < HANDLER_COUNT; i++) {
+    // First those that go on to another one: from there, the others have to come.
+    const order: number[] = [Special.region, Special.straddle];
+    for (let i = 0; i < HANDLER_COUNT; i++) if (i !== Special.region && i !== Special.straddle) order.push(i);
+    for (const i of order.toReversed()) this.#handlers[i] = f.block();
+    this.#dispatch();
+    for (const i of order) {
       f.end();
+      // It cannot be gone to from here on, and nobody wants to.
+      this.#handlers[i] = this.#handlers[Special.illegal];
       this.startInstruction();
       if (i === Special.undecoded) this.#writeUndecoded();
       else if (i === Special.pageEnd) this.#writePageEnd();
@@ -162,8 +165,16 @@ class InterpreterWriter extends CodeWriter {
     }
   }
 
+  /** Goes to the code of `handler`. */
+  #dispatch(): void {
+    const labels = this.#handlers;
+    this.f.get(this.#handler).brTable(labels, labels[Special.illegal]);
+  }
+
+  /** Gives the instruction back that was spent. In such a way (x0 is 0) that nobody keeps what there was before it. */
   #unspend(): void {
-    this.f.get(this.#budget).i32(1).op("i32.add").set(this.#budget);
+    const { f } = this;
+    f.get(this.#budget).i32(0).memory("i32.load", at(HartField.x)).op("i32.xor").i32(1).op("i32.add").set(this.#budget);
   }
 
   #writeUndecoded(): void {
@@ -191,8 +202,9 @@ class InterpreterWriter extends CodeWriter {
     f.get(this.offset).memory("i32.load", 8).get(op).memory("i32.load", Straddle.page).op("i32.eq", "i32.and");
     f.get(op).memory("i32.load", Straddle.at).memory("i32.load16_u");
     f.get(op).memory("i32.load16_u", Straddle.half).op("i32.eq", "i32.and").if();
-    f.get(op).memory("i32.load16_u", Straddle.handler).set(this.#handler).br(this.#dispatch).end();
-    f.end();
+    f.get(op).memory("i32.load16_u", Straddle.handler).set(this.#handler);
+    this.#dispatch();
+    f.end().end();
     this.#unspend();
     this.#save();
     f.call(this.imports.straddle).tee(this.#status).brIf(this.#left);
@@ -220,7 +232,7 @@ class InterpreterWriter extends CodeWriter {
     this.#opOfPc();
     f.get(this.#budget).i32(1).op("i32.sub").set(this.#budget);
     f.get(this.#op).memory("i32.load16_u", OpField.original).set(this.#handler);
-    f.br(this.#dispatch);
+    this.#dispatch();
   }
 
   #opOfPc(): void {
