@@ -64,8 +64,8 @@ export async function takeTurns<T>(
   return runs;
 }
 
-/** A command line of vmrun from source, as people run it. */
-const VMRUN = [process.execPath, join(ROOT, "src/cli.ts")];
+/** vmrun from source, as people run it: by its first lines, which look for a Bun. */
+const VMRUN = [...(Bun.which("bun") ? [] : [process.execPath]), join(ROOT, "src/cli.ts")];
 
 export function vmrunCommand(profile: string, options: readonly string[] = ["--quiet"]): string[] {
   return [...VMRUN, "run", ...options, profile];
