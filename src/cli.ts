@@ -1,5 +1,5 @@
 #!/bin/sh
-":" //; exec env BUN_JSC_thresholdForFTLOptimizeAfterWarmUp="${BUN_JSC_thresholdForFTLOptimizeAfterWarmUp-1000000}" bun "$0" "$@"
+":" //; export BUN_JSC_thresholdForFTLOptimizeAfterWarmUp="${BUN_JSC_thresholdForFTLOptimizeAfterWarmUp-1000000}"; exec bun "$0" "$@"
 /**
  * The door: finds the command and loads it, and nothing else. `vmrun PROFILE` is short for `vmrun run PROFILE`.
  *
