@@ -297,9 +297,11 @@ export class DecodedPages {
     if (this.#byPage[page] !== 0) this.#clear(this.#byPage[page] >>> 0);
   }
 
+  /** Every op has to be decoded anew. Its operands stay: the instruction that caused it may need them yet. */
   #clear(ops: number): void {
-    const { u8 } = this.memory;
-    u8.fill(0, ops, ops + DECODED_PAGE_SIZE);
+    const { u8, u16 } = this.memory;
+    const end = (ops + DECODED_PAGE_SIZE) >>> 1;
+    for (let op = ops >>> 1; op < end; op += OP_SIZE >>> 1) u16[op] = Special.undecoded;
     const counters = this.counters + (ops >>> COUNTER_SHIFT);
     u8.fill(0, counters, counters + (DECODED_PAGE_SIZE >> COUNTER_SHIFT));
     this.#end(ops, OPS_PER_PAGE);
