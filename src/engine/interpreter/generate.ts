@@ -7,13 +7,12 @@ import { Access, Environment } from "../../isa/riscv/fields.ts";
 import { defineFloatHelpers, type FloatHelpers } from "../../isa/riscv/float/fast.ts";
 import { importSoftFloat } from "../../isa/riscv/float/mail.ts";
 import { CsrSlot, HartField } from "../../isa/riscv/hart.ts";
-import type { Destination, Expr, FloatField, Semantics, Service, Width } from "../../isa/riscv/semantics.ts";
+import type { Destination, Expr, Semantics, Service, Width } from "../../isa/riscv/semantics.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import type { Callable, FunctionWriter, Label, Local } from "../../wasm/function.ts";
 import { ModuleWriter } from "../../wasm/module.ts";
 import type { ValueType } from "../../wasm/opcodes.ts";
-import { CodeWriter } from "../code-writer.ts";
-import { at, FLOAT_PLACES, LOADS, MSTATUS, MSTATUS_FS, NAN_BOX, PAGE_MASK, STORES } from "../places.ts";
+import { at, FLOAT_PLACES, LOADS, MSTATUS, MSTATUS_FS, PAGE_MASK, STORES } from "../places.ts";
 import { REGION_SIGNATURE } from "../translator/contract.ts";
 import { type InterpreterImports, type InterpreterPlan, Status, services } from "./contract.ts";
 import {
@@ -29,6 +28,7 @@ import {
   Special,
   Straddle,
 } from "./layout.ts";
+import { OpWriter } from "./op-writer.ts";
 import { defineSystem, type SystemFunctions } from "./system.ts";
 import { defineWalker } from "./walker.ts";
 
@@ -63,16 +63,11 @@ type FloatSemantics = Extract<Semantics, { does: "float" }>;
 /** Where the operands of floating-point instructions are named in an op. */
 const FLOAT_FIELDS = [OpField.rs1, OpField.rs2, OpField.imm] as const;
 
-class InterpreterWriter extends CodeWriter {
-  /** The op being executed. */
-  readonly #op: Local;
+class InterpreterWriter extends OpWriter {
   /** Instructions left. */
   readonly #budget: Local;
   /** Where execution goes when it leaves the page. */
   readonly #pc: Local;
-  /** Address of the guest page being executed, and its decoded page. */
-  readonly #pagePc: Local;
-  readonly #pageOps: Local;
   readonly #status: Local;
   readonly #handler: Local;
   #next!: Label;
@@ -89,11 +84,8 @@ class InterpreterWriter extends CodeWriter {
     readonly regionSignature: number,
   ) {
     super(f, plan.parallel);
-    this.#op = f.local("i32");
     this.#budget = f.local("i32");
     this.#pc = f.local("i64");
-    this.#pagePc = f.local("i64");
-    this.#pageOps = f.local("i32");
     this.#status = f.local("i32");
     this.#handler = f.local("i32");
   }
@@ -112,7 +104,11 @@ class InterpreterWriter extends CodeWriter {
     f.br(exit).end();
     f.get(this.#budget).i32(1).op("i32.sub").set(this.#budget);
     // By an address of its own: shared with the handlers, it would be kept for all of them on the stack.
-    f.get(this.#op).i32(-OP_SIZE).op("i32.add").memory("i32.load16_u", OP_SIZE + OpField.handler).set(this.#handler);
+    f.get(this.op)
+      .i32(-OP_SIZE)
+      .op("i32.add")
+      .memory("i32.load16_u", OP_SIZE + OpField.handler)
+      .set(this.#handler);
     this.#writeHandlers();
     f.end(); // next
     f.end(); // left
@@ -125,9 +121,9 @@ class InterpreterWriter extends CodeWriter {
   /** From `pc` to its op, by the fetch TLB. */
   #writeLookup(): void {
     const { f } = this;
-    f.get(this.#pc).i64(PAGE_MASK).op("i64.and").set(this.#pagePc);
+    f.get(this.#pc).i64(PAGE_MASK).op("i64.and").set(this.pagePc);
     this.tlbEntry(this.#pc, HartField.tlbFetch);
-    f.get(this.#pagePc).op("i64.eq").if("i32");
+    f.get(this.pagePc).op("i64.eq").if("i32");
     f.get(this.offset).memory("i32.load", 8);
     f.else();
     f.get(this.#pc).i32(Access.fetch).call(this.helpers.walker).if("i32");
@@ -138,7 +134,7 @@ class InterpreterWriter extends CodeWriter {
     f.call(this.imports.fetch).tee(this.#status).brIf(this.#left);
     f.i32(0).memory("i32.load", at(HartField.mail0));
     f.end().end();
-    f.set(this.#pageOps);
+    f.set(this.pageOps);
     this.#opOfPc();
     this.#count();
   }
@@ -179,21 +175,21 @@ class InterpreterWriter extends CodeWriter {
 
   #writeUndecoded(): void {
     this.#unspend();
-    this.f.get(this.#op).call(this.imports.decode).br(this.#next);
+    this.f.get(this.op).call(this.imports.decode).br(this.#next);
   }
 
   #writePageEnd(): void {
     this.#unspend();
-    this.#currentPc();
+    this.currentPc();
     this.f.set(this.#pc).br(this.#lookup);
   }
 
   /** Where the second half is what it was when the op was decoded, the op is like any other; else it is fetched by itself. */
   #writeStraddle(): void {
     const { f } = this;
-    const op = this.#op;
+    const op = this.op;
     f.get(op).memory("i32.load", Straddle.page).if();
-    f.get(this.#pagePc).i64(PAGE_SIZE).op("i64.add").set(this.#pc);
+    f.get(this.pagePc).i64(PAGE_SIZE).op("i64.add").set(this.#pc);
     this.tlbEntry(this.#pc, HartField.tlbFetch);
     f.get(this.#pc).op("i64.eq").if("i32");
     f.i32(1);
@@ -208,7 +204,7 @@ class InterpreterWriter extends CodeWriter {
     this.#unspend();
     this.#save();
     f.call(this.imports.straddle).tee(this.#status).brIf(this.#left);
-    f.i32(this.plan.scratch).set(this.#pageOps);
+    f.i32(this.plan.scratch).set(this.pageOps);
     f.i32(this.plan.scratch + (OPS_PER_PAGE - 1) * OP_SIZE)
       .set(op)
       .br(this.#next);
@@ -218,45 +214,45 @@ class InterpreterWriter extends CodeWriter {
   #writeRegionCall(): void {
     const { f } = this;
     this.#unspend();
-    f.get(this.#budget).get(this.#pagePc);
+    f.get(this.#budget).get(this.pagePc);
     this.#counter();
     f.memory("i32.load16_u", this.plan.counters).callIndirect(this.regionSignature).set(this.#budget);
     f.i32(0).memory("i64.load", at(HartField.pc)).set(this.#pc);
     f.i32(0).memory("i32.load", at(HartField.mail3)).op("i32.eqz").brIf(this.#lookup);
     // One instruction is the interpreter's, whatever is translated there.
-    f.get(this.#pc).i64(PAGE_MASK).op("i64.and").set(this.#pagePc);
+    f.get(this.#pc).i64(PAGE_MASK).op("i64.and").set(this.pagePc);
     this.tlbEntry(this.#pc, HartField.tlbFetch);
-    f.get(this.#pagePc).op("i64.ne").brIf(this.#lookup);
+    f.get(this.pagePc).op("i64.ne").brIf(this.#lookup);
     f.get(this.#budget).op("i32.eqz").brIf(this.#lookup);
-    f.get(this.offset).memory("i32.load", 8).set(this.#pageOps);
+    f.get(this.offset).memory("i32.load", 8).set(this.pageOps);
     this.#opOfPc();
     f.get(this.#budget).i32(1).op("i32.sub").set(this.#budget);
-    f.get(this.#op).memory("i32.load16_u", OpField.original).set(this.#handler);
+    f.get(this.op).memory("i32.load16_u", OpField.original).set(this.#handler);
     this.#dispatch();
   }
 
   #opOfPc(): void {
     const { f } = this;
-    f.get(this.#pageOps).get(this.#pc).op("i32.wrap_i64").i32(0xffe).op("i32.and").i32(3).op("i32.shl", "i32.add");
-    f.set(this.#op);
+    f.get(this.pageOps).get(this.#pc).op("i32.wrap_i64").i32(0xffe).op("i32.and").i32(3).op("i32.shl", "i32.add");
+    f.set(this.op);
   }
 
   /** Pushes what is to be added to `plan.counters` to find the op's counter. */
   #counter(): void {
-    this.f.get(this.#op).i32(COUNTER_SHIFT).op("i32.shr_u");
+    this.f.get(this.op).i32(COUNTER_SHIFT).op("i32.shr_u");
   }
 
   /** Counts an arrival at the op: loops and jump targets become hot. */
   #count(): void {
     const { f, plan } = this;
     if (plan.threshold === 0) return;
-    f.get(this.#op).memory("i32.load16_u", OpField.handler).i32(Special.region).op("i32.ne").if();
+    f.get(this.op).memory("i32.load16_u", OpField.handler).i32(Special.region).op("i32.ne").if();
     this.#counter();
     this.#counter();
     f.memory("i32.load16_u", plan.counters).i32(1).op("i32.add").tee(this.#status).memory("i32.store16", plan.counters);
     f.get(this.#status).i32(plan.threshold).op("i32.eq").if();
     this.#save();
-    f.get(this.#op).call(this.imports.hot);
+    f.get(this.op).call(this.imports.hot);
     f.end().end();
   }
 
@@ -268,7 +264,7 @@ class InterpreterWriter extends CodeWriter {
         this.setX(() => this.expr(semantics.value));
         break;
       case "setF":
-        this.#setFloat(semantics.to, () => this.expr(semantics.bits));
+        this.setFloat(semantics.to, () => this.expr(semantics.bits));
         break;
       case "load":
         this.#load(semantics.width, semantics.signed, semantics.address, semantics.to);
@@ -279,7 +275,7 @@ class InterpreterWriter extends CodeWriter {
       case "branch":
         return this.#branch(handler, semantics.condition);
       case "jump":
-        this.setX(() => this.#followingPc(handler));
+        this.setX(() => this.followingPc(handler));
         return this.#go(handler);
       case "jumpTo":
         return this.#jumpTo(handler, semantics.target);
@@ -308,80 +304,27 @@ class InterpreterWriter extends CodeWriter {
     this.f.br(this.#next);
   }
 
-  // ---- operands ----
-
-  protected override x(field: "rs1" | "rs2"): void {
-    this.#register(OpField[field], HartField.x);
-  }
-
-  protected override fBits(field: FloatField): void {
-    if (field === "rs3") this.f.get(this.#op).memory("i32.load", OpField.imm).memory("i64.load", at(HartField.f));
-    else this.#register(OpField[field], HartField.f);
-  }
-
-  protected override immediate(): void {
-    this.f.get(this.#op).memory("i64.load32_s", OpField.imm);
-  }
-
-  protected override pc(): void {
-    this.#currentPc();
-  }
-
-  #register(field: number, file: number): void {
-    this.f.get(this.#op).memory("i32.load16_u", field).memory("i64.load", at(file));
-  }
-
-  protected override setX(value: () => void): void {
-    this.f.get(this.#op).memory("i32.load16_u", OpField.rd);
-    value();
-    this.f.memory("i64.store", at(HartField.x));
-  }
-
-  #setFloat(to: "s" | "d", bits: () => void): void {
-    this.f.get(this.#op).memory("i32.load16_u", OpField.rd);
-    bits();
-    if (to === "s") this.f.i64(NAN_BOX).op("i64.or");
-    this.f.memory("i64.store", at(HartField.f));
-  }
-
-  #setResult(to: Destination, value: () => void): void {
-    if (to === "x") this.setX(value);
-    else this.#setFloat(to, value);
-  }
-
   // ---- control flow ----
-
-  #currentPc(): void {
-    this.f.get(this.#pagePc).get(this.#op).get(this.#pageOps).op("i32.sub").i32(3).op("i32.shr_u", "i64.extend_i32_u");
-    this.f.op("i64.add");
-  }
-
-  #followingPc({ length }: Pick<Handler, "length">): void {
-    this.#currentPc();
-    if (length === 0) this.f.get(this.#op).memory("i64.load8_u", OpField.length);
-    else this.f.i64(BigInt(length));
-    this.f.op("i64.add");
-  }
 
   #advance({ length }: Pick<Handler, "length">): void {
     const { f } = this;
-    f.get(this.#op);
-    if (length === 0) f.get(this.#op).memory("i32.load8_u", OpField.length).i32(3).op("i32.shl");
+    f.get(this.op);
+    if (length === 0) f.get(this.op).memory("i32.load8_u", OpField.length).i32(3).op("i32.shl");
     else f.i32((length / 2) * OP_SIZE);
-    f.op("i32.add").set(this.#op);
+    f.op("i32.add").set(this.op);
   }
 
   /** To pc + imm. */
   #go({ reach }: Handler): void {
     const { f } = this;
     if (reach !== "far") {
-      f.get(this.#op).get(this.#op).memory("i32.load", OpField.imm).op("i32.add").set(this.#op);
+      f.get(this.op).get(this.op).memory("i32.load", OpField.imm).op("i32.add").set(this.op);
       if (reach === "back") this.#count();
       f.br(this.#next);
       return;
     }
-    this.#currentPc();
-    f.get(this.#op).memory("i64.load32_s", OpField.imm).op("i64.add").set(this.#pc).br(this.#lookup);
+    this.currentPc();
+    f.get(this.op).memory("i64.load32_s", OpField.imm).op("i64.add").set(this.#pc).br(this.#lookup);
   }
 
   #branch(handler: Handler, condition: Expr): void {
@@ -398,9 +341,9 @@ class InterpreterWriter extends CodeWriter {
     this.expr(target);
     f.set(this.#pc);
     this.#noteTarget();
-    this.setX(() => this.#followingPc(handler));
+    this.setX(() => this.followingPc(handler));
     // On the same page there is nothing to look up.
-    f.get(this.#pc).i64(PAGE_MASK).op("i64.and").get(this.#pagePc).op("i64.ne").brIf(this.#lookup);
+    f.get(this.#pc).i64(PAGE_MASK).op("i64.and").get(this.pagePc).op("i64.ne").brIf(this.#lookup);
     this.#opOfPc();
     this.#count();
     f.br(this.#next);
@@ -411,7 +354,7 @@ class InterpreterWriter extends CodeWriter {
     const { f, plan } = this;
     if (plan.threshold === 0) return;
     const site = this.offset;
-    f.get(this.#op)
+    f.get(this.op)
       .i32(Site.shift)
       .op("i32.shr_u")
       .i32(Site.count - 1)
@@ -420,7 +363,7 @@ class InterpreterWriter extends CodeWriter {
       .op("i32.mul");
     f.tee(site)
       .memory("i32.load", plan.sites + Site.op)
-      .get(this.#op)
+      .get(this.op)
       .op("i32.ne")
       .ifUnlikely();
     f.get(site)
@@ -430,7 +373,7 @@ class InterpreterWriter extends CodeWriter {
       .i32(Site.goals + Site.ring * 8)
       .memoryFill();
     f.get(site)
-      .get(this.#op)
+      .get(this.op)
       .memory("i32.store", plan.sites + Site.op)
       .end();
     f.get(site)
@@ -459,7 +402,7 @@ class InterpreterWriter extends CodeWriter {
   // ---- leaving generated code ----
 
   #save(): void {
-    this.#store64(HartField.pc, () => this.#currentPc());
+    this.#store64(HartField.pc, () => this.currentPc());
     this.#store32(HartField.budget, () => this.f.get(this.#budget));
   }
 
@@ -483,18 +426,18 @@ class InterpreterWriter extends CodeWriter {
     const { f, helpers } = this;
     switch (service) {
       case "csr":
-        f.get(this.#op).call(helpers.csr).if();
+        f.get(this.op).call(helpers.csr).if();
         this.#advance({ length: 4 });
         f.br(this.#next).end();
         return;
       case "sfence.vma":
         // The page being executed may be mapped elsewhere now: it is looked up anew.
-        f.get(this.#op).call(helpers.fence).if();
-        this.#followingPc({ length: 4 });
+        f.get(this.op).call(helpers.fence).if();
+        this.followingPc({ length: 4 });
         f.set(this.#pc).br(this.#lookup).end();
         return;
       case "ecall":
-        this.#currentPc();
+        this.currentPc();
         break;
       case "sret":
       case "mret":
@@ -509,8 +452,8 @@ class InterpreterWriter extends CodeWriter {
   #service(service: Service): void {
     const { f } = this;
     this.#serviceInPlace(service);
-    this.#callOut(this.imports.service, () => f.i32(services.indexOf(service)).get(this.#op));
-    f.get(this.#op).get(this.#op).memory("i32.load8_u", OpField.length).i32(3).op("i32.shl", "i32.add").set(this.#op);
+    this.#callOut(this.imports.service, () => f.i32(services.indexOf(service)).get(this.op));
+    f.get(this.op).get(this.op).memory("i32.load8_u", OpField.length).i32(3).op("i32.shl", "i32.add").set(this.op);
     f.br(this.#next);
   }
 
@@ -576,7 +519,7 @@ class InterpreterWriter extends CodeWriter {
     this.#callOut(this.imports.load, () => f.i32(width));
     f.i32(at(HartField.mail0));
     f.end().end().set(this.offset);
-    this.#setResult(to, () => f.get(this.offset).memory(LOADS[signed ? "signed" : "unsigned"][width]));
+    this.setResult(to, () => f.get(this.offset).memory(LOADS[signed ? "signed" : "unsigned"][width]));
   }
 
   #storeTo(width: Width, address: Expr, value: Expr): void {
@@ -602,7 +545,7 @@ class InterpreterWriter extends CodeWriter {
 
   protected override atomicOffset(width: 4 | 8, access: "load" | "store"): void {
     const { f } = this;
-    this.#register(OpField.rs1, HartField.x);
+    this.register(OpField.rs1, HartField.x);
     f.set(this.address);
     this.#locate(width, access);
   }
@@ -644,9 +587,9 @@ class InterpreterWriter extends CodeWriter {
     forbidden(CsrSlot.menvcfg).op("i32.and");
     privilege().op("i32.eqz");
     forbidden(CsrSlot.senvcfg).op("i32.and", "i32.or").if();
-    this.#callOut(this.imports.service, () => f.i32(services.indexOf("illegal")).get(this.#op));
+    this.#callOut(this.imports.service, () => f.i32(services.indexOf("illegal")).get(this.op));
     f.end();
-    this.#register(OpField.rs1, HartField.x);
+    this.register(OpField.rs1, HartField.x);
     f.i64(-64n).op("i64.and").set(this.address);
     this.#locate(8, "store");
     f.get(this.offset).i32(0).i32(64).memoryFill();
@@ -658,7 +601,7 @@ class InterpreterWriter extends CodeWriter {
   #requireFloat(semantics: Semantics): void {
     const { f } = this;
     f.i32(0).memory("i32.load", MSTATUS).i32(MSTATUS_FS).op("i32.and", "i32.eqz").if();
-    this.#callOut(this.imports.service, () => f.i32(services.indexOf("illegal")).get(this.#op));
+    this.#callOut(this.imports.service, () => f.i32(services.indexOf("illegal")).get(this.op));
     f.end();
     if (semantics.does === "store" || semantics.does === "set") return;
     f.i32(0).i32(0).memory("i32.load", MSTATUS).i32(MSTATUS_FS).op("i32.or").memory("i32.store", MSTATUS);
@@ -667,12 +610,12 @@ class InterpreterWriter extends CodeWriter {
   #float(semantics: FloatSemantics): void {
     const { f } = this;
     const rounding = this.temporary("i32");
-    f.get(this.#op).memory("i32.load8_u", OpField.rm).set(rounding);
+    f.get(this.op).memory("i32.load8_u", OpField.rm).set(rounding);
     if (semantics.rounds) {
       // Mode 7 takes the dynamic one, which may be a reserved value.
       f.get(rounding).i32(7).op("i32.eq").if();
       f.i32(0).memory("i32.load", at(HartField.frm)).tee(rounding).i32(4).op("i32.gt_u").if();
-      this.#callOut(this.imports.service, () => f.i32(services.indexOf("illegal")).get(this.#op));
+      this.#callOut(this.imports.service, () => f.i32(services.indexOf("illegal")).get(this.op));
       f.end().end();
     }
     this.#callHelper(semantics, rounding, this.helpers[semantics.operation]);
@@ -683,7 +626,7 @@ class InterpreterWriter extends CodeWriter {
     const { f } = this;
     const { from, to, operands, negateProduct, negateAddend } = semantics;
     const flips = [negateProduct, false, negateAddend];
-    this.#setResult(to, () => {
+    this.setResult(to, () => {
       for (let i = 0; i < operands; i++) {
         this.#floatOperand(from, FLOAT_FIELDS[i]);
         if (from === "s") f.op("i32.wrap_i64", "f32.reinterpret_i32");
@@ -700,7 +643,7 @@ class InterpreterWriter extends CodeWriter {
   #floatOperand(from: "x" | "s" | "d", field: 4 | 6 | 8): void {
     const { f } = this;
     const file = from === "x" ? HartField.x : HartField.f;
-    f.get(this.#op)
+    f.get(this.op)
       .memory(field === OpField.imm ? "i32.load" : "i32.load16_u", field)
       .memory("i64.load", at(file));
     if (from !== "s") return;
