@@ -28,6 +28,10 @@ const LAST_HALFWORD = PAGE_SIZE - 2;
 /** Stores into a page before its decoded code is dropped as a whole: from then on the page is taken for data. */
 const STORES_UNTIL_DATA = 32;
 
+/** `plain`: the op is the same anywhere. `local`: it belongs where it is. `ends`: the straight line ends with it. */
+const OpKind = { plain: 0, local: 1, ends: 2 } as const;
+type OpKind = (typeof OpKind)[keyof typeof OpKind];
+
 export class DecodedPages {
   /**
    * A decoded page for one instruction at a time that cannot stand in a page of its own: it straddles two pages, or PMP
@@ -63,6 +67,7 @@ export class DecodedPages {
   onFlush: () => void = () => {};
   /** Told when bytes of a page change that hold decoded code. */
   onChange: (page: number) => void = () => {};
+  readonly #known: KnownOps;
   /** Offset of an op's counter: `counters + (op >> 3)`. */
   readonly counters: number;
   /** Offset of the table of {@link Site}s. */
@@ -73,6 +78,7 @@ export class DecodedPages {
     readonly decoder: Decoder,
     translating = false,
   ) {
+    this.#known = new KnownOps(memory.i32);
     const sitesSize = translating ? SITES_SIZE : 0;
     const pages = memory.u8.length / PAGE_SIZE;
     const tables = sitesSize + pages * 4;
@@ -186,9 +192,14 @@ export class DecodedPages {
         memory.i32[(target + Straddle.page) >>> 2] = 0;
         return;
       }
-      const bits = short ? this.decoder.expand(low) : low | (memory.u16[(base + at + 2) >>> 1] << 16);
-      if (this.#write(target, bits, short ? 2 : 4, at)) return;
-      at += short ? 2 : 4;
+      const length = short ? 2 : 4;
+      const bits = short ? low : low | (memory.u16[(base + at + 2) >>> 1] << 16);
+      if (!this.#known.write(target, bits, short)) {
+        const kind = this.#write(target, short ? this.decoder.expand(low) : bits, length, at);
+        if (kind === OpKind.ends) return;
+        if (kind === OpKind.plain) this.#known.note(target, bits, short);
+      }
+      at += length;
     }
   }
 
@@ -312,15 +323,15 @@ export class DecodedPages {
     for (let i = from; i < OPS_PER_PAGE + 2; i++) this.memory.u16[(ops + i * OP_SIZE) >>> 1] = Special.pageEnd;
   }
 
-  /** Writes one op; answers whether the straight line ends with it. */
-  #write(target: number, bits: number, length: 2 | 4, at: number): boolean {
+  /** Writes one op. */
+  #write(target: number, bits: number, length: 2 | 4, at: number): OpKind {
     const { u8, u16, i32 } = this.memory;
     u8[target + OpField.length] = length;
     const decoded = this.decoder.decode(bits);
     if (decoded === undefined) {
       u16[(target + OpField.original) >>> 1] = Special.illegal;
       u16[target >>> 1] = Special.illegal;
-      return true;
+      return OpKind.ends;
     }
     const { does } = decoded.instruction.semantics;
     let reach: Reach = "near";
@@ -341,6 +352,55 @@ export class DecodedPages {
     const handler = handlerOf(decoded.index, length, reach);
     u16[(target + OpField.original) >>> 1] = handler;
     u16[target >>> 1] = handler;
-    return does === "jump" || does === "jumpTo";
+    if (does === "jump" || does === "jumpTo") return OpKind.ends;
+    return does === "branch" ? OpKind.local : OpKind.plain;
   }
+}
+
+const WORDS = OP_SIZE / 4;
+/** Every encoding of 16 bits has a place of its own, those of 32 bits share these. */
+const SHORT = 1 << 16;
+const LONG_BITS = 12;
+
+/**
+ * Ops of instructions that are the same wherever they stand, as they were written last. A program has many instructions and
+ * few different ones: most are found here, which takes a fraction of the time that decoding does before it is compiled.
+ */
+class KnownOps {
+  readonly #i32: Int32Array;
+  readonly #words = new Int32Array((SHORT + (1 << LONG_BITS)) * WORDS);
+  /** By place behind the short ones: whose it is. */
+  readonly #owners = new Int32Array(1 << LONG_BITS);
+
+  /** @param i32 Memory that ops lie in. */
+  constructor(i32: Int32Array) {
+    this.#i32 = i32;
+  }
+
+  /** Writes the op of this encoding to where it belongs. Answers `false` where that is not known. */
+  write(op: number, bits: number, short: boolean): boolean {
+    const from = placeOf(bits, short) * WORDS;
+    const words = this.#words;
+    if (words[from] === 0 || (!short && this.#owners[from / WORDS - SHORT] !== bits)) return false;
+    const i32 = this.#i32;
+    const to = op >>> 2;
+    i32[to + 1] = words[from + 1];
+    i32[to + 2] = words[from + 2];
+    i32[to + 3] = words[from + 3];
+    // Last, so that an op is never seen half written: it has the handler.
+    i32[to] = words[from];
+    return true;
+  }
+
+  /** The op there is what this encoding comes to anywhere. */
+  note(op: number, bits: number, short: boolean): void {
+    const place = placeOf(bits, short);
+    const from = op >>> 2;
+    this.#words.set(this.#i32.subarray(from, from + WORDS), place * WORDS);
+    if (!short) this.#owners[place - SHORT] = bits;
+  }
+}
+
+function placeOf(bits: number, short: boolean): number {
+  return short ? bits : SHORT + (Math.imul(bits, 0x9e37_79b1) >>> (32 - LONG_BITS));
 }
