@@ -264,7 +264,7 @@ export class DecodedPages {
     // A 4-byte instruction that starts one halfword earlier holds the first byte, too.
     const first = Math.max(0, (within & ~1) - 2);
     const last = Math.min(PAGE_SIZE - 1, within + width - 1);
-    for (let at = first; at <= last; at += 2) this.memory.u16[(ops + (at << 3)) >>> 1] = Special.undecoded;
+    for (let at = first; at <= last; at += 2) this.#forget(ops + (at << 3));
   }
 
   /** Where the computed jump at an op went lately. */
@@ -308,11 +308,17 @@ export class DecodedPages {
     if (this.#byPage[page] !== 0) this.#clear(this.#byPage[page] >>> 0);
   }
 
-  /** Every op has to be decoded anew. Its operands stay: the instruction that caused it may need them yet. */
+  /** The op has to be decoded anew. Its operands stay: the instruction that caused it may need them yet. */
+  #forget(op: number): void {
+    const { u16 } = this.memory;
+    u16[op >>> 1] = Special.undecoded;
+    // Where a region is left to the interpreter, this is what counts.
+    u16[(op + OpField.original) >>> 1] = Special.undecoded;
+  }
+
   #clear(ops: number): void {
-    const { u8, u16 } = this.memory;
-    const end = (ops + DECODED_PAGE_SIZE) >>> 1;
-    for (let op = ops >>> 1; op < end; op += OP_SIZE >>> 1) u16[op] = Special.undecoded;
+    const { u8 } = this.memory;
+    for (let op = ops; op < ops + DECODED_PAGE_SIZE; op += OP_SIZE) this.#forget(op);
     const counters = this.counters + (ops >>> COUNTER_SHIFT);
     u8.fill(0, counters, counters + (DECODED_PAGE_SIZE >> COUNTER_SHIFT));
     this.#end(ops, OPS_PER_PAGE);
