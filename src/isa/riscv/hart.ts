@@ -326,7 +326,7 @@ export class Hart {
 
   /** Forgets what holds in one address space only: `satp` changed, or SFENCE.VMA for its ASID. */
   flushAddressSpace(): void {
-    this.#flushWhere((flags) => (flags & TlbFlag.global) === 0);
+    this.#flushWhere(TlbFlag.global, 0);
   }
 
   /** Forgets the translation of one page (virtual address as low and high half), in every mode. */
@@ -343,11 +343,11 @@ export class Hart {
     if (u8[range] !== 0) {
       u8[range] = 0;
       const first = (low >>> 12) & (TLB_ENTRIES - 1) & -PAGES_OF_MEGAPAGE;
-      this.#flushWhere((flags) => (flags & TlbFlag.megapage) !== 0, first, PAGES_OF_MEGAPAGE);
+      this.#flushWhere(TlbFlag.megapage, TlbFlag.megapage, first, PAGES_OF_MEGAPAGE);
     }
     if (this.word(HartField.gigapages) !== 0) {
       this.setWord(HartField.gigapages, 0);
-      this.#flushWhere((flags) => (flags & TlbFlag.gigapage) !== 0);
+      this.#flushWhere(TlbFlag.gigapage, TlbFlag.gigapage);
     }
   }
 
@@ -382,8 +382,8 @@ export class Hart {
     this.setWord(HartField.epoch, this.word(HartField.epoch) + 1);
   }
 
-  /** Forgets entries by their flags, among all or among some of each table. */
-  #flushWhere(matches: (flags: number) => boolean, first = 0, count = TLB_ENTRIES): void {
+  /** Forgets entries whose flags, as far as `mask` has them, are `flags`: among all, or among some of each table. */
+  #flushWhere(mask: number, flags: number, first = 0, count = TLB_ENTRIES): void {
     const { i32 } = this.memory;
     const empty = this.word(HartField.tlbEmpty);
     this.#forgotten();
@@ -392,7 +392,7 @@ export class Hart {
       const start = (this.#tlb + table * TLB_TABLE_SIZE + first * TLB_ENTRY_SIZE) >> 2;
       const end = start + count * (TLB_ENTRY_SIZE >> 2);
       for (let entry = start; entry < end; entry += TLB_ENTRY_SIZE >> 2) {
-        if (i32[entry] === -1 || !matches(i32[entry + 3])) continue;
+        if (i32[entry] === -1 || (i32[entry + 3] & mask) !== flags) continue;
         i32[entry] = -1;
         i32[entry + 1] = -1;
       }
