@@ -13,6 +13,7 @@ import type { Callable, FunctionWriter, Label, Local } from "../../wasm/function
 import { ModuleWriter } from "../../wasm/module.ts";
 import type { ValueType } from "../../wasm/opcodes.ts";
 import { at, FLOAT_PLACES, LOADS, MSTATUS, MSTATUS_FS, PAGE_MASK, STORES } from "../places.ts";
+import { ADDEND } from "../tlb-code.ts";
 import { REGION_SIGNATURE } from "../translator/contract.ts";
 import { type InterpreterImports, type InterpreterPlan, Status, services } from "./contract.ts";
 import {
@@ -124,10 +125,10 @@ class InterpreterWriter extends OpWriter {
     f.get(this.#pc).i64(PAGE_MASK).op("i64.and").set(this.pagePc);
     this.tlbEntry(this.#pc, HartField.tlbFetch);
     f.get(this.pagePc).op("i64.eq").if("i32");
-    f.get(this.offset).memory("i32.load", 8);
+    f.get(this.offset).memory("i32.load", ADDEND);
     f.else();
     f.get(this.#pc).i32(Access.fetch).call(this.helpers.walker).if("i32");
-    f.get(this.offset).memory("i32.load", 8);
+    f.get(this.offset).memory("i32.load", ADDEND);
     f.else();
     this.#store32(HartField.budget, () => f.get(this.#budget));
     this.#store64(HartField.pc, () => f.get(this.#pc));
@@ -195,7 +196,7 @@ class InterpreterWriter extends OpWriter {
     f.i32(1);
     f.else();
     f.get(this.#pc).i32(Access.fetch).call(this.helpers.walker).end();
-    f.get(this.offset).memory("i32.load", 8).get(op).memory("i32.load", Straddle.page).op("i32.eq", "i32.and");
+    f.get(this.offset).memory("i32.load", ADDEND).get(op).memory("i32.load", Straddle.page).op("i32.eq", "i32.and");
     f.get(op).memory("i32.load", Straddle.at).memory("i32.load16_u");
     f.get(op).memory("i32.load16_u", Straddle.half).op("i32.eq", "i32.and").if();
     f.get(op).memory("i32.load16_u", Straddle.handler).set(this.#handler);
@@ -224,7 +225,7 @@ class InterpreterWriter extends OpWriter {
     this.tlbEntry(this.#pc, HartField.tlbFetch);
     f.get(this.pagePc).op("i64.ne").brIf(this.#lookup);
     f.get(this.#budget).op("i32.eqz").brIf(this.#lookup);
-    f.get(this.offset).memory("i32.load", 8).set(this.pageOps);
+    f.get(this.offset).memory("i32.load", ADDEND).set(this.pageOps);
     this.#opOfPc();
     f.get(this.#budget).i32(1).op("i32.sub").set(this.#budget);
     f.get(this.op).memory("i32.load16_u", OpField.original).set(this.#handler);
@@ -501,7 +502,7 @@ class InterpreterWriter extends OpWriter {
   }
 
   #hitOffset(): void {
-    this.f.get(this.address).op("i32.wrap_i64").get(this.offset).memory("i32.load", 8).op("i32.add");
+    this.f.get(this.address).op("i32.wrap_i64").get(this.offset).memory("i32.load", ADDEND).op("i32.add");
   }
 
   #load(width: Width, signed: boolean, address: Expr, to: Destination): void {

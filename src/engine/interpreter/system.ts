@@ -10,8 +10,6 @@ import {
   HartField,
   MEGAPAGES,
   Privilege,
-  TLB_ENTRIES,
-  TLB_ENTRY_SIZE,
   TLB_MEGAPAGES,
   TLB_TABLE_SIZE,
   TLB_TABLES,
@@ -21,6 +19,7 @@ import { Cause } from "../../isa/riscv/trap.ts";
 import type { Callable, FunctionWriter, Local } from "../../wasm/function.ts";
 import type { ModuleWriter } from "../../wasm/module.ts";
 import { at, csrAt, MSTATUS } from "../places.ts";
+import { pushTlbEntry } from "../tlb-code.ts";
 import type { InterpreterPlan } from "./contract.ts";
 import { OpField } from "./layout.ts";
 
@@ -216,14 +215,8 @@ function defineFence(module: ModuleWriter): Callable {
   load32(f, at(HartField.gigapages)).op("i32.or");
   giveUpIf(f);
   store32(f, at(HartField.epoch), () => load32(f, at(HartField.epoch)).i32(1).op("i32.add"));
-  f.get(tlb);
-  f.get(address)
-    .op("i32.wrap_i64")
-    .i32(12)
-    .op("i32.shr_u")
-    .i32(TLB_ENTRIES - 1)
-    .op("i32.and");
-  f.i32(Math.log2(TLB_ENTRY_SIZE)).op("i32.shl", "i32.add").set(entry);
+  pushTlbEntry(f, address, () => f.get(tlb));
+  f.set(entry);
   const tables = f.loop();
   load32(f, at(HartField.tlbEmpty)).get(table).op("i32.shr_u").i32(1).op("i32.and", "i32.eqz").if();
   f.get(entry).i64(-1).memory("i64.store").end();

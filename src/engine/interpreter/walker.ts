@@ -9,8 +9,6 @@ import {
   HartField,
   MEGAPAGES,
   Privilege,
-  TLB_ENTRIES,
-  TLB_ENTRY_SIZE,
   TLB_MEGAPAGES,
   TLB_TABLE_SIZE,
   TlbFlag,
@@ -19,6 +17,7 @@ import { Pte } from "../../isa/riscv/mmu.ts";
 import type { Callable, FunctionWriter, Local } from "../../wasm/function.ts";
 import type { ModuleWriter } from "../../wasm/module.ts";
 import { at, csrAt, MSTATUS, PAGE_MASK } from "../places.ts";
+import { ADDEND, pushTlbEntry } from "../tlb-code.ts";
 
 /** Where generated code finds what it has to know about a page, by the page's number in the linear memory. */
 export interface PageTables {
@@ -250,12 +249,11 @@ class WalkerWriter {
 
     const table = number;
     const entry = this.#level;
-    f.get(this.#access).i32(2).op("i32.shl").memory("i32.load", at(HartField.tlbRead)).tee(table);
-    f.get(this.#address).op("i32.wrap_i64").i32(PAGE_SHIFT).op("i32.shr_u");
-    f.i32(TLB_ENTRIES - 1).op("i32.and");
-    f.i32(Math.log2(TLB_ENTRY_SIZE)).op("i32.shl", "i32.add").tee(entry);
+    f.get(this.#access).i32(2).op("i32.shl").memory("i32.load", at(HartField.tlbRead)).set(table);
+    pushTlbEntry(f, this.#address, () => f.get(table));
+    f.tee(entry);
     f.get(this.#address).i64(PAGE_MASK).op("i64.and").memory("i64.store");
-    f.get(entry).get(addend).memory("i32.store", 8);
+    f.get(entry).get(addend).memory("i32.store", ADDEND);
     f.get(entry).get(this.#flags).memory("i32.store", 12);
     // The table is not empty any more.
     f.i32(0).i32(0).memory("i32.load", at(HartField.tlbEmpty));

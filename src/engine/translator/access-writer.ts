@@ -8,6 +8,7 @@ import { integerNames } from "../../isa/riscv/register-names.ts";
 import type { Semantics } from "../../isa/riscv/semantics.ts";
 import type { FunctionWriter, Local } from "../../wasm/function.ts";
 import { at, LOADS, LOW_LOADS, LOW_STORES, STORES } from "../places.ts";
+import { ADDEND, pushTable } from "../tlb-code.ts";
 import { accessOf, writeDeviceAccess } from "./device-sites.ts";
 import type { RegionPlace } from "./emit.ts";
 import { type AccessGroup, groupAccesses } from "./groups.ts";
@@ -114,12 +115,15 @@ export abstract class AccessWriter extends OperandWriter {
         f.i32(0x1000 - span)
           .op("i32.gt_u")
           .if("i32");
-        f.get(this.address).i32(span - 1);
-        f.get(this.offset).i32(0).memory("i32.load", at(table)).call(this.place.shared.pagesPart);
+        f.get(this.address)
+          .i32(span - 1)
+          .get(this.offset);
+        pushTable(f, table);
+        f.call(this.place.shared.pagesPart);
         f.else().i32(0).end();
       });
     }
-    f.get(this.address).op("i32.wrap_i64").get(this.offset).memory("i32.load", 8).op("i32.add").set(this.offset);
+    f.get(this.address).op("i32.wrap_i64").get(this.offset).memory("i32.load", ADDEND).op("i32.add").set(this.offset);
   }
 
   /** By the page that the base register last led to, else by the TLB. */
@@ -136,7 +140,7 @@ export abstract class AccessWriter extends OperandWriter {
     this.tlbEntry(this.address, table);
     // Kept even where it is not taken: then it is no page of this address, or one that serves the next access.
     f.set(tag);
-    f.get(this.offset).memory("i32.load", 8).set(addend);
+    f.get(this.offset).memory("i32.load", ADDEND).set(addend);
     f.get(this.address).i64(page).op("i64.and").get(tag).op("i64.ne").brIf(nowhere);
     if (!aligned) {
       this.#lastPage(span).get(tag).op("i64.eq").brIf(found);
@@ -148,7 +152,7 @@ export abstract class AccessWriter extends OperandWriter {
         .set(last);
       this.tlbEntry(last, table);
       this.#lastPage(span).op("i64.ne").brIf(nowhere);
-      f.get(this.offset).memory("i32.load", 8).get(addend).op("i32.ne").brIf(nowhere);
+      f.get(this.offset).memory("i32.load", ADDEND).get(addend).op("i32.ne").brIf(nowhere);
     }
     f.br(found).end();
     if (this.#isDevice(this.operation)) {

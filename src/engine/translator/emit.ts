@@ -11,6 +11,7 @@ import type { FloatOperation, Semantics } from "../../isa/riscv/semantics.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import type { Callable, FunctionWriter, Label, Local } from "../../wasm/function.ts";
 import { at, MSTATUS, MSTATUS_FS, NAN_BOX } from "../places.ts";
+import { ADDEND } from "../tlb-code.ts";
 import { AccessWriter } from "./access-writer.ts";
 import { exitTo, Leaving, REFUND_BITS } from "./contract.ts";
 import type { DeviceImports } from "./device-sites.ts";
@@ -301,7 +302,7 @@ class RegionWriter extends AccessWriter {
     this.tlbEntry(this.#target, HartField.tlbFetch);
     f.get(this.#target).op("i64.ne");
     f.get(this.offset)
-      .memory("i32.load", 8)
+      .memory("i32.load", ADDEND)
       .i32(this.place.decodedPages.get(page)!)
       .op("i32.ne", "i32.or")
       .ifUnlikely();

@@ -63,16 +63,16 @@ function defineGoOn(module: ModuleWriter, counters: number): Callable {
   const f = module.func({ params: ["i32", "i64"], results: ["i32"] });
   const [budget, target] = f.params;
   const page = f.local("i64");
-  const at32 = f.local("i32");
+  const entry = f.local("i32");
+  const op = f.local("i32");
   f.get(target).i64(PAGE_MASK).op("i64.and").set(page);
   pushTlbEntry(f, target, () => pushTable(f, HartField.tlbFetch));
-  f.tee(at32).memory("i64.load").get(page).op("i64.eq").if();
-  // The op of the target.
-  f.get(at32).memory("i32.load", ADDEND);
-  f.get(target).op("i32.wrap_i64").i32(0xffe).op("i32.and").i32(3).op("i32.shl", "i32.add").tee(at32);
+  f.tee(entry).memory("i64.load").get(page).op("i64.eq").if();
+  f.get(entry).memory("i32.load", ADDEND);
+  f.get(target).op("i32.wrap_i64").i32(0xffe).op("i32.and").i32(3).op("i32.shl", "i32.add").tee(op);
   f.memory("i32.load16_u", OpField.handler).i32(Special.region).op("i32.eq").if();
   f.get(budget).get(page);
-  f.get(at32).i32(COUNTER_SHIFT).op("i32.shr_u").memory("i32.load16_u", counters);
+  f.get(op).i32(COUNTER_SHIFT).op("i32.shr_u").memory("i32.load16_u", counters);
   f.returnCallIndirect(module.signature(REGION_SIGNATURE));
   f.end().end();
   f.i32(0).i32(Leaving.moved).memory("i32.store", at(HartField.mail3));

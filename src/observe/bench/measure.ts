@@ -24,7 +24,7 @@ export interface Effort {
 
 /** Less of a warm-up would measure how code gets hot: translated code is the guest's after some 0.1 s. */
 export const FULL: Effort = { samples: 41, sampleTime: 1e6, warmUp: 250e6 };
-export const QUICK: Effort = { samples: 15, sampleTime: 100e3, warmUp: 5e6 };
+export const QUICK: Effort = { samples: 15, sampleTime: 200e3, warmUp: 50e6 };
 
 /** Of a loop: the first try, and the most. */
 const FEW = 64;
