@@ -4,8 +4,8 @@ import { duration } from "../statistics.ts";
 import { type Column, table } from "../table.ts";
 import type { Run } from "../whole/child.ts";
 
-export type Engine = "interpreter" | "translator" | "forced";
-export const ENGINES: readonly Engine[] = ["interpreter", "translator", "forced"];
+export type Engine = "interpreter" | "translator" | "portable" | "forced";
+export const ENGINES: readonly Engine[] = ["interpreter", "translator", "portable", "forced"];
 
 /** `--quick` leaves this part of the work. */
 export const QUICK = 4;

@@ -2,6 +2,7 @@
 import { basename } from "node:path";
 import type { ParsedArgs } from "citty";
 import { fail } from "../diagnostics/diagnostic.ts";
+import { ENGINE_KINDS, type EngineKind } from "../engine/engine.ts";
 import type { RegionWatch } from "../engine/translator/region-watch.ts";
 import { codeStore } from "../host/code-store.ts";
 import { compileAsUsual } from "../host/jit-policy.ts";
@@ -12,7 +13,7 @@ import { assemble } from "../machine/assemble.ts";
 import { BufferedStream } from "../machine/buffered-stream.ts";
 import { hostChannels } from "../machine/channels.ts";
 import { Heartbeat } from "../machine/heartbeat.ts";
-import type { EngineKind, Machine, MachineHost } from "../machine/machine.ts";
+import type { Machine, MachineHost } from "../machine/machine.ts";
 import { type RunEnd, Runner } from "../machine/runner.ts";
 import { Script, type ScriptStep } from "../machine/script.ts";
 import { type MessageLevel, reasonOf } from "../machine/tenant.ts";
@@ -193,8 +194,11 @@ async function watchedRegions(rawArgs: readonly string[]): Promise<RegionWatch |
 
 function engineKind(text: string | undefined): EngineKind {
   if (text === undefined) return "translator";
-  if (text === "interpreter" || text === "translator" || text === "forced") return text;
-  return fail("cli/engine", `there is no engine "${text}"`, { hint: "translator or interpreter" });
+  const kind = ENGINE_KINDS.find((known) => known === text);
+  if (kind !== undefined) return kind;
+  return fail("cli/engine", `there is no engine "${text}"`, {
+    hint: "translator, interpreter, or portable: the translator without native code",
+  });
 }
 
 /** How long the other ends of streams may take to read the last output, ms. */

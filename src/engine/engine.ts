@@ -2,6 +2,20 @@
 import type { Hart, HartPort } from "../isa/riscv/hart.ts";
 import type { WrittenRegion } from "./translator/region-text.ts";
 
+/**
+ * How guest code runs; the results are the same. `portable` is the translator without native code, as it is on hosts with
+ * another processor than x86-64. `forced` and `native` translate everything at its first execution, to WebAssembly or to
+ * native code: for tests.
+ */
+export const ENGINE_KINDS = ["interpreter", "translator", "portable", "forced", "native"] as const;
+export type EngineKind = (typeof ENGINE_KINDS)[number];
+
+/** Arrivals at an instruction that make translating worth it; 0 is never. */
+export const HOT: Readonly<Record<EngineKind, number>> = {
+  ...{ interpreter: 0, translator: 3000, portable: 3000, forced: 1, native: 1 },
+};
+export const isNative = (kind: EngineKind): boolean => kind === "translator" || kind === "native";
+
 /** Why `run` came back. */
 export const RunReason = {
   /** The budget is used up. */

@@ -1,6 +1,7 @@
 /** From a board to a machine: device tree, boot images, and everything put together. */
 import { readFileSync } from "node:fs";
 import { fail } from "../diagnostics/diagnostic.ts";
+import type { EngineKind } from "../engine/engine.ts";
 import { writeDtb } from "../fdt/writer.ts";
 import type { ClockStates } from "../pass/clocks/rates.ts";
 import type { Board } from "../profile/board.ts";
@@ -8,7 +9,7 @@ import { boardTree } from "../profile/devicetree.ts";
 import type { HostObject, HostObjectRequest } from "../vdev/host-object.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
 import { planBoot } from "./boot/plan.ts";
-import { type EngineKind, Machine, type MachineHost } from "./machine.ts";
+import { Machine, type MachineHost } from "./machine.ts";
 
 /** A machine at power-on. Throws a `VmrunError` where images cannot be read or do not fit. */
 export function assemble(board: Board, registry: VdevRegistry, host: MachineHost, engine?: EngineKind): Machine {

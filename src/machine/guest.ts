@@ -1,4 +1,6 @@
 /** A machine for programs and tests: its console is text in memory, and it runs when it is told to, for as long as it is told. */
+
+import type { EngineKind } from "../engine/engine.ts";
 import { runCommand } from "../host/command.ts";
 import { openDisk } from "../host/disk.ts";
 import { canMap, discard } from "../host/mapping.ts";
@@ -10,7 +12,7 @@ import type { VdevRegistry } from "../vdev/registry.ts";
 import { assemble } from "./assemble.ts";
 import { BufferedStream } from "./buffered-stream.ts";
 import { hostChannels } from "./channels.ts";
-import type { Ending, EngineKind, Machine, MachineHost } from "./machine.ts";
+import type { Ending, Machine, MachineHost } from "./machine.ts";
 import type { Observer } from "./observer.ts";
 import type { MessageLevel } from "./tenant.ts";
 

@@ -4,8 +4,8 @@
  * Everything here happens in guest time and is the same in every run; when the host's world may be heard is up to the
  * caller, who runs the machine in slices (see runner.ts).
  */
-import type { Engine, EnginePort, EngineStatistics } from "../engine/engine.ts";
-import { RunReason } from "../engine/engine.ts";
+import type { Engine, EngineKind, EnginePort, EngineStatistics } from "../engine/engine.ts";
+import { HOT, isNative, RunReason } from "../engine/engine.ts";
 import { Interpreter } from "../engine/interpreter/interpreter.ts";
 import type { ModuleStore } from "../engine/interpreter/module.ts";
 import { ENGINE_RESERVED, type Hart, type HartConfig, HartField, RESIDENT } from "../isa/riscv/hart.ts";
@@ -97,11 +97,6 @@ export type Ending =
 /** What a slice came to. `idle`: every hart waits; nothing happens before {@link Machine.deadline}. */
 export type Progress = "ran" | "idle" | "ended";
 
-/** How guest code runs; the results are the same. `forced` translates everything at its first execution: for tests. */
-export type EngineKind = "interpreter" | "translator" | "forced";
-/** Arrivals at an instruction that make translating worth it; 0 is never. */
-const HOT: Readonly<Record<EngineKind, number>> = { interpreter: 0, translator: 3000, forced: 1 };
-
 const HartState = { stopped: 0, runs: 1, waits: 2 } as const;
 
 export class Machine implements EnginePort {
@@ -159,7 +154,8 @@ export class Machine implements EnginePort {
     const builtin = plan.mode === "supervisor";
     const extensions = new Set(board.cpu.extensions);
     const config = { extensions, mmu: board.cpu.mmu, pmp: board.cpu.pmp, harts: board.cpu.harts };
-    const options = { threshold: HOT[engine], store: host.codeStore };
+    const native = isNative(engine) ? makeNativeHost : undefined;
+    const options = { threshold: HOT[engine], native, store: host.codeStore };
     this.parallel = board.cpu.parallel ? this.#createParallel(config, options) : undefined;
     this.#engine = this.parallel ?? new Interpreter(this.memory, config, this.#observedPort(), options);
     this.#harts = this.#engine.harts;
@@ -688,6 +684,9 @@ export class Machine implements EnginePort {
 const sbi = () => require("../isa/riscv/sbi.ts") as typeof import("../isa/riscv/sbi.ts");
 /** For boards whose harts run on threads of their own. */
 const parallel = () => require("./parallel/harts.ts") as typeof import("./parallel/harts.ts");
+/** For guests that run long enough. */
+const makeNativeHost = (memory: GuestMemory) =>
+  (require("./native-host.ts") as typeof import("./native-host.ts")).nativeHost(memory);
 /** Only what is aligned in the host's memory needs to know where that lies. */
 const addressOf = (buffer: ArrayBufferLike) =>
   (require("../host/mapping.ts") as typeof import("../host/mapping.ts")).addressOf(buffer);

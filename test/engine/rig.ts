@@ -4,6 +4,7 @@ import { Interpreter } from "../../src/engine/interpreter/interpreter.ts";
 import { DECODED_PAGE_SIZE } from "../../src/engine/interpreter/layout.ts";
 import { csrNumber, readCsr, resetCsrs, writeCsr } from "../../src/isa/riscv/csr.ts";
 import { CsrSlot, ENGINE_RESERVED, type Hart, type Privilege } from "../../src/isa/riscv/hart.ts";
+import { nativeHost } from "../../src/machine/native-host.ts";
 import { GuestMemory } from "../../src/memory/guest-memory.ts";
 import { assemble, type Program, register } from "./program.ts";
 
@@ -24,6 +25,8 @@ export interface RigOptions {
   readonly shared?: boolean;
   /** As the engine's: 1 runs translated code from its first execution. */
   readonly threshold?: number;
+  /** Quick code is native, where the host has a processor for it. */
+  readonly native?: boolean;
 }
 
 /** A device access as the port saw it. */
@@ -38,7 +41,7 @@ export class Rig {
   onStore: (offset: number, width: number, value: number) => boolean = () => true;
   now = 0;
 
-  constructor({ harts = 1, decodedPages = 64, shared, threshold = 0 }: RigOptions = {}) {
+  constructor({ harts = 1, decodedPages = 64, shared, threshold = 0, native = false }: RigOptions = {}) {
     this.memory = new GuestMemory(
       [
         { name: "ram", at: RAM, size: RAM_SIZE },
@@ -47,7 +50,10 @@ export class Rig {
       { reserved: ENGINE_RESERVED, pool: threshold > 0 ? 0x80_0000 : decodedPages * DECODED_PAGE_SIZE, shared },
     );
     const config = { extensions: new Set(EXTENSIONS), mmu: "sv57", pmp: 16, harts } as const;
-    this.engine = new Interpreter(this.memory, config, this.#port(), { threshold });
+    this.engine = new Interpreter(this.memory, config, this.#port(), {
+      threshold,
+      native: native ? nativeHost : undefined,
+    });
     this.reset();
   }
 

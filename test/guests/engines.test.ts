@@ -6,8 +6,8 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { kernels } from "../../bench/engine/kernels.ts";
+import type { EngineKind } from "../../src/engine/engine.ts";
 import { boot } from "../../src/index.ts";
-import type { EngineKind } from "../../src/machine/machine.ts";
 import {
   answer,
   endedWith,
@@ -21,7 +21,7 @@ import {
   VIRT,
 } from "./vmrun.ts";
 
-const ENGINES: readonly EngineKind[] = ["interpreter", "translator", "forced"];
+const ENGINES: readonly EngineKind[] = ["interpreter", "translator", "forced", "native"];
 /** Seconds of guest time; the longest takes a tenth of one. */
 const PATIENCE = 10;
 

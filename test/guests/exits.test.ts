@@ -1,7 +1,9 @@
 // Firmware that makes a known number of each kind of exit: every one is accounted for, on every engine, and QEMU counts the same.
+
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import type { EngineKind } from "../../src/engine/engine.ts";
 import { boot } from "../../src/index.ts";
 import { Symbols } from "../../src/observe/symbols.ts";
 import { ROOT, testWith, VIRT } from "./vmrun.ts";
@@ -33,7 +35,7 @@ function expected(harts: number): Record<string, number> {
   };
 }
 
-function run(harts: number, engine: "interpreter" | "translator" | "forced", exits: "counts" | "costs" = "counts") {
+function run(harts: number, engine: EngineKind, exits: "counts" | "costs" = "counts") {
   const guest = boot(VIRT, { exits, engine, set: [`cpu.harts=${harts}`, `boot.firmware=${FIRMWARE}`] });
   expect(guest.runUntil({ instructions: 10_000_000 })).toBe("ended");
   expect(guest.ending).toEqual({ kind: "poweroff" });
@@ -41,7 +43,7 @@ function run(harts: number, engine: "interpreter" | "translator" | "forced", exi
 }
 
 describe("every exit is accounted for", () => {
-  for (const engine of ["interpreter", "translator", "forced"] as const) {
+  for (const engine of ["interpreter", "translator", "forced", "native"] as const) {
     for (const harts of [1, 2, 4]) {
       test(`on the ${engine} with ${harts} harts`, () => {
         using guest = run(harts, engine);

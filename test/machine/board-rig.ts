@@ -1,7 +1,8 @@
 /** A board with vdevs of a test's own, run by a guest of a few instructions. */
 
+import type { EngineKind } from "../../src/engine/engine.ts";
 import { BufferedStream } from "../../src/machine/buffered-stream.ts";
-import { type EngineKind, Machine, type MachineHost } from "../../src/machine/machine.ts";
+import { Machine, type MachineHost } from "../../src/machine/machine.ts";
 import { loadProfile } from "../../src/profile/load.ts";
 import type { VdevDescriptor } from "../../src/vdev/descriptor.ts";
 import { type AnyVdev, createRegistry } from "../../src/vdev/registry.ts";

@@ -1,8 +1,8 @@
 // Ways to registers that are accessed again and again: they do what the bus does, and are forgotten in time.
 import { describe, expect, test } from "bun:test";
+import type { EngineKind } from "../../src/engine/engine.ts";
 import { Bus, type BusPolicy, type BusRegion } from "../../src/machine/bus.ts";
 import { Beat } from "../../src/machine/heartbeat.ts";
-import type { EngineKind } from "../../src/machine/machine.ts";
 import { Recorder } from "../../src/observe/recorder.ts";
 import { registerBank } from "../../src/vdev/bank.ts";
 import type { RegionHandler } from "../../src/vdev/region.ts";
@@ -112,7 +112,7 @@ describe("a way over the bus", () => {
   });
 });
 
-const ENGINES = ["interpreter", "translator", "forced"] as const satisfies readonly EngineKind[];
+const ENGINES = ["interpreter", "translator", "forced", "native"] as const satisfies readonly EngineKind[];
 const END = "li t0, 0x5555\nli t1, 0x100000\nsw t0, 0(t1)\nstay: j stay";
 
 describe.each(ENGINES)("on the %s", (engine) => {

@@ -1,10 +1,10 @@
 // Instructions whose own page is stored into, until its decoded code is let go as a whole: they still end as they should.
 import { describe, expect, test } from "bun:test";
-import type { EngineKind } from "../../src/machine/machine.ts";
+import type { EngineKind } from "../../src/engine/engine.ts";
 import type { VdevHost } from "../../src/vdev/host.ts";
 import { RAM, rig, TEST } from "./rig.ts";
 
-const ENGINES = ["interpreter", "translator", "forced"] as const satisfies readonly EngineKind[];
+const ENGINES = ["interpreter", "translator", "forced", "native"] as const satisfies readonly EngineKind[];
 const END = "li t0, 0x5555\nli t1, 0x100000\nsw t0, 0(t1)\nstay: j stay";
 /** On the page of the code. */
 const WORD = RAM + 0xf00;

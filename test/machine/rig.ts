@@ -1,7 +1,8 @@
 /** Boards from a few lines of profile, with a guest of a few instructions, on a host that only remembers. */
 import * as v from "valibot";
+import type { EngineKind } from "../../src/engine/engine.ts";
 import { BufferedStream } from "../../src/machine/buffered-stream.ts";
-import { type EngineKind, Machine, type MachineHost } from "../../src/machine/machine.ts";
+import { Machine, type MachineHost } from "../../src/machine/machine.ts";
 import type { Observer } from "../../src/machine/observer.ts";
 import type { Board } from "../../src/profile/board.ts";
 import { loadProfile } from "../../src/profile/load.ts";

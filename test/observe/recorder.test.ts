@@ -1,6 +1,6 @@
 // Exits are counted exactly, whoever runs the guest, and told apart by what a person would ask for.
 import { describe, expect, test } from "bun:test";
-import type { EngineKind } from "../../src/machine/machine.ts";
+import type { EngineKind } from "../../src/engine/engine.ts";
 import type { ExitRow } from "../../src/observe/exits.ts";
 import { type Detail, Recorder } from "../../src/observe/recorder.ts";
 import { CLINT, POWER, RAM, type RigOptions, rig, TEST, UART } from "../machine/rig.ts";
@@ -86,7 +86,7 @@ skip: csrr a0, mepc
 over: nop`;
 
 describe("counts", () => {
-  for (const engine of ["interpreter", "translator", "forced"] as const satisfies readonly EngineKind[]) {
+  for (const engine of ["interpreter", "translator", "forced", "native"] as const satisfies readonly EngineKind[]) {
     test(`are exact on the ${engine}`, () => {
       const { machine, recorder } = observed(EVERY_KIND, { vdev: {}, engine });
       expect(machine.run(10_000)).toBe("ended");

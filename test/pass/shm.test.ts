@@ -47,7 +47,7 @@ describe("every access has the guest's width, order and count", () => {
     addi s1, s1, -1
     bnez s1, again
     ${END}`;
-  test.each(["interpreter", "translator", "forced"] as const)("%s", async (engine) => {
+  test.each(["interpreter", "translator", "forced", "native"] as const)("%s", async (engine) => {
     const model = await recorder();
     const { machine, run } = passRig(ACCESSES, passed(model), { engine });
     expect(run()).toBe("poweroff");

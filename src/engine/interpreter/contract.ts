@@ -21,6 +21,8 @@ export interface InterpreterImports {
   float(operation: number, rounding: number): void;
   /** Control has arrived at this op often; `pc` is its address. */
   hot(op: number): void;
+  /** Runs native code that begins here, with `nativePage` and `nativeOps` set; answers the instructions left, as regions do. */
+  native(entry: number): number;
 }
 
 export const Status = { next: 0, moved: 1, exit: 2 } as const;
@@ -48,8 +50,9 @@ export interface InterpreterPlan {
   readonly scratch: number;
   /** Offset of an op's counter less its own, shifted. */
   readonly counters: number;
-  /** Offset of the table of computed jumps' goals. */
+  /** Offset of the table of computed jumps' goals, and of that of native code. */
   readonly sites: number;
+  readonly entries: number;
   /** Offsets of what is known of each page: see `PageTables`. */
   readonly codePages: number;
   readonly decodedPages: number;

@@ -12,6 +12,7 @@ import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import {
   COUNTER_SHIFT,
   DECODED_PAGE_SIZE,
+  ENTRIES_SIZE,
   handlerOf,
   OP_SIZE,
   OPS_PER_PAGE,
@@ -70,8 +71,9 @@ export class DecodedPages {
   readonly #known: KnownOps;
   /** Offset of an op's counter: `counters + (op >> 3)`. */
   readonly counters: number;
-  /** Offset of the table of {@link Site}s. */
+  /** Offset of the table of {@link Site}s, and of that of native code, by slot. */
   readonly sites: number;
+  readonly entries: number;
 
   constructor(
     readonly memory: GuestMemory,
@@ -79,7 +81,7 @@ export class DecodedPages {
     translating = false,
   ) {
     this.#known = new KnownOps(memory.i32);
-    const sitesSize = translating ? SITES_SIZE : 0;
+    const sitesSize = translating ? SITES_SIZE + ENTRIES_SIZE : 0;
     const pages = memory.u8.length / PAGE_SIZE;
     const tables = sitesSize + pages * 4;
     this.scratch = memory.poolOffset;
@@ -88,6 +90,7 @@ export class DecodedPages {
     const each = (DECODED_PAGE_SIZE * 9) / 8 + (memory.shared ? PAGE_SIZE : 0);
     this.#capacity = Math.floor((memory.poolSize - tables) / each) - 1;
     this.sites = memory.poolOffset + memory.poolSize - sitesSize;
+    this.entries = this.sites + SITES_SIZE;
     const counters = this.#first + this.#capacity * DECODED_PAGE_SIZE;
     this.counters = counters - (memory.poolOffset >>> COUNTER_SHIFT);
     this.table = this.sites - pages * 4;

@@ -48,6 +48,7 @@ export function generateInterpreter(plan: InterpreterPlan): Uint8Array<ArrayBuff
     service: module.importFunction("env", "service", { params: ["i32", "i32"], results: i32 }),
     float: importSoftFloat(module, "env", "float"),
     hot: module.importFunction("env", "hot", { params: i32 }),
+    native: module.importFunction("env", "native", { params: i32, results: i32 }),
   };
   module.importTable("env", "regions", 0);
   const helpers = defineFloatHelpers(module, FLOAT_PLACES, imports.float);
@@ -143,8 +144,8 @@ class InterpreterWriter extends OpWriter {
   #writeHandlers(): void {
     const { f } = this;
     // First those that go on to another one: from there, the others have to come.
-    const order: number[] = [Special.region, Special.straddle];
-    for (let i = 0; i < HANDLER_COUNT; i++) if (i !== Special.region && i !== Special.straddle) order.push(i);
+    const order: number[] = [Special.region, Special.native, Special.straddle];
+    for (let i = 0; i < HANDLER_COUNT; i++) if (!order.includes(i)) order.push(i);
     for (const i of order.toReversed()) this.#handlers[i] = f.block();
     this.#dispatch();
     for (const i of order) {
@@ -157,7 +158,8 @@ class InterpreterWriter extends OpWriter {
       else if (i === Special.straddle) this.#writeStraddle();
       else if (i === Special.illegal) this.#service("illegal");
       else if (i === Special.region && this.plan.threshold > 0) this.#writeRegionCall();
-      else if (i === Special.region) f.op("unreachable");
+      else if (i === Special.native && this.plan.threshold > 0) this.#writeNativeCall();
+      else if (i === Special.region || i === Special.native) f.op("unreachable");
       else this.#writeHandler(handlers[i - handlerNumber(0)]);
     }
   }
@@ -218,6 +220,24 @@ class InterpreterWriter extends OpWriter {
     f.get(this.#budget).get(this.pagePc);
     this.#counter();
     f.memory("i32.load16_u", this.plan.counters).callIndirect(this.regionSignature).set(this.#budget);
+    this.#takeUp();
+  }
+
+  /** The same for native code. */
+  #writeNativeCall(): void {
+    const { f } = this;
+    this.#unspend();
+    this.#store32(HartField.budget, () => f.get(this.#budget));
+    this.#store64(HartField.nativePage, () => f.get(this.pagePc));
+    this.#store32(HartField.nativeOps, () => f.get(this.pageOps));
+    this.#counter();
+    f.memory("i32.load16_u", this.plan.counters).i32(2).op("i32.shl").memory("i32.load", this.plan.entries);
+    f.call(this.imports.native).set(this.#budget);
+    this.#takeUp();
+  }
+
+  #takeUp(): void {
+    const { f } = this;
     f.i32(0).memory("i64.load", at(HartField.pc)).set(this.#pc);
     f.i32(0).memory("i32.load", at(HartField.mail3)).op("i32.eqz").brIf(this.#lookup);
     // One instruction is the interpreter's, whatever is translated there.
@@ -247,7 +267,7 @@ class InterpreterWriter extends OpWriter {
   #count(): void {
     const { f, plan } = this;
     if (plan.threshold === 0) return;
-    f.get(this.op).memory("i32.load16_u", OpField.handler).i32(Special.region).op("i32.ne").if();
+    f.get(this.op).memory("i32.load16_u", OpField.handler).i32(Special.region).op("i32.sub").i32(1).op("i32.gt_u").if();
     this.#counter();
     this.#counter();
     f.memory("i32.load16_u", plan.counters).i32(1).op("i32.add").tee(this.#status).memory("i32.store16", plan.counters);

@@ -19,6 +19,7 @@ import { Cause, mayWait, mret, raise, sret, takeInterrupt, wakes } from "../../i
 import { type GuestMemory, PAGE_SIZE, Pass } from "../../memory/guest-memory.ts";
 import type { Engine, EnginePort, EngineStatistics } from "../engine.ts";
 import { RunReason } from "../engine.ts";
+import type { NativeHost } from "../native/native-code.ts";
 import { FLOAT_PLACES } from "../places.ts";
 import { Leaving } from "../translator/contract.ts";
 import type { WrittenRegion } from "../translator/region-text.ts";
@@ -47,6 +48,8 @@ const VALUES = [0, 0xff, 0xffff, 0, -1, 0, 0, 0, 0];
 const SAMPLE = 200_000;
 /** Accesses by one instruction to one register in a run that make it a device site, see device-sites.ts. */
 const HOT_SITE = 64;
+/** The same for native code, which costs far less to make. */
+const NATIVE_THRESHOLD = 300;
 /** Nothing is translated before this many times the threshold's instructions. */
 const EARLIEST = 1400;
 /** Regions compiled together: a module costs more than a function. */
@@ -55,6 +58,8 @@ const BATCH = 16;
 export interface InterpreterOptions {
   /** Arrivals at an instruction that make a translated region worth it; 0 or absent: nothing is translated. */
   readonly threshold?: number;
+  /** Makes room for native code, if this host has a processor that we know; asked when something is hot. */
+  readonly native?: ((memory: GuestMemory) => NativeHost | undefined) | undefined;
   /** Where the generated interpreter is kept from one process to the next. */
   readonly store?: ModuleStore;
 }
@@ -105,7 +110,7 @@ export class Interpreter implements Engine {
       hart.instret = () => hart.retired + current() - hart.trapped;
       return hart;
     });
-    const { threshold = 0, store } = options;
+    const { threshold = 0, store, native } = options;
     this.#translates = threshold > 0;
     this.#earliest = threshold > 1 ? threshold * EARLIEST : 0;
     this.#softFloat = softFloat(memory.data, FLOAT_PLACES);
@@ -121,14 +126,15 @@ export class Interpreter implements Engine {
     };
     this.#access = new MemoryAccess(memory, port, this.#pages, threshold === 1 ? 1 : HOT_SITE);
     if (this.#translates) this.#access.ways.onHot = () => this.#noteDeviceSite();
-    const { scratch, counters, sites, table: decodedPages } = this.#pages;
+    const { scratch, counters, sites, entries, table: decodedPages } = this.#pages;
     const { codePagesOffset: codePages } = memory;
     const memoryPages = memory.memory.buffer.byteLength / 65536;
     const table = new WebAssembly.Table({ element: "anyfunc", initial: threshold > 0 ? 1024 : 0 });
-    const places = { scratch, counters, sites, codePages, decodedPages };
+    const places = { scratch, counters, sites, entries, codePages, decodedPages };
     const status = statusWritable(this.harts[0], SSTATUS);
     const compressed = config.extensions.has("c");
-    const plan = { memoryPages, ...places, compressed, status, threshold, parallel: memory.shared };
+    const arrivals = native === undefined ? threshold : Math.min(threshold, NATIVE_THRESHOLD);
+    const plan = { memoryPages, ...places, compressed, status, threshold: arrivals, parallel: memory.shared };
     const module = interpreterModule(plan, store);
     const { exports } = new WebAssembly.Instance(module, {
       env: { memory: memory.memory, regions: table, ...this.#imports() },
@@ -147,6 +153,8 @@ export class Interpreter implements Engine {
         devices: deviceCalls(memory, this.#access, () => this.#attend()),
         onRetire: () => this.#access.ways.disturb(),
         onForget: () => this.#access.ways.cool(),
+        native: native?.(memory),
+        waits: Math.ceil(threshold / arrivals),
         batch: immediate ? 1 : BATCH,
         immediate,
         locate: (address) => this.#locateCode(address),
@@ -354,6 +362,7 @@ export class Interpreter implements Engine {
         this.regions ??= this.#createRegions();
         this.regions.consider(op >>> 0, this.#resident!.pc);
       },
+      native: (entry) => this.regions!.native!.run(entry),
       float: this.#softFloat,
     };
   }

@@ -46,8 +46,10 @@ export const Special = {
   illegal: 3,
   /** A translated region begins here; its slot is in the op's counter. */
   region: 4,
+  /** The same, of native code. */
+  native: 5,
 } as const;
-const SPECIALS = 5;
+const SPECIALS = 6;
 
 /** Beside every op, 2 bytes elsewhere: how often control arrived there, or the slot of the region that begins there. */
 export const COUNTER_SHIFT = 3;
@@ -58,6 +60,8 @@ export const COUNTER_SHIFT = 3;
  */
 export const Site = { count: 2048, size: 144, shift: 4, op: 0, next: 4, last: 8, goals: 16, ring: 16 } as const;
 export const SITES_SIZE = Site.count * Site.size;
+/** A table of where native code begins, by slot. */
+export const ENTRIES_SIZE = 4 * 2 ** 16;
 
 /** Instructions that have a 16-bit form: their handlers exist for both lengths, so that none has to load its length. */
 const SHORT_FORMS = new Set(

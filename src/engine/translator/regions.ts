@@ -9,6 +9,7 @@ import type { TranslationStatistics } from "../engine.ts";
 import type { DecodedPages } from "../interpreter/decoded-pages.ts";
 import type { DeviceCalls } from "../interpreter/device-calls.ts";
 import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.ts";
+import { NativeCode, type NativeHost, type NativeRegion } from "../native/native-code.ts";
 import { FLOAT_PLACES } from "../places.ts";
 import { REGION_SIGNATURE } from "./contract.ts";
 import { accessOf, DeviceSites, importDevices } from "./device-sites.ts";
@@ -49,6 +50,9 @@ export interface RegionHost {
   onForget(): void;
   /** Regions compiled together: a module costs more than a function. */
   readonly batch: number;
+  /** Where quick code is native, what it is made for; how often code is hot again where it cannot be, until it is translated. */
+  readonly native: NativeHost | undefined;
+  readonly waits: number;
   /** Compile at once, for tests that are to run translated code from its first execution. */
   readonly immediate: boolean;
   /** Linear-memory offset of the page at a virtual address, if it may be executed and relied on; else -1. */
@@ -113,12 +117,19 @@ export class Regions {
   /** Ops whose regions are waiting to be compiled, or installed. */
   readonly #awaited = new Set<number>();
   readonly #devices = new DeviceSites();
+  /** By op that is not for native code: how often it was hot. */
+  readonly #declined = new Map<number, number>();
+  readonly native: NativeCode | undefined;
   readonly #free: number[] = [];
   #slots = 0;
 
   constructor(host: RegionHost) {
     this.#host = host;
     this.#warmUp = new WarmUp(host.memory);
+    if (host.native !== undefined) {
+      const slots = { take: () => this.#takeSlot(), give: (slot: number) => void this.#free.push(slot) };
+      this.native = new NativeCode(host.memory, host.pages, host.native, slots);
+    }
     host.pages.onChange = (page) => {
       this.#drop(page);
       if (this.#devices.forget(page)) host.onForget();
@@ -128,18 +139,45 @@ export class Regions {
   /** The op at `pc` is hot: a region is to begin there. */
   consider(op: number, pc: bigint): void {
     const { memory, immediate } = this.#host;
-    if (op < memory.poolOffset || memory.u16[op >>> 1] === Special.region || this.#awaited.has(op)) return;
+    const handler = memory.u16[op >>> 1];
+    const known = handler === Special.region || handler === Special.native;
+    if (op < memory.poolOffset || known || this.#awaited.has(op)) return;
+    if (this.#considerNative(op, pc)) return;
     this.#translate(op, pc, immediate ? "thorough" : "quick");
+  }
+
+  /** Answers whether nothing else is to be done. */
+  #considerNative(op: number, pc: bigint): boolean {
+    const { native } = this;
+    const { pages, waits, immediate } = this.#host;
+    // The scratch page belongs to no page.
+    if (pages.pageOfOp(op).page === undefined) return true;
+    const times = this.#declined.get(op) ?? 0;
+    if (native !== undefined && times === 0) {
+      if (native.isFull) native.clear();
+      if (native.translate(op, pc, immediate) !== undefined) return true;
+    }
+    if (times + 1 >= waits) {
+      this.#declined.delete(op);
+      return false;
+    }
+    this.#declined.set(op, times + 1);
+    pages.forgetArrivals(op);
+    return true;
+  }
+
+  #takeSlot(): number | undefined {
+    return this.#free.pop() ?? (this.#slots < MAX_REGIONS ? this.#slots++ : undefined);
   }
 
   /** The run ended in this slot's region for want of budget: where that happens often, time is spent. Answers its level. */
   sample(slot: number): Level | undefined {
-    const installed = this.#bySlot.get(slot);
-    if (installed !== undefined) this.#improve(installed);
-    return installed?.level;
+    const found = this.#bySlot.get(slot) ?? this.native?.regionOf(slot);
+    if (found !== undefined) this.#improve(found);
+    return found?.level;
   }
 
-  #improve(installed: Installed): void {
+  #improve(installed: Installed | NativeRegion): void {
     if (installed.level === "thorough" || ++installed.samples < SAMPLES) return;
     installed.samples = 0;
     // Another one that it is a part of may be under way, and make it superfluous.
@@ -148,7 +186,7 @@ export class Regions {
   }
 
   /** Translates a region again. */
-  #renew(installed: Installed, level: Level): void {
+  #renew(installed: Installed | NativeRegion, level: Level): void {
     const { op, pc } = installed;
     const page = this.#host.locate(pc & ~BigInt(PAGE_SIZE - 1));
     // Another program may run there now.
@@ -232,7 +270,7 @@ export class Regions {
     const region = formRegion({ memory, decoder, ...REACH[level], resolve, follow, targets }, Number(pc - base));
     this.statistics.forming += performance.now() - started;
     if (region === undefined || (region.instructions < SHORTEST && !goesRound(region))) return;
-    const slot = this.#free.pop() ?? (this.#slots < MAX_REGIONS ? this.#slots++ : undefined);
+    const slot = this.#takeSlot();
     if (slot === undefined) return;
     const relied = [...region.pages].map((page) => linear.get(page)! >>> 12);
     const own = region.blocks.filter(({ depth }) => level === "quick" || depth === 0);
@@ -311,6 +349,7 @@ export class Regions {
       const { op, slot } = installed;
       const counter = this.#counter(op);
       if (memory.u16[op >>> 1] === Special.region) this.#retire(this.#bySlot.get(memory.u16[counter])!);
+      else this.native?.giveUp(op);
       if (slot >= table.length) table.grow(Math.max(1024, slot + 1 - table.length));
       table.set(slot, instance.exports[`r${i}`] as CallableFunction);
       memory.u16[counter] = slot;
@@ -368,6 +407,8 @@ export class Regions {
 
   /** Drops every region. */
   clear(): void {
+    this.native?.clear();
+    this.#declined.clear();
     for (const page of [...this.#byPage.keys()]) this.#drop(page);
   }
 
@@ -419,6 +460,7 @@ export class Regions {
 
   /** Bytes of the page change: no region may rely on them. */
   #drop(page: number): void {
+    this.native?.drop(page);
     const gone = this.#byPage.get(page);
     if (gone === undefined) return;
     this.#byPage.delete(page);

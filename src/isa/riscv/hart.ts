@@ -59,6 +59,9 @@ export const HartField = {
   reserved: 0x3f8,
   /** CSRs, by {@link CsrSlot}. */
   csr: 0x280,
+  /** For native code: the guest page that it executes, and the page's decoded page, 4 bytes. */
+  nativePage: 0x3d0,
+  nativeOps: 0x3d8,
 } as const;
 
 /** Storage of the CSRs that have state of their own, as indices of 8-byte slots behind `HartField.csr`. */

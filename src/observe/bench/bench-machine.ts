@@ -1,11 +1,12 @@
 /** A machine with the bench's guest in it: takes lists of commands, answers what they came to. */
 import { fail } from "../../diagnostics/diagnostic.ts";
+import type { EngineKind } from "../../engine/engine.ts";
 import type { Channel } from "../../host/channels/channel.ts";
 import { openDisk } from "../../host/disk.ts";
 import { hostRandom } from "../../host/random.ts";
 import { assemble } from "../../machine/assemble.ts";
 import { BufferedStream } from "../../machine/buffered-stream.ts";
-import type { EngineKind, Machine, MachineHost } from "../../machine/machine.ts";
+import type { Machine, MachineHost } from "../../machine/machine.ts";
 import type { Observer } from "../../machine/observer.ts";
 import { type RunEnd, Runner } from "../../machine/runner.ts";
 import type { Board } from "../../profile/board.ts";

@@ -3,7 +3,7 @@
  * has other work, most of them are not interrupted, and the median is of those. What the loop takes by itself is measured
  * beside it and taken off.
  */
-import type { EngineKind } from "../../machine/machine.ts";
+import type { EngineKind } from "../../engine/engine.ts";
 import type { BenchMachine } from "./bench-machine.ts";
 import { type Figure, figure } from "./figures.ts";
 import { type ChainPart, type Command, MOST_COMMANDS } from "./list.ts";

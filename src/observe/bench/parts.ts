@@ -1,7 +1,7 @@
 /** What no guest does: the device tree, a machine's start, and taking and giving back the state of vdevs. Timed by mitata. */
 import { do_not_optimize, measure } from "mitata";
+import type { EngineKind } from "../../engine/engine.ts";
 import { writeDtb } from "../../fdt/writer.ts";
-import type { EngineKind } from "../../machine/machine.ts";
 import type { Board } from "../../profile/board.ts";
 import { boardTree } from "../../profile/devicetree.ts";
 import type { VdevRegistry } from "../../vdev/registry.ts";

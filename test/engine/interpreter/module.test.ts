@@ -10,6 +10,7 @@ const plan = (memoryPages: number): InterpreterPlan => ({
     scratch: 0x10000,
     counters: 0x20000,
     sites: 0x30000,
+    entries: 0x40000,
     codePages: 0,
     decodedPages: 0,
     compressed: true,

@@ -11,6 +11,7 @@ const DATA = RAM + 0x10_0000;
 
 const interpreted = new Rig();
 const translated = new Rig({ threshold: 1 });
+const native = new Rig({ threshold: 1, native: true });
 /** As if other threads had the memory, too. */
 const sharing = new Rig({ threshold: 1, shared: true });
 
@@ -44,9 +45,11 @@ test("random programs do the same on both engines", () => {
     prepare(interpreted, seed);
     const done = prepare(translated, seed);
     prepare(sharing, seed);
+    prepare(native, seed);
     for (const budget of BUDGETS) {
-      for (const rig of [interpreted, translated, sharing]) rig.run(budget);
+      for (const rig of [interpreted, translated, sharing, native]) rig.run(budget);
       expect({ seed, ...translated.state() }).toEqual({ seed, ...interpreted.state() });
+      expect({ seed, ...native.state() }).toEqual({ seed, ...interpreted.state() });
       expect({ seed, ...sharing.state() }).toEqual({ seed, ...interpreted.state() });
     }
     expect({ seed, pc: interpreted.hart.pc }).toEqual({ seed, pc: done });

@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from "bun:test";
 import { resolve } from "node:path";
+import type { EngineKind } from "../../../src/engine/engine.ts";
 import { boot } from "../../../src/index.ts";
-import type { EngineKind } from "../../../src/machine/machine.ts";
 import { checkAgainstRecorded } from "../../isa/riscv/differential/check.ts";
 import { runOnInterpreter } from "../../isa/riscv/differential/interpreter.ts";
 
@@ -14,7 +14,11 @@ test("the recorded programs of the differential test, translated at once", async
 }, 60_000);
 
 test("the same on memory that other threads have, too", async () => {
-  expect(await checkAgainstRecorded((elf) => runOnInterpreter(elf, 1, true))).toEqual([]);
+  expect(await checkAgainstRecorded((elf) => runOnInterpreter(elf, 1, { shared: true }))).toEqual([]);
+}, 60_000);
+
+test("the same in native code", async () => {
+  expect(await checkAgainstRecorded((elf) => runOnInterpreter(elf, 1, { native: true }))).toEqual([]);
 }, 60_000);
 
 describe("the monitor's session is the same on every engine", () => {
@@ -33,7 +37,7 @@ describe("the monitor's session is the same on every engine", () => {
     expect(interpreted.console).toContain("illegal instruction");
     expect(interpreted.instructions).toBeGreaterThan(1_000_000);
   });
-  for (const engine of ["translator", "forced"] as const) {
+  for (const engine of ["translator", "forced", "native"] as const) {
     test(engine, () => expect(session(engine)).toEqual(interpreted));
   }
 });

@@ -39,7 +39,7 @@ describe("recorded results", () => {
   });
 
   test("are those of the interpreter on memory that it shares", async () => {
-    expect(await checkAgainstRecorded((elf) => runOnInterpreter(elf, 0, true))).toEqual([]);
+    expect(await checkAgainstRecorded((elf) => runOnInterpreter(elf, 0, { shared: true }))).toEqual([]);
   });
 
   test("are those of the table's own semantics", async () => {

@@ -4,6 +4,7 @@ import type { EnginePort } from "../../../../src/engine/engine.ts";
 import { Interpreter } from "../../../../src/engine/interpreter/interpreter.ts";
 import { resetCsrs } from "../../../../src/isa/riscv/csr.ts";
 import { ENGINE_RESERVED } from "../../../../src/isa/riscv/hart.ts";
+import { nativeHost } from "../../../../src/machine/native-host.ts";
 import { GuestMemory } from "../../../../src/memory/guest-memory.ts";
 import { FINISHER_PASS, HARNESS, TEST_FINISHER, UART } from "./layout.ts";
 
@@ -18,9 +19,9 @@ const TRANSMITTER_EMPTY = 0x60;
 
 /**
  * @param threshold As the engine's: 1 runs translated code from its first execution.
- * @param shared As if other threads had the memory, too.
+ * @param options `shared`: as if other threads had the memory, too. `native`: quick code is native.
  */
-export function runOnInterpreter(elf: Uint8Array, threshold = 0, shared = false): string {
+export function runOnInterpreter(elf: Uint8Array, threshold = 0, { shared = false, native = false } = {}): string {
   const memory = new GuestMemory([{ name: "ram", at: HARNESS, size: RAM_SIZE }], {
     reserved: ENGINE_RESERVED,
     pool: POOL,
@@ -42,7 +43,7 @@ export function runOnInterpreter(elf: Uint8Array, threshold = 0, shared = false)
     setTimer() {},
   };
   const config = { extensions: new Set(EXTENSIONS), mmu: "none", pmp: 0, harts: 1 } as const;
-  const engine = new Interpreter(memory, config, port, { threshold });
+  const engine = new Interpreter(memory, config, port, { threshold, native: native ? nativeHost : undefined });
   const [hart] = engine.harts;
   resetCsrs(hart);
   const view = new DataView(elf.buffer, elf.byteOffset, elf.length);

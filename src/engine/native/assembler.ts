@@ -1,0 +1,329 @@
+/**
+ * Writes x86-64 machine code: as much of it as guest code becomes. Intel SDM volume 2; AMD64 APM volume 3.
+ *
+ * An operand is a number: a register, or memory at a distance from `rbp` ({@link memory}).
+ */
+
+export const Reg = {
+  ...{ rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, rbp: 5, rsi: 6, rdi: 7 },
+  ...{ r8: 8, r9: 9, r10: 10, r11: 11, r12: 12, r13: 13, r14: 14, r15: 15 },
+} as const;
+export type Reg = number;
+
+/** A register, or memory. */
+export type Operand = number;
+
+const MEMORY = 0x1000_0000;
+/** What lies `distance` bytes from where `rbp` leads; at most 2^27 either way. */
+export const memory = (distance: number): Operand => MEMORY + distance;
+export const isRegister = (operand: Operand): operand is Reg => operand < 16;
+
+/** Operations of two operands, by their number in opcodes. */
+export const Alu = { add: 0, or: 1, adc: 2, sbb: 3, and: 4, sub: 5, xor: 6, cmp: 7 } as const;
+export type Alu = (typeof Alu)[keyof typeof Alu];
+
+export const Shift = { rol: 0, ror: 1, shl: 4, shr: 5, sar: 7 } as const;
+export type Shift = (typeof Shift)[keyof typeof Shift];
+
+/** Operations on one operand, some with rdx:rax as the other. */
+export const Unary = { not: 2, neg: 3, mul: 4, imul: 5, div: 6, idiv: 7 } as const;
+export type Unary = (typeof Unary)[keyof typeof Unary];
+
+/** Conditions, by their number in opcodes; the lowest bit turns one around. */
+export const Condition = {
+  ...{ below: 2, notBelow: 3, equal: 4, notEqual: 5, notAbove: 6, above: 7, negative: 8 },
+  ...{ less: 12, notLess: 13, notGreater: 14, greater: 15 },
+} as const;
+export type Condition = number;
+export const inverse = (condition: Condition): Condition => condition ^ 1;
+
+const INT32 = 2 ** 31;
+const fits8 = (value: number) => value >= -128 && value <= 127;
+
+/** A place in the code that jumps lead to; known when it is {@link Assembler.bind bound}. */
+export class Label {
+  /** Offset in the code; -1: not known yet. */
+  at = -1;
+  /** Where distances to it stand. */
+  readonly uses: number[] = [];
+}
+
+export class Assembler {
+  /** Where the next instruction is written. */
+  length = 0;
+
+  /** @param bytes Whoever writes sees to it that there is room. */
+  constructor(readonly bytes: Uint8Array) {}
+
+  #byte(value: number): void {
+    this.bytes[this.length++] = value;
+  }
+
+  #int32(value: number): void {
+    const { bytes, length } = this;
+    bytes[length] = value;
+    bytes[length + 1] = value >> 8;
+    bytes[length + 2] = value >> 16;
+    bytes[length + 3] = value >> 24;
+    this.length = length + 4;
+  }
+
+  /** REX where it is needed: `wide` for 64 bits, the fourth bits of registers, and for the low bytes of rsi, rdi and rbp. */
+  #rex(wide: boolean, reg: Reg, index: Reg, rm: Reg, bytes = false): void {
+    const rex = (wide ? 8 : 0) | ((reg & 8) >> 1) | ((index & 8) >> 2) | ((rm & 8) >> 3);
+    if (rex !== 0 || bytes) this.#byte(0x40 | rex);
+  }
+
+  /** An instruction with a register (or an opcode's extension) and an operand. Opcodes above 0xff begin with 0x0f. */
+  #form(opcode: number, wide: boolean, reg: number, operand: Operand, bytes = false): void {
+    const register = operand < 16;
+    this.#rex(wide, reg, 0, register ? operand : 0, bytes);
+    if (opcode > 0xff) this.#byte(0x0f);
+    this.#byte(opcode & 0xff);
+    if (register) return this.#byte(0xc0 | ((reg & 7) << 3) | (operand & 7));
+    const distance = operand - MEMORY;
+    if (fits8(distance)) {
+      this.#byte(0x45 | ((reg & 7) << 3));
+      this.#byte(distance);
+    } else {
+      this.#byte(0x85 | ((reg & 7) << 3));
+      this.#int32(distance);
+    }
+  }
+
+  /** The same with memory at `rbp + index * 2^scale + distance`. */
+  #indexed(opcode: number, wide: boolean, reg: number, index: Reg, distance: number, scale = 0, bytes = false): void {
+    this.#rex(wide, reg, index, Reg.rbp, bytes);
+    if (opcode > 0xff) this.#byte(0x0f);
+    this.#byte(opcode & 0xff);
+    this.#byte(0x84 | ((reg & 7) << 3));
+    this.#byte((scale << 6) | ((index & 7) << 3) | Reg.rbp);
+    this.#int32(distance);
+  }
+
+  // ---- moves ----
+
+  /** One of the two is a register. */
+  move(to: Operand, from: Operand, wide = true): void {
+    if (to < 16) this.#form(0x8b, wide, to, from);
+    else this.#form(0x89, wide, from, to);
+  }
+
+  /** Flags are anything afterwards. */
+  moveImmediate(to: Operand, value: number | bigint): void {
+    const small = Number(value);
+    if (to >= 16) {
+      // Sign-extended to 64 bits.
+      this.#form(0xc7, true, 0, to);
+      return this.#int32(small);
+    }
+    if (small === 0) return this.#form(0x33, false, to, to);
+    if (small > 0 && small < 2 * INT32) {
+      this.#rex(false, 0, 0, to);
+      this.#byte(0xb8 | (to & 7));
+      return this.#int32(small);
+    }
+    if (small >= -INT32 && small < 0) {
+      this.#form(0xc7, true, 0, to);
+      return this.#int32(small);
+    }
+    const bits = BigInt.asUintN(64, BigInt(value));
+    this.#rex(true, 0, 0, to);
+    this.#byte(0xb8 | (to & 7));
+    this.#int32(Number(bits & 0xffff_ffffn) | 0);
+    this.#int32(Number(bits >> 32n) | 0);
+  }
+
+  /** The same from 0 to 2^31, and flags stay as they are. */
+  moveImmediateKeepingFlags(to: Reg, value: number): void {
+    this.#rex(false, 0, 0, to);
+    this.#byte(0xb8 | (to & 7));
+    this.#int32(value);
+  }
+
+  /** Stores 32 bits. */
+  storeWord(to: Operand, value: number): void {
+    this.#form(0xc7, false, 0, to);
+    this.#int32(value);
+  }
+
+  /** From 8, 16 or 32 bits to 64. */
+  moveExtended(to: Reg, from: Operand, width: 1 | 2 | 4, signed: boolean): void {
+    if (width === 4) {
+      if (signed) this.#form(0x63, true, to, from);
+      else this.move(to, from, false);
+    } else this.#form((signed ? 0x1be : 0x1b6) + (width === 2 ? 1 : 0), signed, to, from, width === 1);
+  }
+
+  /** The same from `rbp + index + distance`, 64 bits among them. */
+  loadIndexed(to: Reg, index: Reg, distance: number, width: 1 | 2 | 4 | 8, signed: boolean): void {
+    if (width === 8) this.#indexed(0x8b, true, to, index, distance);
+    else if (width === 4) this.#indexed(signed ? 0x63 : 0x8b, signed, to, index, distance);
+    else this.#indexed((signed ? 0x1be : 0x1b6) + (width === 2 ? 1 : 0), signed, to, index, distance);
+  }
+
+  /** To `rbp + index + distance`. */
+  storeIndexed(index: Reg, distance: number, from: Reg, width: 1 | 2 | 4 | 8): void {
+    if (width === 2) this.#byte(0x66);
+    this.#indexed(width === 1 ? 0x88 : 0x89, width === 8, from, index, distance, 0, width === 1);
+  }
+
+  /** 32 bits from `rbp + index * 4 + distance`. */
+  loadWordOf(to: Reg, index: Reg, distance: number): void {
+    this.#indexed(0x8b, false, to, index, distance, 2);
+  }
+
+  /** `to = base + distance`. */
+  lea(to: Reg, base: Reg, distance: number, wide = true): void {
+    this.#rex(wide, to, 0, base);
+    this.#byte(0x8d);
+    const short = fits8(distance);
+    this.#byte((short ? 0x40 : 0x80) | ((to & 7) << 3) | (base & 7));
+    if ((base & 7) === Reg.rsp) this.#byte(0x24);
+    if (short) this.#byte(distance);
+    else this.#int32(distance);
+  }
+
+  /** `to = base + index * 2^scale`. */
+  leaSum(to: Reg, base: Reg, index: Reg, scale = 0, wide = true): void {
+    this.#rex(wide, to, index, base);
+    this.#byte(0x8d);
+    this.#byte(0x44 | ((to & 7) << 3));
+    this.#byte((scale << 6) | ((index & 7) << 3) | (base & 7));
+    this.#byte(0);
+  }
+
+  push(reg: Reg): void {
+    this.#rex(false, 0, 0, reg);
+    this.#byte(0x50 | (reg & 7));
+  }
+
+  pop(reg: Reg): void {
+    this.#rex(false, 0, 0, reg);
+    this.#byte(0x58 | (reg & 7));
+  }
+
+  // ---- arithmetic ----
+
+  /** One of the two is a register. */
+  alu(op: Alu, to: Operand, from: Operand, wide = true): void {
+    if (to < 16) this.#form((op << 3) | 3, wide, to, from);
+    else this.#form((op << 3) | 1, wide, from, to);
+  }
+
+  aluImmediate(op: Alu, to: Operand, value: number, wide = true): void {
+    if (fits8(value)) {
+      this.#form(0x83, wide, op, to);
+      this.#byte(value);
+    } else {
+      this.#form(0x81, wide, op, to);
+      this.#int32(value);
+    }
+  }
+
+  /** With memory at `rbp + index + distance`. */
+  aluIndexed(op: Alu, to: Reg, index: Reg, distance: number, wide = true): void {
+    this.#indexed((op << 3) | 3, wide, to, index, distance);
+  }
+
+  /** Compares 16 bits at `rbp + index + distance`. */
+  compareHalf(index: Reg, distance: number, value: number): void {
+    this.#byte(0x66);
+    this.#indexed(0x81, false, Alu.cmp, index, distance);
+    this.#byte(value);
+    this.#byte(value >> 8);
+  }
+
+  test(a: Reg, b: Reg, wide = true): void {
+    this.#form(0x85, wide, a, b);
+  }
+
+  unary(op: Unary, operand: Operand, wide = true): void {
+    this.#form(0xf7, wide, op, operand);
+  }
+
+  multiply(to: Reg, by: Operand, wide = true): void {
+    this.#form(0x1af, wide, to, by);
+  }
+
+  /** rax's sign into all of rdx. */
+  signIntoRdx(): void {
+    this.#byte(0x48);
+    this.#byte(0x99);
+  }
+
+  shift(op: Shift, reg: Reg, by: number, wide = true): void {
+    if (by === 0) return;
+    this.#form(0xc1, wide, op, reg);
+    this.#byte(by);
+  }
+
+  /** By the lowest bits of rcx. */
+  shiftByRcx(op: Shift, reg: Reg, wide = true): void {
+    this.#form(0xd3, wide, op, reg);
+  }
+
+  /** Position of the lowest bit that is set, else of the highest; `equal` holds where there is none. */
+  scan(direction: "forward" | "backward", to: Reg, from: Operand, wide = true): void {
+    this.#form(direction === "forward" ? 0x1bc : 0x1bd, wide, to, from);
+  }
+
+  moveIf(condition: Condition, to: Reg, from: Operand, wide = true): void {
+    this.#form(0x140 | condition, wide, to, from);
+  }
+
+  /** 0 or 1 in all of `to`. */
+  setIf(condition: Condition, to: Reg): void {
+    this.#form(0x190 | condition, false, 0, to, true);
+    this.#form(0x1b6, false, to, to, true);
+  }
+
+  // ---- control flow ----
+
+  bind(label: Label): void {
+    label.at = this.length;
+    for (const use of label.uses) this.#patch(use, label.at);
+  }
+
+  /** A distance at `use` is to lead to `target`. */
+  #patch(use: number, target: number): void {
+    const end = this.length;
+    this.length = use;
+    this.#int32(target - use - 4);
+    this.length = end;
+  }
+
+  #distanceTo(label: Label): void {
+    if (label.at < 0) label.uses.push(this.length);
+    this.#int32(label.at < 0 ? 0 : label.at - this.length - 4);
+  }
+
+  jump(label: Label): void {
+    this.#byte(0xe9);
+    this.#distanceTo(label);
+  }
+
+  jumpIf(condition: Condition, label: Label): void {
+    this.#byte(0x0f);
+    this.#byte(0x80 | condition);
+    this.#distanceTo(label);
+  }
+
+  call(label: Label): void {
+    this.#byte(0xe8);
+    this.#distanceTo(label);
+  }
+
+  /** Makes the jump whose distance stands at `use` lead to `target`. */
+  redirect(use: number, target: number): void {
+    this.#patch(use, target);
+  }
+
+  jumpTo(reg: Reg): void {
+    this.#form(0xff, false, 4, reg);
+  }
+
+  return(): void {
+    this.#byte(0xc3);
+  }
+}

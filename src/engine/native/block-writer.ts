@@ -1,0 +1,325 @@
+/**
+ * Writes blocks as native code. Guest registers are where `registers.ts` says, between instructions as between blocks, so
+ * that control may come from anywhere. What the fast way cannot do is not done here: the block is left at that instruction,
+ * and the interpreter carries it out.
+ */
+import { HartField } from "../../isa/riscv/hart.ts";
+import { type Expr, rs2, type Semantics, type Width } from "../../isa/riscv/semantics.ts";
+import { MSTATUS_FS } from "../places.ts";
+import { exitTo, Leaving } from "../translator/contract.ts";
+import { Alu, type Assembler, Condition, isRegister, Label, Reg } from "./assembler.ts";
+import type { NativeBlock, NativeOp } from "./blocks.ts";
+import { addAddend, type CommonCode, lookUp } from "./common-code.ts";
+import { Expressions } from "./expressions.ts";
+import { BUDGET, field, float, integer, LINEAR } from "./registers.ts";
+
+const MSTATUS = field(HartField.csr);
+
+/** A block, written. */
+export interface WrittenBlock {
+  readonly at: number;
+  /** Where its code begins, and where code begins that goes to it in whatever way is right then. */
+  readonly entry: number;
+  readonly detour: number;
+}
+
+/** A jump that may be made to lead to a block, once there is one: where its distance stands. */
+export interface OpenJump {
+  readonly use: number;
+  /** Where in the page it goes. */
+  readonly to: number;
+}
+
+export interface WrittenCode {
+  readonly blocks: readonly WrittenBlock[];
+  readonly open: readonly OpenJump[];
+}
+
+/** Where blocks go. */
+export interface BlockPlace {
+  readonly common: CommonCode;
+  /** By block, in order. */
+  readonly slots: readonly number[];
+  /** Where the code begins of a block that exists already; -1: there is none. */
+  entryAt(at: number): number;
+}
+
+export function writeBlocks(code: Assembler, blocks: readonly NativeBlock[], place: BlockPlace): WrittenCode {
+  return new BlockWriter(code, blocks, place).write();
+}
+
+/** Code that stands behind all blocks. */
+interface Later {
+  readonly label: Label;
+  write(): void;
+}
+
+class BlockWriter {
+  readonly #expressions: Expressions;
+  readonly #entries = new Map<number, Label>();
+  readonly #detours = new Map<number, Label>();
+  readonly #open: OpenJump[] = [];
+  readonly #later: Later[] = [];
+  /** Ways out to an address in the page, or relative to it. */
+  readonly #exits = new Map<number, Label>();
+  /** Instructions of the block from the current one on. */
+  #left = 0;
+
+  constructor(
+    readonly code: Assembler,
+    readonly blocks: readonly NativeBlock[],
+    readonly place: BlockPlace,
+  ) {
+    this.#expressions = new Expressions(code);
+    for (const { at } of blocks) this.#entries.set(at, new Label());
+  }
+
+  write(): WrittenCode {
+    this.blocks.forEach((block, i) => {
+      this.#block(block, this.place.slots[i], this.blocks[i + 1]?.at);
+    });
+    for (const { label, write } of this.#later) {
+      this.code.bind(label);
+      write();
+    }
+    const blocks = this.blocks.map(({ at }) => {
+      return { at, entry: this.#entries.get(at)!.at, detour: this.#detours.get(at)!.at };
+    });
+    return { blocks, open: this.#open };
+  }
+
+  #afterwards(write: () => void): Label {
+    const label = new Label();
+    this.#later.push({ label, write });
+    return label;
+  }
+
+  #block({ at, operations, end, left }: NativeBlock, slot: number, next: number | undefined): void {
+    const { code } = this;
+    const count = operations.length;
+    code.bind(this.#entries.get(at)!);
+    code.aluImmediate(Alu.sub, BUDGET, count, false);
+    code.jumpIf(
+      Condition.negative,
+      this.#afterwards(() => {
+        code.moveImmediate(Reg.rcx, Leaving.spent(slot));
+        this.#leave(this.place.common.spent, exitTo(at, count));
+      }),
+    );
+    this.#detours.set(at, this.#wayOut(at));
+    this.#left = count;
+    if (operations.some((operation) => operation.float)) this.#requireFloat(at, count);
+    for (const operation of operations) {
+      this.#expressions.start(operation);
+      this.#execute(operation, next);
+      this.#left--;
+    }
+    const { semantics } = operations[count - 1];
+    if (semantics.does === "jump" || semantics.does === "jumpTo") return;
+    if (left) this.#leave(this.place.common.interpret, exitTo(end, 0));
+    else this.#goTo(end, next);
+  }
+
+  // ---- ways out ----
+
+  #leave(to: Label, exit: number): void {
+    this.code.moveImmediate(Reg.rax, exit);
+    this.code.jump(to);
+  }
+
+  /** Where the interpreter takes over at the current instruction. */
+  #interpret({ at }: NativeOp): Label {
+    const exit = exitTo(at, this.#left);
+    return this.#afterwards(() => this.#leave(this.place.common.interpret, exit));
+  }
+
+  /** Code that goes to an address relative to the page, whatever is there then. */
+  #wayOut(at: number): Label {
+    let label = this.#exits.get(at);
+    if (label === undefined) {
+      label = this.#afterwards(() => this.#leave(this.place.common.goOnRelative, at));
+      this.#exits.set(at, label);
+    }
+    return label;
+  }
+
+  #goTo(at: number, next?: number): void {
+    if (at === next) return;
+    this.code.jump(this.#labelOf(at));
+    this.#noteOpen(at);
+  }
+
+  #goToIf(condition: Condition, at: number): void {
+    this.code.jumpIf(condition, this.#labelOf(at));
+    this.#noteOpen(at);
+  }
+
+  #labelOf(at: number): Label {
+    const own = this.#entries.get(at);
+    if (own !== undefined) return own;
+    const known = at >= 0 && at < 4096 ? this.place.entryAt(at) : -1;
+    if (known < 0) return this.#wayOut(at);
+    const label = new Label();
+    label.at = known;
+    return label;
+  }
+
+  /** The jump that was just written goes to another page, or to nowhere yet. */
+  #noteOpen(at: number): void {
+    if (at >= 0 && at < 4096 && !this.#entries.has(at)) this.#open.push({ use: this.code.length - 4, to: at });
+  }
+
+  /** Floating point needs the unit on; the first instruction to make it dirty is the interpreter's. */
+  #requireFloat(at: number, count: number): void {
+    const { code } = this;
+    code.move(Reg.rax, MSTATUS, false);
+    code.aluImmediate(Alu.and, Reg.rax, MSTATUS_FS, false);
+    code.aluImmediate(Alu.cmp, Reg.rax, MSTATUS_FS, false);
+    code.jumpIf(
+      Condition.notEqual,
+      this.#afterwards(() => this.#leave(this.place.common.interpret, exitTo(at, count))),
+    );
+  }
+
+  // ---- instructions ----
+
+  #execute(operation: NativeOp, next: number | undefined): void {
+    const { semantics } = operation;
+    switch (semantics.does) {
+      case "set":
+        return this.#expressions.set(semantics.value);
+      case "setF":
+        this.#expressions.into(Reg.rax, semantics.bits);
+        return this.#setFloat(operation, semantics.to);
+      case "load":
+        return this.#load(operation, semantics);
+      case "store":
+        return this.#store(operation, semantics);
+      case "branch":
+        return this.#goToIf(this.#expressions.condition(semantics.condition), operation.at + operation.imm);
+      case "jump":
+        this.#link(operation);
+        return this.#goTo(operation.at + operation.imm, next);
+      case "jumpTo":
+        this.#expressions.into(Reg.rax, semantics.target);
+        this.#link(operation);
+        return this.code.jump(this.place.common.goOn);
+      case "amo":
+        return this.#amo(operation, semantics);
+      case "loadReserved":
+        return this.#loadReserved(operation, semantics.width);
+      case "storeConditional":
+        return this.#storeConditional(operation, semantics.width);
+      default:
+        // Harts that share a thread are in order. What else there is never gets here.
+        return;
+    }
+  }
+
+  /** rd = the next instruction's address. rax stays. */
+  #link({ rd, at, length }: NativeOp): void {
+    if (rd === 0) return;
+    const { code } = this;
+    const to = integer(rd);
+    const reg = isRegister(to) ? to : Reg.rdx;
+    code.move(reg, field(HartField.nativePage));
+    code.aluImmediate(Alu.add, reg, at + length);
+    if (reg !== to) code.move(to, reg);
+  }
+
+  /** From rax. */
+  #setFloat({ rd }: NativeOp, to: "s" | "d"): void {
+    const { code } = this;
+    if (to === "s") {
+      // NaN-boxed.
+      code.moveImmediate(Reg.rcx, -(2 ** 32));
+      code.alu(Alu.or, Reg.rax, Reg.rcx);
+    }
+    code.move(float(rd), Reg.rax);
+  }
+
+  #setX(rd: number, from: Reg): void {
+    if (rd !== 0) this.code.move(integer(rd), from);
+  }
+
+  // ---- memory ----
+
+  /** Has where an access lies in rax, as a linear-memory offset. */
+  #locate(operation: NativeOp, address: Expr, table: number, width: Width, aligned: boolean): void {
+    const { code } = this;
+    this.#expressions.into(Reg.rax, address);
+    lookUp(code, table, width);
+    const interpret = this.#interpret(operation);
+    if (aligned || width === 1) code.jumpIf(Condition.notEqual, interpret);
+    else {
+      const found = new Label();
+      code.jumpIf(
+        Condition.notEqual,
+        this.#afterwards(() => {
+          code.call(this.place.common.misaligned[width]);
+          code.jumpIf(Condition.equal, found);
+          code.jump(interpret);
+        }),
+      );
+      code.bind(found);
+    }
+    addAddend(code);
+  }
+
+  #load(operation: NativeOp, { width, signed, address, to }: Extract<Semantics, { does: "load" }>): void {
+    const { code } = this;
+    this.#locate(operation, address, HartField.tlbRead, width, false);
+    const place = to === "x" ? integer(operation.rd) : float(operation.rd);
+    const inPlace = to === "x" && operation.rd !== 0 && isRegister(place);
+    code.loadIndexed(inPlace ? place : Reg.rax, Reg.rax, LINEAR, width, signed);
+    if (to !== "x") this.#setFloat(operation, to);
+    else if (!inPlace) this.#setX(operation.rd, Reg.rax);
+  }
+
+  #store(operation: NativeOp, { width, address, value }: Extract<Semantics, { does: "store" }>): void {
+    const { code } = this;
+    this.#locate(operation, address, HartField.tlbWrite, width, false);
+    const place = this.#expressions.operand(value)!;
+    if (!isRegister(place)) code.move(Reg.rdx, place);
+    code.storeIndexed(Reg.rax, LINEAR, isRegister(place) ? place : Reg.rdx, width);
+  }
+
+  #amo(operation: NativeOp, { width, old, combine }: Extract<Semantics, { does: "amo" }>): void {
+    const { code } = this;
+    this.#locate(operation, ADDRESS, HartField.tlbWrite, width, true);
+    code.loadIndexed(Reg.rcx, Reg.rax, LINEAR, width, true);
+    const found = this.#expressions.name(old, Reg.rcx);
+    code.push(Reg.rax);
+    this.#expressions.into(Reg.rax, combine);
+    code.pop(Reg.rcx);
+    code.storeIndexed(Reg.rcx, LINEAR, Reg.rax, width);
+    code.move(Reg.rax, found);
+    this.#setX(operation.rd, Reg.rax);
+  }
+
+  #loadReserved(operation: NativeOp, width: 4 | 8): void {
+    const { code } = this;
+    this.#locate(operation, ADDRESS, HartField.tlbRead, width, true);
+    code.move(field(HartField.reservation), Reg.rax, false);
+    code.loadIndexed(Reg.rax, Reg.rax, LINEAR, width, true);
+    this.#setX(operation.rd, Reg.rax);
+  }
+
+  #storeConditional(operation: NativeOp, width: 4 | 8): void {
+    const { code } = this;
+    this.#locate(operation, ADDRESS, HartField.tlbWrite, width, true);
+    const end = new Label();
+    code.moveImmediate(Reg.rcx, 1);
+    code.alu(Alu.cmp, Reg.rax, field(HartField.reservation), false);
+    code.jumpIf(Condition.notEqual, end);
+    code.move(Reg.rdx, this.#expressions.operand(rs2)!);
+    code.storeIndexed(Reg.rax, LINEAR, Reg.rdx, width);
+    code.moveImmediate(Reg.rcx, 0);
+    code.bind(end);
+    code.storeWord(field(HartField.reservation), -1);
+    this.#setX(operation.rd, Reg.rcx);
+  }
+}
+
+/** Of atomic instructions. */
+const ADDRESS: Expr = { kind: "x", field: "rs1", type: "i64" };

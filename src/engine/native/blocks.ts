@@ -1,0 +1,216 @@
+/**
+ * Finds what native code is made from: the blocks of a decoded page that control reaches from an instruction without leaving
+ * the page. Everything is read from decoded ops; what was never decoded has never run, and is left out.
+ */
+import type { Semantics } from "../../isa/riscv/semantics.ts";
+import {
+  type Handler,
+  handlerNumber,
+  handlers,
+  OP_SIZE,
+  OPS_PER_PAGE,
+  OpField,
+  Special,
+} from "../interpreter/layout.ts";
+import { isKnown } from "./expressions.ts";
+
+/** An instruction. */
+export interface NativeOp {
+  /** Where it is, from the start of its page. */
+  readonly at: number;
+  readonly length: number;
+  readonly semantics: Semantics;
+  /** Needs the floating-point unit to be on. */
+  readonly float: boolean;
+  readonly rd: number;
+  readonly rs1: number;
+  readonly rs2: number;
+  readonly rs3: number;
+  /** For branches and jumps, to be added to `at`. */
+  readonly imm: number;
+}
+
+/** A straight line; control may enter at its start, and nowhere else. */
+export interface NativeBlock {
+  readonly at: number;
+  readonly operations: readonly NativeOp[];
+  /** Where it ends; the interpreter has to execute what stands there if it is `left`. */
+  readonly end: number;
+  readonly left: boolean;
+}
+
+/** Instructions that are translated together. */
+const LIMIT = 150;
+/** Instructions of a block: what is given back of them has to fit where exits say it. */
+const LONGEST = 200;
+const SINK = 32;
+
+/** What becomes of an instruction. */
+const Kind = { straight: 0, branch: 1, jump: 2, left: 3, float: 4 } as const;
+type Kind = (typeof Kind)[keyof typeof Kind];
+
+const kinds: readonly Kind[] = handlers.map(({ instruction: { semantics } }) => kindOf(semantics));
+
+function kindOf(semantics: Semantics): Kind {
+  switch (semantics.does) {
+    case "branch":
+      return isKnown(semantics.condition) ? Kind.branch : Kind.left;
+    case "jump":
+    case "jumpTo":
+      return Kind.jump;
+    case "float":
+      return Kind.float;
+    case "service":
+    case "zeroBlock":
+      return Kind.left;
+    case "set":
+      return isKnown(semantics.value) ? Kind.straight : Kind.left;
+    case "setF":
+      return isKnown(semantics.bits) ? Kind.straight : Kind.left;
+    case "amo":
+      return isKnown(semantics.combine) ? Kind.straight : Kind.left;
+    default:
+      return Kind.straight;
+  }
+}
+
+/** A decoded page, as the finder needs it. */
+export interface DecodedPage {
+  readonly u8: Uint8Array;
+  readonly u16: Uint16Array;
+  readonly i32: Int32Array;
+  /** Where its ops begin. */
+  readonly ops: number;
+  /** Decodes from this op on, if that is wanted. */
+  decode?(op: number): void;
+}
+
+/**
+ * The blocks that begin with the one at `entry`, by ascending address. Empty where the entry is not for native code.
+ * `undefined`: there is floating-point arithmetic, which other code does better.
+ */
+export function findBlocks(page: DecodedPage, entry: number): readonly NativeBlock[] | undefined {
+  const finder = new BlockFinder(page);
+  return finder.find(entry) ? finder.blocks() : undefined;
+}
+
+class BlockFinder {
+  /** By halfword: 1 where a block begins, 2 where an instruction was reached. */
+  readonly #marks = new Uint8Array(OPS_PER_PAGE);
+  #count = 0;
+
+  constructor(readonly page: DecodedPage) {}
+
+  /** Answers `false` where floating-point arithmetic is met. */
+  find(entry: number): boolean {
+    const marks = this.#marks;
+    const queue = [entry];
+    marks[entry >>> 1] = 1;
+    for (let i = 0; i < queue.length && this.#count < LIMIT; i++) {
+      for (let at = queue[i]; at < 4096; ) {
+        if ((marks[at >>> 1] & 2) !== 0) break;
+        const handler = this.#handlerAt(at);
+        if (handler < 0 || (at !== entry && this.#isEntered(at))) break;
+        const kind = kinds[handler];
+        if (kind === Kind.float) return false;
+        if (kind === Kind.left) break;
+        marks[at >>> 1] |= 2;
+        this.#count++;
+        const op = this.page.ops + at * (OP_SIZE / 2);
+        const following = at + this.page.u8[op + OpField.length];
+        if (kind === Kind.jump) {
+          const { does } = handlers[handler].instruction.semantics;
+          if (does === "jump") this.#want(at + this.#distance(op, handler), queue);
+          break;
+        }
+        if (kind === Kind.branch) {
+          this.#want(at + this.#distance(op, handler), queue);
+          this.#want(following, queue);
+          break;
+        }
+        at = following;
+      }
+    }
+    return true;
+  }
+
+  #want(at: number, queue: number[]): void {
+    if (at < 0 || at >= 4096 || (this.#marks[at >>> 1] & 1) !== 0) return;
+    if (this.#handlerAt(at) < 0 || this.#isEntered(at)) return;
+    this.#marks[at >>> 1] |= 1;
+    queue.push(at);
+  }
+
+  /** Whether translated code begins there. */
+  #isEntered(at: number): boolean {
+    const handler = this.page.u16[(this.page.ops + at * (OP_SIZE / 2)) >>> 1];
+    return handler === Special.native || handler === Special.region;
+  }
+
+  /** The instruction's own handler, by its position in the table; -1: there is none, or it is not for native code. */
+  #handlerAt(at: number): number {
+    const { u16, ops, decode } = this.page;
+    const op = ops + at * (OP_SIZE / 2);
+    if (decode !== undefined && u16[op >>> 1] === Special.undecoded) decode(op);
+    const number = u16[(op + OpField.original) >>> 1];
+    return number < handlerNumber(0) ? -1 : number - handlerNumber(0);
+  }
+
+  /** How far a branch or jump goes, in bytes. */
+  #distance(op: number, handler: number): number {
+    const imm = this.page.i32[(op + OpField.imm) >>> 2];
+    return handlers[handler].reach === "far" ? imm : imm >> 3;
+  }
+
+  blocks(): NativeBlock[] {
+    const marks = this.#marks;
+    const found: NativeBlock[] = [];
+    for (let at = 0; at < 4096; at += 2) {
+      if (marks[at >>> 1] !== 3) continue;
+      const block = this.#block(at);
+      found.push(block);
+    }
+    return found;
+  }
+
+  #block(start: number): NativeBlock {
+    const marks = this.#marks;
+    const operations: NativeOp[] = [];
+    for (let at = start; ; ) {
+      if (at >= 4096 || operations.length === LONGEST) return { at: start, operations, end: at, left: false };
+      // Where another block begins, this one goes on; what was not reached may be for the interpreter.
+      if (at !== start && (marks[at >>> 1] & 1) !== 0) return { at: start, operations, end: at, left: false };
+      if ((marks[at >>> 1] & 2) === 0) return { at: start, operations, end: at, left: this.#isLeft(at) };
+      const handler = this.#handlerAt(at);
+      const operation = this.#operation(at, handlers[handler], handler);
+      operations.push(operation);
+      at += operation.length;
+      if (kinds[handler] !== Kind.straight) return { at: start, operations, end: at, left: false };
+    }
+  }
+
+  /** Whether only the interpreter can carry out what stands there, or finds out what that is. */
+  #isLeft(at: number): boolean {
+    const handler = this.#handlerAt(at);
+    return handler < 0 || kinds[handler] === Kind.left;
+  }
+
+  #operation(at: number, { instruction }: Handler, handler: number): NativeOp {
+    const { u8, u16, i32, ops } = this.page;
+    const op = ops + at * (OP_SIZE / 2);
+    const { semantics, extension } = instruction;
+    const rd = u16[(op + OpField.rd) >>> 1] >>> 3;
+    const goes = semantics.does === "branch" || semantics.does === "jump";
+    return {
+      at,
+      length: u8[op + OpField.length],
+      semantics,
+      float: extension === "f" || extension === "d",
+      rd: rd === SINK ? 0 : rd,
+      rs1: u16[(op + OpField.rs1) >>> 1] >>> 3,
+      rs2: u16[(op + OpField.rs2) >>> 1] >>> 3,
+      rs3: 0,
+      imm: goes ? this.#distance(op, handler) : i32[(op + OpField.imm) >>> 2],
+    };
+  }
+}

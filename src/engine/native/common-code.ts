@@ -1,0 +1,169 @@
+/** Code that all native code shares: how it is entered and left, and how it gets from one page to another. */
+import { HartField, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../isa/riscv/hart.ts";
+import type { Width } from "../../isa/riscv/semantics.ts";
+import { COUNTER_SHIFT, OpField, Special } from "../interpreter/layout.ts";
+import { ADDEND } from "../tlb-code.ts";
+import { Leaving, REFUND_BITS } from "../translator/contract.ts";
+import { Alu, type Assembler, Condition, Label, Reg, Shift } from "./assembler.ts";
+import { BUDGET, field, kept, LINEAR } from "./registers.ts";
+
+const PAGE_BITS = 12;
+const ENTRY_BITS = Math.log2(TLB_ENTRY_SIZE);
+/** Callee-saved registers of the System V ABI. */
+const SAVED = [Reg.rbx, Reg.rbp, Reg.r12, Reg.r13, Reg.r14, Reg.r15] as const;
+
+export interface Surroundings {
+  /** The host's address of linear memory, and of the code's own first byte. */
+  readonly memory: number;
+  readonly code: number;
+  /** Linear-memory offsets: of an op's counter less its own, shifted; and of where native code begins, by slot. */
+  readonly counters: number;
+  readonly entries: number;
+}
+
+/** Where to jump, from native code. */
+export interface CommonCode {
+  /** A function of where to begin, from the code's first byte on; answers the instructions left. */
+  readonly enter: number;
+  /** With an `exitTo` in eax: the interpreter executes that instruction itself. */
+  readonly interpret: Label;
+  /** The same for want of instructions to go on, with what to say about it in ecx (`Leaving.spent`). */
+  readonly spent: Label;
+  /** Goes on at the address in rax. */
+  readonly goOn: Label;
+  /** The same, relative to the page, with the distance in eax. */
+  readonly goOnRelative: Label;
+  /**
+   * To be called behind a miss of the TLB, with what {@link lookUp} left: `equal` tells that the access has its page
+   * after all, and is only misaligned.
+   */
+  readonly misaligned: Readonly<Record<2 | 4 | 8, Label>>;
+}
+
+/** Has the TLB's entry for the address in rax in rcx, and tells by `equal` whether it is right for an aligned access. */
+export function lookUp(code: Assembler, table: number, width: Width): void {
+  code.move(Reg.rcx, Reg.rax, false);
+  code.shift(Shift.shr, Reg.rcx, PAGE_BITS - ENTRY_BITS, false);
+  code.aluImmediate(Alu.and, Reg.rcx, (TLB_ENTRIES - 1) << ENTRY_BITS, false);
+  code.alu(Alu.add, Reg.rcx, field(table), false);
+  code.move(Reg.rdx, Reg.rax);
+  code.aluImmediate(Alu.and, Reg.rdx, -4096 | (width - 1));
+  code.aluIndexed(Alu.cmp, Reg.rdx, Reg.rcx, LINEAR);
+}
+
+/** What {@link lookUp} found makes a linear-memory offset of the address in rax. */
+export function addAddend(code: Assembler): void {
+  code.aluIndexed(Alu.add, Reg.rax, Reg.rcx, LINEAR + ADDEND, false);
+}
+
+export function writeCommonCode(code: Assembler, surroundings: Surroundings): CommonCode {
+  const enter = code.length;
+  writeEntry(code, surroundings);
+  const out = new Label();
+  const moved = new Label();
+  const common = {
+    enter,
+    interpret: new Label(),
+    spent: new Label(),
+    goOn: new Label(),
+    goOnRelative: new Label(),
+    misaligned: { 2: new Label(), 4: new Label(), 8: new Label() },
+  };
+  code.bind(common.interpret);
+  code.moveImmediate(Reg.rcx, Leaving.interpret);
+  code.bind(common.spent);
+  code.move(field(HartField.mail3), Reg.rcx, false);
+  code.move(Reg.rcx, Reg.rax, false);
+  code.aluImmediate(Alu.and, Reg.rcx, 2 ** REFUND_BITS - 1, false);
+  code.alu(Alu.add, BUDGET, Reg.rcx, false);
+  code.shift(Shift.sar, Reg.rax, REFUND_BITS, false);
+  code.moveExtended(Reg.rax, Reg.rax, 4, true);
+  code.alu(Alu.add, Reg.rax, field(HartField.nativePage));
+  code.move(field(HartField.pc), Reg.rax);
+  code.jump(out);
+
+  code.bind(moved);
+  code.move(field(HartField.pc), Reg.rax);
+  code.storeWord(field(HartField.mail3), Leaving.moved);
+  code.bind(out);
+  for (const { reg, home } of kept) code.move(home, reg);
+  code.move(Reg.rax, BUDGET, false);
+  for (const reg of SAVED.toReversed()) code.pop(reg);
+  code.return();
+
+  code.bind(common.goOnRelative);
+  code.moveExtended(Reg.rax, Reg.rax, 4, true);
+  code.alu(Alu.add, Reg.rax, field(HartField.nativePage));
+  code.bind(common.goOn);
+  writeGoOn(code, surroundings, moved);
+  for (const width of [2, 4, 8] as const) {
+    code.bind(common.misaligned[width]);
+    writeMisaligned(code, width);
+  }
+  return common;
+}
+
+function writeEntry(code: Assembler, { memory, code: base }: Surroundings): void {
+  for (const reg of SAVED) code.push(reg);
+  code.moveImmediate(Reg.rbp, BigInt(memory - LINEAR));
+  code.move(BUDGET, field(HartField.budget), false);
+  code.moveImmediate(Reg.rax, BigInt(base));
+  code.move(Reg.rcx, Reg.rdi, false);
+  code.alu(Alu.add, Reg.rax, Reg.rcx);
+  for (const { reg, home } of kept) code.move(reg, home);
+  code.jumpTo(Reg.rax);
+}
+
+/** To the code for the op at the address in rax, if there is any and the fetch TLB knows the page; else out. */
+function writeGoOn(code: Assembler, { code: base, counters, entries }: Surroundings, moved: Label): void {
+  const elsewhere = new Label();
+  const found = new Label();
+  code.move(Reg.rcx, Reg.rax);
+  code.aluImmediate(Alu.and, Reg.rcx, -4096);
+  code.alu(Alu.cmp, Reg.rcx, field(HartField.nativePage));
+  code.jumpIf(Condition.notEqual, elsewhere);
+  code.move(Reg.rdx, field(HartField.nativeOps), false);
+  code.bind(found);
+  code.move(Reg.rcx, Reg.rax, false);
+  code.aluImmediate(Alu.and, Reg.rcx, 0xffe, false);
+  code.leaSum(Reg.rdx, Reg.rdx, Reg.rcx, 3, false);
+  code.compareHalf(Reg.rdx, LINEAR + OpField.handler, Special.native);
+  code.jumpIf(Condition.notEqual, moved);
+  code.shift(Shift.shr, Reg.rdx, COUNTER_SHIFT, false);
+  code.moveImmediate(Reg.rcx, counters);
+  code.alu(Alu.add, Reg.rdx, Reg.rcx, false);
+  code.loadIndexed(Reg.rdx, Reg.rdx, LINEAR, 2, false);
+  code.shift(Shift.shl, Reg.rdx, 2, false);
+  code.moveImmediate(Reg.rcx, entries);
+  code.alu(Alu.add, Reg.rdx, Reg.rcx, false);
+  code.loadIndexed(Reg.rdx, Reg.rdx, LINEAR, 4, false);
+  code.moveImmediate(Reg.rcx, BigInt(base));
+  code.alu(Alu.add, Reg.rcx, Reg.rdx);
+  code.jumpTo(Reg.rcx);
+
+  code.bind(elsewhere);
+  code.move(Reg.rdx, Reg.rax, false);
+  code.shift(Shift.shr, Reg.rdx, PAGE_BITS - ENTRY_BITS, false);
+  code.aluImmediate(Alu.and, Reg.rdx, (TLB_ENTRIES - 1) << ENTRY_BITS, false);
+  code.alu(Alu.add, Reg.rdx, field(HartField.tlbFetch), false);
+  code.aluIndexed(Alu.cmp, Reg.rcx, Reg.rdx, LINEAR);
+  code.jumpIf(Condition.notEqual, moved);
+  code.move(field(HartField.nativePage), Reg.rcx);
+  code.loadIndexed(Reg.rdx, Reg.rdx, LINEAR + ADDEND, 4, false);
+  code.move(field(HartField.nativeOps), Reg.rdx, false);
+  code.jump(found);
+}
+
+function writeMisaligned(code: Assembler, width: 2 | 4 | 8): void {
+  const end = new Label();
+  code.move(Reg.rdx, Reg.rax, false);
+  code.aluImmediate(Alu.and, Reg.rdx, 0xfff, false);
+  code.aluImmediate(Alu.cmp, Reg.rdx, 4096 - width, false);
+  // Then it is not `equal` either.
+  code.jumpIf(Condition.above, end);
+  code.move(Reg.rdx, Reg.rax);
+  code.aluImmediate(Alu.and, Reg.rdx, -4096);
+  code.aluIndexed(Alu.cmp, Reg.rdx, Reg.rcx, LINEAR);
+  code.bind(end);
+  code.return();
+}

@@ -1,0 +1,378 @@
+/**
+ * Gives semantics trees their meaning as x86-64 code. Values are made in a register of the caller's choice; rax, rcx and rdx
+ * are free for whatever it takes. The upper halves of 32-bit values are anything.
+ */
+import { HartField } from "../../isa/riscv/hart.ts";
+import type { Expr, Shared } from "../../isa/riscv/semantics.ts";
+import type { Opcode } from "../../wasm/opcodes.ts";
+import {
+  Alu,
+  type Assembler,
+  Condition,
+  inverse,
+  isRegister,
+  Label,
+  type Operand,
+  Reg,
+  Shift,
+  Unary,
+} from "./assembler.ts";
+import type { NativeOp } from "./blocks.ts";
+import { field, float, integer } from "./registers.ts";
+
+/** What operations on two operands become, by their name without the type. */
+const ALU: Readonly<Record<string, Alu>> = { add: Alu.add, sub: Alu.sub, and: Alu.and, or: Alu.or, xor: Alu.xor };
+const SHIFTS: Readonly<Record<string, Shift>> = {
+  ...{ shl: Shift.shl, shr_u: Shift.shr, shr_s: Shift.sar, rotl: Shift.rol, rotr: Shift.ror },
+};
+const CONDITIONS: Readonly<Record<string, Condition>> = {
+  ...{ eq: Condition.equal, ne: Condition.notEqual },
+  ...{ lt_s: Condition.less, ge_s: Condition.notLess, le_s: Condition.notGreater, gt_s: Condition.greater },
+  ...{ lt_u: Condition.below, ge_u: Condition.notBelow, le_u: Condition.notAbove, gt_u: Condition.above },
+};
+/** Values with names, as many as there are inside one another; and one for whoever asks for a place. */
+const NAMED = [field(HartField.mail0), field(HartField.mail1), field(HartField.mail2)];
+
+/** A WebAssembly instruction, taken apart. */
+interface Operation {
+  readonly wide: boolean;
+  readonly name: string;
+}
+
+const operations = new Map<Opcode, Operation>();
+function operationOf(opcode: Opcode): Operation {
+  let operation = operations.get(opcode);
+  if (operation === undefined) {
+    operation = { wide: opcode.startsWith("i64."), name: opcode.slice(4) };
+    operations.set(opcode, operation);
+  }
+  return operation;
+}
+
+/** Whether this is something that {@link Expressions} can make. */
+export function isKnown(e: Expr): boolean {
+  switch (e.kind) {
+    case "op": {
+      const { name } = operationOf(e.op);
+      const known = name in ALU || name in SHIFTS || name in CONDITIONS || OTHERS.has(e.op);
+      return known && e.args.every(isKnown);
+    }
+    case "mulHigh":
+      return e.args.every(isKnown);
+    case "choose":
+      return [e.condition, e.yes, e.no].every(isKnown);
+    case "let":
+      return isKnown(e.value) && isKnown(e.body);
+    default:
+      return true;
+  }
+}
+
+/** popcnt is not among them: not every processor has it. */
+const OTHERS: ReadonlySet<string> = new Set([
+  ...["i32.wrap_i64", "i64.extend_i32_s", "i64.extend_i32_u", "i64.extend8_s", "i64.extend16_s"],
+  ...["i64.eqz", "i32.eqz", "i64.mul", "i32.mul", "i64.div_s", "i64.div_u", "i64.rem_s", "i64.rem_u"],
+  ...["i64.clz", "i64.ctz", "i32.clz", "i32.ctz"],
+]);
+
+export class Expressions {
+  /** The instruction that expressions belong to. */
+  operation!: NativeOp;
+  readonly #named = new Map<Shared, Operand>();
+
+  constructor(readonly code: Assembler) {}
+
+  /** Names of the last instruction are forgotten. */
+  start(operation: NativeOp): void {
+    this.operation = operation;
+    this.#named.clear();
+  }
+
+  /** Names the value in a register. Answers where it is kept. */
+  name(variable: Shared, value: Reg): Operand {
+    const place = NAMED[this.#named.size];
+    this.code.move(place, value);
+    this.#named.set(variable, place);
+    return place;
+  }
+
+  /** Sets the instruction's rd to the value of an expression. */
+  set(value: Expr): void {
+    const { rd } = this.operation;
+    if (rd === 0) return;
+    const home = integer(rd);
+    if (isRegister(home) && this.#mayBuildIn(value)) return this.into(home, value);
+    this.into(Reg.rax, value);
+    this.code.move(home, Reg.rax);
+  }
+
+  /** Whether nothing of an expression reads rd but what is read first. */
+  #mayBuildIn(e: Expr): boolean {
+    let first = e;
+    while (first.kind === "op") {
+      const { args } = first;
+      for (let i = 1; i < args.length; i++) if (this.#readsRd(args[i])) return false;
+      first = args[0];
+    }
+    return first.kind === "mulHigh" || !composed(first);
+  }
+
+  #readsRd(e: Expr): boolean {
+    switch (e.kind) {
+      case "x":
+        return this.#number(e.field) === this.operation.rd;
+      case "op":
+      case "mulHigh":
+        return e.args.some((arg) => this.#readsRd(arg));
+      case "choose":
+      case "let":
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #number(name: "rs1" | "rs2" | "rs3"): number {
+    return this.operation[name];
+  }
+
+  /** Where an expression's value is already; `undefined`: it has to be made. */
+  operand(e: Expr): Operand | undefined {
+    if (e.kind === "x") return integer(this.#number(e.field));
+    if (e.kind === "f") return float(this.#number(e.field));
+    if (e.kind === "shared") return this.#named.get(e);
+    // The low half is where the whole is.
+    if (e.kind === "op" && e.op === "i32.wrap_i64") return this.operand(e.args[0]);
+    return undefined;
+  }
+
+  /** The value of an expression that is the same each time, if it fits 32 bits, sign-extended. */
+  #constant(e: Expr): number | undefined {
+    if (e.kind === "imm") return this.operation.imm;
+    if (e.kind === "x") return this.#number(e.field) === 0 ? 0 : undefined;
+    if (e.kind === "constant") return BigInt.asIntN(32, e.value) === e.value ? Number(e.value) : undefined;
+    if (e.kind === "op" && e.op === "i32.wrap_i64") {
+      const value = this.#constant(e.args[0]);
+      return value === undefined ? undefined : value | 0;
+    }
+    return undefined;
+  }
+
+  /** Makes the value of an expression in `to`, which is not rcx or rdx. */
+  into(to: Reg, e: Expr): void {
+    const { code } = this;
+    const constant = this.#constant(e);
+    if (constant !== undefined) return code.moveImmediate(to, constant);
+    const operand = this.operand(e);
+    if (operand !== undefined) {
+      if (operand !== to) code.move(to, operand);
+      return;
+    }
+    switch (e.kind) {
+      case "constant":
+        return code.moveImmediate(to, e.value);
+      case "pc":
+        code.move(to, field(HartField.nativePage));
+        return code.aluImmediate(Alu.add, to, this.operation.at);
+      case "op":
+        return this.#operation(to, operationOf(e.op), e.args);
+      case "mulHigh":
+        return this.#wideProduct(to, e.args[0], e.args[1], e.signed ? Unary.imul : Unary.mul);
+      case "choose":
+        return this.#choose(to, e);
+      case "let":
+        this.into(Reg.rax, e.value);
+        this.name(e.variable, Reg.rax);
+        return this.into(to, e.body);
+    }
+  }
+
+  #operation(to: Reg, { wide, name }: Operation, args: readonly Expr[]): void {
+    const [a, b] = args;
+    if (name in ALU) return this.#alu(to, ALU[name], wide, a, b);
+    if (name in SHIFTS) return this.#shift(to, SHIFTS[name], wide, a, b);
+    if (name in CONDITIONS || name === "eqz") return this.code.setIf(this.#compare(wide, name, args), to);
+    return this.#other(to, wide, name, args);
+  }
+
+  #alu(to: Reg, op: Alu, wide: boolean, a: Expr, b: Expr): void {
+    const { code } = this;
+    const constant = this.#constant(b);
+    const left = this.operand(a);
+    const inRegister = left !== undefined && isRegister(left) && left !== to;
+    if (constant !== undefined) {
+      if (op === Alu.add && inRegister) {
+        if (constant === 0) return code.move(to, left);
+        return code.lea(to, left, constant, wide);
+      }
+      this.into(to, a);
+      if (constant !== 0 || op === Alu.and) code.aluImmediate(op, to, constant, wide);
+      return;
+    }
+    const right = this.operand(b);
+    if (right !== undefined) {
+      if (op === Alu.add && inRegister && isRegister(right)) return code.leaSum(to, left, right, 0, wide);
+      this.into(to, a);
+      return code.alu(op, to, right, wide);
+    }
+    this.#both(to, a, b);
+    code.alu(op, to, Reg.rcx, wide);
+  }
+
+  /** Makes two values that both take some making: in `to` and rcx. */
+  #both(to: Reg, a: Expr, b: Expr): void {
+    const { code } = this;
+    this.into(Reg.rax, b);
+    if (this.operand(a) === undefined) {
+      code.push(Reg.rax);
+      this.into(to, a);
+      code.pop(Reg.rcx);
+    } else {
+      code.move(Reg.rcx, Reg.rax);
+      this.into(to, a);
+    }
+  }
+
+  #shift(to: Reg, op: Shift, wide: boolean, a: Expr, b: Expr): void {
+    const { code } = this;
+    const constant = this.#constant(b);
+    if (constant !== undefined) {
+      this.into(to, a);
+      return code.shift(op, to, constant & (wide ? 63 : 31), wide);
+    }
+    const by = this.operand(b);
+    if (by === undefined) this.#both(to, a, b);
+    else {
+      this.into(to, a);
+      code.move(Reg.rcx, by);
+    }
+    code.shiftByRcx(op, to, wide);
+  }
+
+  #other(to: Reg, wide: boolean, name: string, args: readonly Expr[]): void {
+    const { code } = this;
+    const [a, b] = args;
+    switch (name) {
+      case "wrap_i64":
+        return this.into(to, a);
+      case "extend_i32_s":
+      case "extend_i32_u": {
+        const from = this.operand(a);
+        if (from === undefined) this.into(to, a);
+        return code.moveExtended(to, from ?? to, 4, name === "extend_i32_s");
+      }
+      case "extend8_s":
+      case "extend16_s": {
+        const from = this.operand(a);
+        if (from === undefined) this.into(to, a);
+        return code.moveExtended(to, from ?? to, name === "extend8_s" ? 1 : 2, true);
+      }
+      case "mul": {
+        const by = this.operand(b);
+        if (by === undefined) this.#both(to, a, b);
+        else this.into(to, a);
+        return code.multiply(to, by ?? Reg.rcx, wide);
+      }
+      case "div_s":
+      case "div_u":
+      case "rem_s":
+      case "rem_u":
+        return this.#divide(to, name, a, b);
+      case "clz":
+      case "ctz":
+        return this.#count(to, name, wide, a);
+      default:
+        throw new Error(`no code for ${name}`);
+    }
+  }
+
+  /** Both are named, and neither overflows nor divides by zero. */
+  #divide(to: Reg, name: string, a: Expr, b: Expr): void {
+    const { code } = this;
+    this.into(Reg.rax, a);
+    const signed = name.endsWith("_s");
+    if (signed) code.signIntoRdx();
+    else code.moveImmediate(Reg.rdx, 0);
+    code.unary(signed ? Unary.idiv : Unary.div, this.operand(b)!);
+    const result = name.startsWith("div") ? Reg.rax : Reg.rdx;
+    if (to !== result) code.move(to, result);
+  }
+
+  /** Zeroes from the top or from the bottom; all of them where there is nothing else. */
+  #count(to: Reg, name: "clz" | "ctz", wide: boolean, a: Expr): void {
+    const { code } = this;
+    const bits = wide ? 64 : 32;
+    this.into(Reg.rax, a);
+    if (name === "ctz") {
+      code.scan("forward", Reg.rax, Reg.rax, wide);
+      code.moveImmediateKeepingFlags(Reg.rcx, bits);
+      code.moveIf(Condition.equal, Reg.rax, Reg.rcx);
+    } else {
+      code.scan("backward", Reg.rax, Reg.rax, wide);
+      code.moveImmediateKeepingFlags(Reg.rcx, bits * 2 - 1);
+      code.moveIf(Condition.equal, Reg.rax, Reg.rcx);
+      code.aluImmediate(Alu.xor, Reg.rax, bits - 1);
+    }
+    if (to !== Reg.rax) code.move(to, Reg.rax);
+  }
+
+  #wideProduct(to: Reg, a: Expr, b: Expr, op: Unary): void {
+    const { code } = this;
+    this.into(Reg.rax, a);
+    code.unary(op, this.operand(b)!);
+    code.move(to, Reg.rdx);
+  }
+
+  #choose(to: Reg, { condition, yes, no }: Extract<Expr, { kind: "choose" }>): void {
+    const { code } = this;
+    const otherwise = new Label();
+    const end = new Label();
+    code.jumpIf(inverse(this.condition(condition)), otherwise);
+    this.into(Reg.rax, yes);
+    code.jump(end);
+    code.bind(otherwise);
+    this.into(Reg.rax, no);
+    code.bind(end);
+    if (to !== Reg.rax) code.move(to, Reg.rax);
+  }
+
+  /** Leaves in the flags whether an expression (i32) is not 0; answers the condition that says so. */
+  condition(e: Expr): Condition {
+    if (e.kind === "op") {
+      const { wide, name } = operationOf(e.op);
+      if (name in CONDITIONS || name === "eqz") return this.#compare(wide, name, e.args);
+    }
+    this.into(Reg.rax, e);
+    this.code.test(Reg.rax, Reg.rax, false);
+    return Condition.notEqual;
+  }
+
+  #compare(wide: boolean, name: string, [a, b]: readonly Expr[]): Condition {
+    const { code } = this;
+    const constant = name === "eqz" ? 0 : this.#constant(b);
+    const condition = name === "eqz" ? Condition.equal : CONDITIONS[name];
+    let left = this.operand(a);
+    if (constant !== undefined) {
+      if (left === undefined) this.into(Reg.rax, a);
+      left ??= Reg.rax;
+      if (constant === 0 && isRegister(left)) code.test(left, left, wide);
+      else code.aluImmediate(Alu.cmp, left, constant, wide);
+      return condition;
+    }
+    let right = this.operand(b);
+    if (right === undefined) {
+      this.#both(Reg.rax, a, b);
+      left = Reg.rax;
+      right = Reg.rcx;
+    } else if (left === undefined || (!isRegister(left) && !isRegister(right))) {
+      this.into(Reg.rax, a);
+      left = Reg.rax;
+    }
+    code.alu(Alu.cmp, left, right, wide);
+    return condition;
+  }
+}
+
+function composed(e: Expr): boolean {
+  return e.kind === "choose" || e.kind === "let";
+}

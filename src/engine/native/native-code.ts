@@ -1,0 +1,214 @@
+/**
+ * The native code of a machine: written as soon as its guest code is hot, block by block, entered through patched ops, linked
+ * within its page, and let go with it. It is what the machine runs on until WebAssembly regions are worth their making.
+ */
+import type { GuestMemory } from "../../memory/guest-memory.ts";
+import type { DecodedPages } from "../interpreter/decoded-pages.ts";
+import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.ts";
+import { Assembler } from "./assembler.ts";
+import { writeBlocks } from "./block-writer.ts";
+import { findBlocks, type NativeBlock } from "./blocks.ts";
+import { type CommonCode, writeCommonCode } from "./common-code.ts";
+
+/** What native code is made for: the host's processor. */
+export interface NativeHost {
+  /** Where code is written; whatever stands there can be executed. */
+  readonly bytes: Uint8Array;
+  /** The host's addresses of the first byte of code, and of linear memory. */
+  readonly address: number;
+  readonly memory: number;
+  functionAt(offset: number): (argument: number) => number;
+}
+
+/** A group of blocks that were found together. */
+export interface NativeRegion {
+  readonly level: "quick";
+  /** The op that was hot, and the guest's address of it then. */
+  readonly op: number;
+  readonly pc: bigint;
+  readonly instructions: number;
+  samples: number;
+  excused: boolean;
+}
+
+export interface NativeStatistics {
+  /** Instructions translated so far, and the bytes of code that they became. */
+  instructions: number;
+  bytes: number;
+  blocks: number;
+}
+
+interface CodeOfPage {
+  /** Ops at which blocks begin. */
+  readonly ops: Set<number>;
+  /** By op: jumps that would like to lead there. */
+  readonly open: Map<number, number[]>;
+}
+
+/** What the code of one find takes at most. */
+const LARGEST = 0x1_0000;
+/** Bytes of an instruction that jumps anywhere, and where its distance stands. */
+const JUMP = 0xe9;
+const DISTANCE = 1;
+
+export interface SlotPool {
+  /** A slot that nothing has; `undefined`: there is none. */
+  take(): number | undefined;
+  give(slot: number): void;
+}
+
+export class NativeCode {
+  readonly statistics: NativeStatistics = { instructions: 0, bytes: 0, blocks: 0 };
+  /** Runs native code that begins at an offset, for the hart that is resident. */
+  readonly run: (entry: number) => number;
+  readonly #code: Assembler;
+  readonly #common: CommonCode;
+  /** The first byte that blocks may have. */
+  readonly #start: number;
+  /** By slot: where a block's code begins, for generated code to read; and where the way round it does. */
+  readonly #entries: Int32Array;
+  readonly #detours = new Int32Array(1 << 16);
+  /** By slot: what it belongs to. */
+  readonly #regions = new Map<number, NativeRegion>();
+  /** By page of linear memory. */
+  readonly #byPage = new Map<number, CodeOfPage>();
+
+  constructor(
+    readonly memory: GuestMemory,
+    readonly pages: DecodedPages,
+    readonly host: NativeHost,
+    readonly slots: SlotPool,
+  ) {
+    this.#code = new Assembler(host.bytes);
+    this.#common = writeCommonCode(this.#code, {
+      memory: host.memory,
+      code: host.address,
+      counters: pages.counters,
+      entries: pages.entries,
+    });
+    this.#start = this.#code.length;
+    this.#entries = new Int32Array(memory.memory.buffer, pages.entries, 1 << 16);
+    this.run = host.functionAt(this.#common.enter);
+  }
+
+  /** Whether there is no room for more code. */
+  get isFull(): boolean {
+    return this.#code.length + LARGEST > this.host.bytes.length;
+  }
+
+  /**
+   * Translates what control reaches from the op at `pc`. Answers whether there is native code for it now; `undefined`: not
+   * by us.
+   * @param all Code that never ran, too.
+   */
+  translate(op: number, pc: bigint, all: boolean): boolean | undefined {
+    const { u8, u16, i32 } = this.memory;
+    const { ops, page } = this.pages.pageOfOp(op);
+    const decode = all ? (at: number) => this.pages.decodeFrom(at) : undefined;
+    const blocks = findBlocks({ u8, u16, i32, ops, decode }, (op - ops) / (OP_SIZE / 2));
+    if (blocks === undefined) return undefined;
+    if (blocks.length === 0) return false;
+    const slots = this.#slotsFor(blocks);
+    if (slots === undefined) return false;
+    const start = this.#code.length;
+    const opOf = (at: number) => ops + at * (OP_SIZE / 2);
+    const written = writeBlocks(this.#code, blocks, {
+      common: this.#common,
+      slots,
+      entryAt: (at) => this.#entryOf(opOf(at)),
+    });
+    const instructions = blocks.reduce((sum, { operations }) => sum + operations.length, 0);
+    const region: NativeRegion = { level: "quick", op, pc, instructions, samples: 0, excused: false };
+    this.pages.protect(page);
+    const known = this.#byPage.get(page) ?? { ops: new Set(), open: new Map() };
+    this.#byPage.set(page, known);
+    written.blocks.forEach(({ at, entry, detour }, i) => {
+      const slot = slots[i];
+      this.#regions.set(slot, region);
+      this.#entries[slot] = entry;
+      this.#detours[slot] = detour;
+      known.ops.add(opOf(at));
+      this.#leadInto(opOf(at), slot);
+      // So do jumps that have waited for it.
+      for (const use of known.open.get(opOf(at)) ?? []) this.#code.redirect(use, entry);
+    });
+    for (const { use, to } of written.open) {
+      const waiting = known.open.get(opOf(to));
+      if (waiting) waiting.push(use);
+      else known.open.set(opOf(to), [use]);
+    }
+    this.statistics.instructions += instructions;
+    this.statistics.bytes += this.#code.length - start;
+    this.statistics.blocks += blocks.length;
+    return true;
+  }
+
+  #slotsFor(blocks: readonly NativeBlock[]): number[] | undefined {
+    const slots: number[] = [];
+    for (const _ of blocks) {
+      const slot = this.slots.take();
+      if (slot === undefined) {
+        for (const taken of slots) this.slots.give(taken);
+        return undefined;
+      }
+      slots.push(slot);
+    }
+    return slots;
+  }
+
+  /** From now on the op leads to its block. */
+  #leadInto(op: number, slot: number): void {
+    const { u16 } = this.memory;
+    u16[this.#counter(op)] = slot;
+    u16[(op + OpField.handler) >>> 1] = Special.native;
+  }
+
+  #counter(op: number): number {
+    return (this.pages.counters + (op >>> COUNTER_SHIFT)) >>> 1;
+  }
+
+  #entryOf(op: number): number {
+    const { u16 } = this.memory;
+    return u16[op >>> 1] === Special.native ? this.#entries[u16[this.#counter(op)]] : -1;
+  }
+
+  /** What the block in a slot belongs to. */
+  regionOf(slot: number): NativeRegion | undefined {
+    return this.#regions.get(slot);
+  }
+
+  /** Something better is to begin at the op: code that would go on in its block takes the way round. */
+  giveUp(op: number): void {
+    const { u16 } = this.memory;
+    if (u16[op >>> 1] !== Special.native) return;
+    const slot = u16[this.#counter(op)];
+    const entry = this.#entries[slot];
+    this.#code.bytes[entry] = JUMP;
+    this.#code.redirect(entry + DISTANCE, this.#detours[slot]);
+    this.#release(op, slot);
+    this.#byPage.get(this.pages.pageOfOp(op).page)?.ops.delete(op);
+  }
+
+  #release(op: number, slot: number): void {
+    const { u16 } = this.memory;
+    u16[op >>> 1] = u16[(op + OpField.original) >>> 1];
+    u16[this.#counter(op)] = 0;
+    this.#regions.delete(slot);
+    this.slots.give(slot);
+  }
+
+  /** Bytes of the page change: nothing that was made from it is right any more. */
+  drop(page: number): void {
+    const code = this.#byPage.get(page);
+    if (code === undefined) return;
+    this.#byPage.delete(page);
+    const { u16 } = this.memory;
+    for (const op of code.ops) this.#release(op, u16[this.#counter(op)]);
+  }
+
+  /** Lets all code go. None of it may be running. */
+  clear(): void {
+    for (const page of [...this.#byPage.keys()]) this.drop(page);
+    this.#code.length = this.#start;
+  }
+}

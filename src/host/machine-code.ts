@@ -1,0 +1,70 @@
+/**
+ * Memory for machine code that is made while we run. It is mapped twice: where it is written it cannot be executed, and
+ * where it is executed it cannot be written.
+ */
+import { CFunction, type Pointer, toArrayBuffer } from "bun:ffi";
+import { close, ftruncate, isError, MapFlag, memfdCreate, mmap, munmap, Protection } from "./linux.ts";
+
+export interface CodeSpace {
+  /** Where code is written. */
+  readonly bytes: Uint8Array;
+  /** The host's address of the first byte, as code sees it. */
+  readonly address: number;
+  /** What begins at an offset, as a function of one 32-bit integer that answers one. It keeps the space. */
+  functionAt(offset: number): (argument: number) => number;
+}
+
+/** What of a process's memory may be an address: 47 bits. */
+const USER_SPACE = 2 ** 47;
+
+interface Mappings {
+  readonly executed: number;
+  readonly written: number;
+  readonly size: number;
+}
+
+const unused = new FinalizationRegistry(({ executed, written, size }: Mappings) => {
+  munmap(executed, size);
+  munmap(written, size);
+});
+
+/**
+ * Room for `size` bytes of code for this host's processor, a multiple of its page size; taken from the host as it is used.
+ * `undefined` where the host has none to give, or is not the `arch` that the code is for. `VMRUN_NO_NATIVE=1` says so, too.
+ */
+export function createCodeSpace(arch: NodeJS.Architecture, size: number): CodeSpace | undefined {
+  if (process.platform !== "linux" || process.arch !== arch || process.env.VMRUN_NO_NATIVE === "1") return undefined;
+  const fd = memfdCreate("vmrun-code");
+  if (isError(fd)) return undefined;
+  try {
+    if (isError(ftruncate(fd, size))) return undefined;
+    const written = mmap(0, size, Protection.read | Protection.write, MapFlag.shared, fd);
+    if (isError(written)) return undefined;
+    const executed = mmap(0, size, Protection.read | Protection.execute, MapFlag.shared, fd);
+    if (isError(executed) || executed >= USER_SPACE) {
+      munmap(written, size);
+      return undefined;
+    }
+    return open({ executed, written, size });
+  } finally {
+    close(fd);
+  }
+}
+
+function open(mappings: Mappings): CodeSpace {
+  const space: CodeSpace = {
+    bytes: new Uint8Array(toArrayBuffer(mappings.written as Pointer, 0, mappings.size)),
+    address: mappings.executed,
+    functionAt(offset) {
+      const ptr = (mappings.executed + offset) as Pointer;
+      const call = CFunction({ ptr, args: ["i32"], returns: "i32" }) as unknown as (argument: number) => number;
+      keepers.set(call, space);
+      return call;
+    },
+  };
+  unused.register(space, mappings);
+  return space;
+}
+
+/** As long as a function can be called, its code is there. */
+const keepers = new WeakMap<(argument: number) => number, CodeSpace>();
