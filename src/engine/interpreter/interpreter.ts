@@ -48,10 +48,10 @@ const VALUES = [0, 0xff, 0xffff, 0, -1, 0, 0, 0, 0];
 const SAMPLE = 200_000;
 /** Accesses by one instruction to one register in a run that make it a device site, see device-sites.ts. */
 const HOT_SITE = 64;
-/** The same for native code, which costs far less to make. */
-const NATIVE_THRESHOLD = 300;
-/** Nothing is translated before this many times the threshold's instructions. */
-const EARLIEST = 1400;
+/** Arrivals that make native code worth it, which costs far less to make. */
+const NATIVE_THRESHOLD = 200;
+/** Nothing is translated before this many times the threshold's instructions: what ends so soon would never see it. */
+const EARLIEST = { wasm: 1400, native: 300 } as const;
 /** Regions compiled together: a module costs more than a function. */
 const BATCH = 16;
 
@@ -112,7 +112,7 @@ export class Interpreter implements Engine {
     });
     const { threshold = 0, store, native } = options;
     this.#translates = threshold > 0;
-    this.#earliest = threshold > 1 ? threshold * EARLIEST : 0;
+    this.#earliest = threshold > 1 ? threshold * EARLIEST[native === undefined ? "wasm" : "native"] : 0;
     this.#softFloat = softFloat(memory.data, FLOAT_PLACES);
     const decoder = createDecoder(withBase(config.extensions));
     this.#pages = new DecodedPages(memory, decoder, threshold > 0);

@@ -31,8 +31,11 @@ const REACH = {
   quick: { limit: 100, depth: 0 },
   thorough: { limit: 400, depth: 4 },
 } as const;
-/** Times that a region is found to have used up what it may spend before it is worth a thorough translation. */
-const SAMPLES = 20;
+/**
+ * Times that a region is found to have used up what it may spend before it is worth a thorough translation; native code is
+ * nearly as good, and the compiler takes the machine's time.
+ */
+const SAMPLES = { quick: 20, native: 250 } as const;
 /** Runs of the engine after which a batch is compiled though it is not full. */
 const PATIENCE = 4;
 
@@ -172,13 +175,14 @@ export class Regions {
 
   /** The run ended in this slot's region for want of budget: where that happens often, time is spent. Answers its level. */
   sample(slot: number): Level | undefined {
-    const found = this.#bySlot.get(slot) ?? this.native?.regionOf(slot);
-    if (found !== undefined) this.#improve(found);
+    const installed = this.#bySlot.get(slot);
+    const found = installed ?? this.native?.regionOf(slot);
+    if (found !== undefined) this.#improve(found, installed === undefined ? SAMPLES.native : SAMPLES.quick);
     return found?.level;
   }
 
-  #improve(installed: Installed | NativeRegion): void {
-    if (installed.level === "thorough" || ++installed.samples < SAMPLES) return;
+  #improve(installed: Installed | NativeRegion, enough: number): void {
+    if (installed.level === "thorough" || ++installed.samples < enough) return;
     installed.samples = 0;
     // Another one that it is a part of may be under way, and make it superfluous.
     if (!installed.excused && this.#covered.has(installed.op)) installed.excused = true;
