@@ -154,7 +154,6 @@ export class Interpreter implements Engine {
         onRetire: () => this.#access.ways.disturb(),
         onForget: () => this.#access.ways.cool(),
         native: native?.(memory),
-        waits: Math.ceil(threshold / arrivals),
         batch: immediate ? 1 : BATCH,
         immediate,
         locate: (address) => this.#locateCode(address),

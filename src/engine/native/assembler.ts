@@ -10,6 +10,10 @@ export const Reg = {
 } as const;
 export type Reg = number;
 
+/** A register of SSE; the first two are all there is use for. */
+export const Xmm = { xmm0: 0, xmm1: 1 } as const;
+export type Xmm = number;
+
 /** A register, or memory. */
 export type Operand = number;
 
@@ -31,7 +35,7 @@ export type Unary = (typeof Unary)[keyof typeof Unary];
 
 /** Conditions, by their number in opcodes; the lowest bit turns one around. */
 export const Condition = {
-  ...{ below: 2, notBelow: 3, equal: 4, notEqual: 5, notAbove: 6, above: 7, negative: 8 },
+  ...{ overflow: 0, below: 2, notBelow: 3, equal: 4, notEqual: 5, notAbove: 6, above: 7, negative: 8, unordered: 10 },
   ...{ less: 12, notLess: 13, notGreater: 14, greater: 15 },
 } as const;
 export type Condition = number;
@@ -276,6 +280,32 @@ export class Assembler {
   setIf(condition: Condition, to: Reg): void {
     this.#form(0x190 | condition, false, 0, to, true);
     this.#form(0x1b6, false, to, to, true);
+  }
+
+  // ---- floating point ----
+
+  /** An instruction of SSE2 with a mandatory prefix (0: none); the operand may be an integer register where it takes one. */
+  sse(prefix: number, opcode: number, reg: Xmm | Reg, operand: Xmm | Operand, wide = false): void {
+    if (prefix !== 0) this.#byte(prefix);
+    this.#form(0x100 | opcode, wide, reg, operand);
+  }
+
+  /** `to = to * by + addend` with one rounding; `opcode` says which signs are turned. Of FMA3. */
+  fused(opcode: number, to: Xmm, by: Xmm, addend: Operand, double: boolean): void {
+    this.#byte(0xc4);
+    this.#byte(0xe2);
+    this.#byte((double ? 0x81 : 0x01) | ((~by & 15) << 3));
+    this.#byte(opcode);
+    this.#byte(0x85 | ((to & 7) << 3));
+    this.#int32(addend - MEMORY);
+  }
+
+  loadControl(from: Operand): void {
+    this.#form(0x1ae, false, 2, from);
+  }
+
+  storeControl(to: Operand): void {
+    this.#form(0x1ae, false, 3, to);
   }
 
   // ---- control flow ----

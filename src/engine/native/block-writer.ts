@@ -11,6 +11,7 @@ import { Alu, type Assembler, Condition, isRegister, Label, Reg } from "./assemb
 import type { NativeBlock, NativeOp } from "./blocks.ts";
 import { addAddend, type CommonCode, lookUp } from "./common-code.ts";
 import { Expressions } from "./expressions.ts";
+import { FloatWriter, isDynamic, writeFloatStart } from "./floats.ts";
 import { BUDGET, field, float, integer, LINEAR } from "./registers.ts";
 
 const MSTATUS = field(HartField.csr);
@@ -56,6 +57,7 @@ interface Later {
 
 class BlockWriter {
   readonly #expressions: Expressions;
+  readonly #floats: FloatWriter;
   readonly #entries = new Map<number, Label>();
   readonly #detours = new Map<number, Label>();
   readonly #open: OpenJump[] = [];
@@ -71,6 +73,7 @@ class BlockWriter {
     readonly place: BlockPlace,
   ) {
     this.#expressions = new Expressions(code);
+    this.#floats = new FloatWriter(code);
     for (const { at } of blocks) this.#entries.set(at, new Label());
   }
 
@@ -108,7 +111,8 @@ class BlockWriter {
     );
     this.#detours.set(at, this.#wayOut(at));
     this.#left = count;
-    if (operations.some((operation) => operation.float)) this.#requireFloat(at, count);
+    this.#floats.startBlock();
+    if (operations.some((operation) => operation.float)) this.#requireFloat(at, operations);
     for (const operation of operations) {
       this.#expressions.start(operation);
       this.#execute(operation, next);
@@ -170,15 +174,30 @@ class BlockWriter {
   }
 
   /** Floating point needs the unit on; the first instruction to make it dirty is the interpreter's. */
-  #requireFloat(at: number, count: number): void {
+  #requireFloat(at: number, operations: readonly NativeOp[]): void {
     const { code } = this;
+    const interpret = this.#afterwards(() => this.#leave(this.place.common.interpret, exitTo(at, operations.length)));
     code.move(Reg.rax, MSTATUS, false);
     code.aluImmediate(Alu.and, Reg.rax, MSTATUS_FS, false);
     code.aluImmediate(Alu.cmp, Reg.rax, MSTATUS_FS, false);
+    code.jumpIf(Condition.notEqual, interpret);
+    const computes = ({ semantics, rm }: NativeOp, what: typeof isDynamic) =>
+      semantics.does === "float" && what(semantics, rm);
+    if (operations.some((operation) => computes(operation, isDynamic))) {
+      code.aluImmediate(Alu.cmp, field(HartField.frm), 0, false);
+      code.jumpIf(Condition.notEqual, interpret);
+    }
+    if (!operations.some((operation) => computes(operation, () => true))) return;
+    const started = new Label();
+    code.aluImmediate(Alu.cmp, field(HartField.nativeFloat), 0, false);
     code.jumpIf(
-      Condition.notEqual,
-      this.#afterwards(() => this.#leave(this.place.common.interpret, exitTo(at, count))),
+      Condition.equal,
+      this.#afterwards(() => {
+        writeFloatStart(code);
+        code.jump(started);
+      }),
     );
+    code.bind(started);
   }
 
   // ---- instructions ----
@@ -208,6 +227,8 @@ class BlockWriter {
         return this.#amo(operation, semantics);
       case "loadReserved":
         return this.#loadReserved(operation, semantics.width);
+      case "float":
+        return this.#floats.write(operation, semantics, this.#interpret(operation));
       case "storeConditional":
         return this.#storeConditional(operation, semantics.width);
       default:
@@ -236,6 +257,7 @@ class BlockWriter {
       code.alu(Alu.or, Reg.rax, Reg.rcx);
     }
     code.move(float(rd), Reg.rax);
+    this.#floats.note(rd, to === "s");
   }
 
   #setX(rd: number, from: Reg): void {

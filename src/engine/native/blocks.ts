@@ -13,6 +13,7 @@ import {
   Special,
 } from "../interpreter/layout.ts";
 import { isKnown } from "./expressions.ts";
+import { isKnownFloat } from "./floats.ts";
 
 /** An instruction. */
 export interface NativeOp {
@@ -26,6 +27,8 @@ export interface NativeOp {
   readonly rs1: number;
   readonly rs2: number;
   readonly rs3: number;
+  /** Rounding mode. */
+  readonly rm: number;
   /** For branches and jumps, to be added to `at`. */
   readonly imm: number;
 }
@@ -81,17 +84,17 @@ export interface DecodedPage {
   readonly i32: Int32Array;
   /** Where its ops begin. */
   readonly ops: number;
+  /** Whether the host's processor has FMA3. */
+  readonly fusedMultiplyAdd: boolean;
   /** Decodes from this op on, if that is wanted. */
   decode?(op: number): void;
 }
 
-/**
- * The blocks that begin with the one at `entry`, by ascending address. Empty where the entry is not for native code.
- * `undefined`: there is floating-point arithmetic, which other code does better.
- */
-export function findBlocks(page: DecodedPage, entry: number): readonly NativeBlock[] | undefined {
+/** The blocks that begin with the one at `entry`, by ascending address. Empty where the entry is not for native code. */
+export function findBlocks(page: DecodedPage, entry: number): readonly NativeBlock[] {
   const finder = new BlockFinder(page);
-  return finder.find(entry) ? finder.blocks() : undefined;
+  finder.find(entry);
+  return finder.blocks();
 }
 
 class BlockFinder {
@@ -101,8 +104,7 @@ class BlockFinder {
 
   constructor(readonly page: DecodedPage) {}
 
-  /** Answers `false` where floating-point arithmetic is met. */
-  find(entry: number): boolean {
+  find(entry: number): void {
     const marks = this.#marks;
     const queue = [entry];
     marks[entry >>> 1] = 1;
@@ -111,8 +113,7 @@ class BlockFinder {
         if ((marks[at >>> 1] & 2) !== 0) break;
         const handler = this.#handlerAt(at);
         if (handler < 0 || (at !== entry && this.#isEntered(at))) break;
-        const kind = kinds[handler];
-        if (kind === Kind.float) return false;
+        const kind = this.#kind(at, handler);
         if (kind === Kind.left) break;
         marks[at >>> 1] |= 2;
         this.#count++;
@@ -131,7 +132,16 @@ class BlockFinder {
         at = following;
       }
     }
-    return true;
+  }
+
+  /** What becomes of an instruction, by its handler's position in the table. */
+  #kind(at: number, handler: number): Kind {
+    const kind = kinds[handler];
+    if (kind !== Kind.float) return kind;
+    const { semantics } = handlers[handler].instruction;
+    const { u8, ops, fusedMultiplyAdd } = this.page;
+    const rm = u8[ops + at * (OP_SIZE / 2) + OpField.rm];
+    return semantics.does === "float" && isKnownFloat(semantics, rm, fusedMultiplyAdd) ? Kind.straight : Kind.left;
   }
 
   #want(at: number, queue: number[]): void {
@@ -185,14 +195,14 @@ class BlockFinder {
       const operation = this.#operation(at, handlers[handler], handler);
       operations.push(operation);
       at += operation.length;
-      if (kinds[handler] !== Kind.straight) return { at: start, operations, end: at, left: false };
+      if (this.#kind(operation.at, handler) !== Kind.straight) return { at: start, operations, end: at, left: false };
     }
   }
 
   /** Whether only the interpreter can carry out what stands there, or finds out what that is. */
   #isLeft(at: number): boolean {
     const handler = this.#handlerAt(at);
-    return handler < 0 || kinds[handler] === Kind.left;
+    return handler < 0 || this.#kind(at, handler) === Kind.left;
   }
 
   #operation(at: number, { instruction }: Handler, handler: number): NativeOp {
@@ -209,7 +219,8 @@ class BlockFinder {
       rd: rd === SINK ? 0 : rd,
       rs1: u16[(op + OpField.rs1) >>> 1] >>> 3,
       rs2: u16[(op + OpField.rs2) >>> 1] >>> 3,
-      rs3: 0,
+      rs3: semantics.does === "float" ? i32[(op + OpField.imm) >>> 2] >>> 3 : 0,
+      rm: u8[op + OpField.rm],
       imm: goes ? this.#distance(op, handler) : i32[(op + OpField.imm) >>> 2],
     };
   }

@@ -5,6 +5,7 @@ import { COUNTER_SHIFT, OpField, Special } from "../interpreter/layout.ts";
 import { ADDEND } from "../tlb-code.ts";
 import { Leaving, REFUND_BITS } from "../translator/contract.ts";
 import { Alu, type Assembler, Condition, Label, Reg, Shift } from "./assembler.ts";
+import { writeFloatEnd } from "./floats.ts";
 import { BUDGET, field, kept, LINEAR } from "./registers.ts";
 
 const PAGE_BITS = 12;
@@ -86,6 +87,7 @@ export function writeCommonCode(code: Assembler, surroundings: Surroundings): Co
   code.move(field(HartField.pc), Reg.rax);
   code.storeWord(field(HartField.mail3), Leaving.moved);
   code.bind(out);
+  writeFloatEnd(code);
   for (const { reg, home } of kept) code.move(home, reg);
   code.move(Reg.rax, BUDGET, false);
   for (const reg of SAVED.toReversed()) code.pop(reg);
@@ -107,6 +109,7 @@ function writeEntry(code: Assembler, { memory, code: base }: Surroundings): void
   for (const reg of SAVED) code.push(reg);
   code.moveImmediate(Reg.rbp, BigInt(memory - LINEAR));
   code.move(BUDGET, field(HartField.budget), false);
+  code.storeWord(field(HartField.nativeFloat), 0);
   code.moveImmediate(Reg.rax, BigInt(base));
   code.move(Reg.rcx, Reg.rdi, false);
   code.alu(Alu.add, Reg.rax, Reg.rcx);

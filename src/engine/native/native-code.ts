@@ -17,6 +17,8 @@ export interface NativeHost {
   /** The host's addresses of the first byte of code, and of linear memory. */
   readonly address: number;
   readonly memory: number;
+  /** Whether the processor has FMA3. */
+  readonly fusedMultiplyAdd: boolean;
   functionAt(offset: number): (argument: number) => number;
 }
 
@@ -97,19 +99,18 @@ export class NativeCode {
   }
 
   /**
-   * Translates what control reaches from the op at `pc`. Answers whether there is native code for it now; `undefined`: not
-   * by us.
+   * Translates what control reaches from the op at `pc`, as far as that is for native code.
    * @param all Code that never ran, too.
    */
-  translate(op: number, pc: bigint, all: boolean): boolean | undefined {
+  translate(op: number, pc: bigint, all: boolean): void {
     const { u8, u16, i32 } = this.memory;
+    const { fusedMultiplyAdd } = this.host;
     const { ops, page } = this.pages.pageOfOp(op);
     const decode = all ? (at: number) => this.pages.decodeFrom(at) : undefined;
-    const blocks = findBlocks({ u8, u16, i32, ops, decode }, (op - ops) / (OP_SIZE / 2));
-    if (blocks === undefined) return undefined;
-    if (blocks.length === 0) return false;
+    const blocks = findBlocks({ u8, u16, i32, ops, fusedMultiplyAdd, decode }, (op - ops) / (OP_SIZE / 2));
+    if (blocks.length === 0) return;
     const slots = this.#slotsFor(blocks);
-    if (slots === undefined) return false;
+    if (slots === undefined) return;
     const start = this.#code.length;
     const opOf = (at: number) => ops + at * (OP_SIZE / 2);
     const written = writeBlocks(this.#code, blocks, {
@@ -140,7 +141,6 @@ export class NativeCode {
     this.statistics.instructions += instructions;
     this.statistics.bytes += this.#code.length - start;
     this.statistics.blocks += blocks.length;
-    return true;
   }
 
   #slotsFor(blocks: readonly NativeBlock[]): number[] | undefined {

@@ -53,9 +53,8 @@ export interface RegionHost {
   onForget(): void;
   /** Regions compiled together: a module costs more than a function. */
   readonly batch: number;
-  /** Where quick code is native, what it is made for; how often code is hot again where it cannot be, until it is translated. */
+  /** Where quick code is native, what it is made for. */
   readonly native: NativeHost | undefined;
-  readonly waits: number;
   /** Compile at once, for tests that are to run translated code from its first execution. */
   readonly immediate: boolean;
   /** Linear-memory offset of the page at a virtual address, if it may be executed and relied on; else -1. */
@@ -120,8 +119,6 @@ export class Regions {
   /** Ops whose regions are waiting to be compiled, or installed. */
   readonly #awaited = new Set<number>();
   readonly #devices = new DeviceSites();
-  /** By op that is not for native code: how often it was hot. */
-  readonly #declined = new Map<number, number>();
   readonly native: NativeCode | undefined;
   readonly #free: number[] = [];
   #slots = 0;
@@ -145,28 +142,16 @@ export class Regions {
     const handler = memory.u16[op >>> 1];
     const known = handler === Special.region || handler === Special.native;
     if (op < memory.poolOffset || known || this.#awaited.has(op)) return;
-    if (this.#considerNative(op, pc)) return;
-    this.#translate(op, pc, immediate ? "thorough" : "quick");
+    if (this.native !== undefined) this.#translateNatively(this.native, op, pc);
+    else this.#translate(op, pc, immediate ? "thorough" : "quick");
   }
 
-  /** Answers whether nothing else is to be done. */
-  #considerNative(op: number, pc: bigint): boolean {
-    const { native } = this;
-    const { pages, waits, immediate } = this.#host;
+  #translateNatively(native: NativeCode, op: number, pc: bigint): void {
+    const { pages, immediate } = this.#host;
     // The scratch page belongs to no page.
-    if (pages.pageOfOp(op).page === undefined) return true;
-    const times = this.#declined.get(op) ?? 0;
-    if (native !== undefined && times === 0) {
-      if (native.isFull) native.clear();
-      if (native.translate(op, pc, immediate) !== undefined) return true;
-    }
-    if (times + 1 >= waits) {
-      this.#declined.delete(op);
-      return false;
-    }
-    this.#declined.set(op, times + 1);
-    pages.forgetArrivals(op);
-    return true;
+    if (pages.pageOfOp(op).page === undefined) return;
+    if (native.isFull) native.clear();
+    native.translate(op, pc, immediate);
   }
 
   #takeSlot(): number | undefined {
@@ -412,7 +397,6 @@ export class Regions {
   /** Drops every region. */
   clear(): void {
     this.native?.clear();
-    this.#declined.clear();
     for (const page of [...this.#byPage.keys()]) this.#drop(page);
   }
 

@@ -62,6 +62,8 @@ export const HartField = {
   /** For native code: the guest page that it executes, and the page's decoded page, 4 bytes. */
   nativePage: 0x3d0,
   nativeOps: 0x3d8,
+  /** Not 0: the host's own flags have what was raised since; 4 bytes. */
+  nativeFloat: 0x3dc,
 } as const;
 
 /** Storage of the CSRs that have state of their own, as indices of 8-byte slots behind `HartField.csr`. */
