@@ -14,6 +14,7 @@ export interface CodeSpace {
   functionAt(offset: number): (argument: number) => number;
 }
 
+const READ_WRITE = Protection.read | Protection.write;
 /** What of a process's memory may be an address: 47 bits. */
 const USER_SPACE = 2 ** 47;
 
@@ -21,31 +22,36 @@ interface Mappings {
   readonly executed: number;
   readonly written: number;
   readonly size: number;
+  readonly data: number;
 }
 
-const unused = new FinalizationRegistry(({ executed, written, size }: Mappings) => {
-  munmap(executed, size);
+const unused = new FinalizationRegistry(({ executed, written, size, data }: Mappings) => {
+  munmap(executed, size + data);
   munmap(written, size);
 });
 
 /**
- * Room for `size` bytes of code for this host's processor, a multiple of its page size; taken from the host as it is used.
+ * Room for `size` bytes of code for this host's processor, with `data` bytes behind it that code may read and write; both
+ * are multiples of its page size, and taken from the host as they are used.
  * `undefined` where the host has none to give, or is not the `arch` that the code is for. `VMRUN_NO_NATIVE=1` says so, too.
  */
-export function createCodeSpace(arch: NodeJS.Architecture, size: number): CodeSpace | undefined {
+export function createCodeSpace(arch: NodeJS.Architecture, size: number, data: number): CodeSpace | undefined {
   if (process.platform !== "linux" || process.arch !== arch || process.env.VMRUN_NO_NATIVE === "1") return undefined;
   const fd = memfdCreate("vmrun-code");
   if (isError(fd)) return undefined;
   try {
     if (isError(ftruncate(fd, size))) return undefined;
-    const written = mmap(0, size, Protection.read | Protection.write, MapFlag.shared, fd);
+    const written = mmap(0, size, READ_WRITE, MapFlag.shared, fd);
     if (isError(written)) return undefined;
-    const executed = mmap(0, size, Protection.read | Protection.execute, MapFlag.shared, fd);
-    if (isError(executed) || executed >= USER_SPACE) {
-      munmap(written, size);
-      return undefined;
-    }
-    return open({ executed, written, size });
+    const executed = mmap(0, size + data, READ_WRITE, MapFlag.private | MapFlag.anonymous | MapFlag.noReserve);
+    const usable =
+      !isError(executed) &&
+      executed < USER_SPACE &&
+      !isError(mmap(executed, size, Protection.read | Protection.execute, MapFlag.shared | MapFlag.fixed, fd));
+    if (usable) return open({ executed, written, size, data });
+    munmap(written, size);
+    if (!isError(executed)) munmap(executed, size + data);
+    return undefined;
   } finally {
     close(fd);
   }

@@ -1,14 +1,16 @@
 /** What native code of a machine is made for, if this host's processor is one that we write code for. */
-import type { NativeHost } from "../engine/native/native-code.ts";
+import { DATA_SIZE, type NativeHost } from "../engine/native/native-code.ts";
 import { type CodeSpace, createCodeSpace } from "../host/machine-code.ts";
 import { addressOf } from "../host/mapping.ts";
 import type { GuestMemory } from "../memory/guest-memory.ts";
 
 /** More than this and all of it is let go: a Linux guest of many programs needs a tenth. */
 const CODE_SIZE = 0x400_0000;
+/** x86-64's. */
+const PAGE = 4096;
 
 export function nativeHost({ memory }: GuestMemory): NativeHost | undefined {
-  const space = createCodeSpace("x64", CODE_SIZE);
+  const space = createCodeSpace("x64", CODE_SIZE, Math.ceil(DATA_SIZE / PAGE) * PAGE);
   if (space === undefined) return undefined;
   const { bytes, address, functionAt } = space;
   const fusedMultiplyAdd = hasFusedMultiplyAdd(space);

@@ -1,7 +1,7 @@
 /**
  * Writes x86-64 machine code: as much of it as guest code becomes. Intel SDM volume 2; AMD64 APM volume 3.
  *
- * An operand is a number: a register, or memory at a distance from `rbp` ({@link memory}).
+ * An operand is a number: a register, memory at a distance from `rbp` ({@link memory}), or data beside the code ({@link data}).
  */
 
 export const Reg = {
@@ -20,6 +20,9 @@ export type Operand = number;
 const MEMORY = 0x1000_0000;
 /** What lies `distance` bytes from where `rbp` leads; at most 2^27 either way. */
 export const memory = (distance: number): Operand => MEMORY + distance;
+const DATA = 0x4000_0000;
+/** What lies `offset` bytes behind the first byte of the code. */
+export const data = (offset: number): Operand => DATA + offset;
 export const isRegister = (operand: Operand): operand is Reg => operand < 16;
 
 /** Operations of two operands, by their number in opcodes. */
@@ -78,13 +81,20 @@ export class Assembler {
     if (rex !== 0 || bytes) this.#byte(0x40 | rex);
   }
 
-  /** An instruction with a register (or an opcode's extension) and an operand. Opcodes above 0xff begin with 0x0f. */
-  #form(opcode: number, wide: boolean, reg: number, operand: Operand, bytes = false): void {
+  /**
+   * An instruction with a register (or an opcode's extension) and an operand. Opcodes above 0xff begin with 0x0f.
+   * @param tail Bytes of the immediate that follows.
+   */
+  #form(opcode: number, wide: boolean, reg: number, operand: Operand, bytes = false, tail = 0): void {
     const register = operand < 16;
     this.#rex(wide, reg, 0, register ? operand : 0, bytes);
     if (opcode > 0xff) this.#byte(0x0f);
     this.#byte(opcode & 0xff);
     if (register) return this.#byte(0xc0 | ((reg & 7) << 3) | (operand & 7));
+    if (operand >= DATA - DATA / 2) {
+      this.#byte(0x05 | ((reg & 7) << 3));
+      return this.#int32(operand - DATA - (this.length + 4 + tail));
+    }
     const distance = operand - MEMORY;
     if (fits8(distance)) {
       this.#byte(0x45 | ((reg & 7) << 3));
@@ -118,7 +128,7 @@ export class Assembler {
     const small = Number(value);
     if (to >= 16) {
       // Sign-extended to 64 bits.
-      this.#form(0xc7, true, 0, to);
+      this.#form(0xc7, true, 0, to, false, 4);
       return this.#int32(small);
     }
     if (small === 0) return this.#form(0x33, false, to, to);
@@ -147,7 +157,7 @@ export class Assembler {
 
   /** Stores 32 bits. */
   storeWord(to: Operand, value: number): void {
-    this.#form(0xc7, false, 0, to);
+    this.#form(0xc7, false, 0, to, false, 4);
     this.#int32(value);
   }
 
@@ -172,9 +182,42 @@ export class Assembler {
     this.#indexed(width === 1 ? 0x88 : 0x89, width === 8, from, index, distance, 0, width === 1);
   }
 
-  /** 32 bits from `rbp + index * 4 + distance`. */
-  loadWordOf(to: Reg, index: Reg, distance: number): void {
-    this.#indexed(0x8b, false, to, index, distance, 2);
+  /** Memory at a host's address in a register that is none of the new ones, nor rsp or rbp. */
+  #at(opcode: number, wide: boolean, reg: number, base: Reg, distance: number, bytes = false): void {
+    this.#rex(wide, reg, 0, base, bytes);
+    if (opcode > 0xff) this.#byte(0x0f);
+    this.#byte(opcode & 0xff);
+    this.#byte((distance === 0 ? 0x00 : 0x40) | ((reg & 7) << 3) | base);
+    if (distance !== 0) this.#byte(distance);
+  }
+
+  /** From where rax, rcx or rdx lead. */
+  loadAt(to: Reg, base: Reg, width: 1 | 2 | 4 | 8, signed: boolean, distance = 0): void {
+    if (width === 8) this.#at(0x8b, true, to, base, distance);
+    else if (width === 4) this.#at(signed ? 0x63 : 0x8b, signed, to, base, distance);
+    else this.#at((signed ? 0x1be : 0x1b6) + (width === 2 ? 1 : 0), signed, to, base, distance);
+  }
+
+  storeAt(base: Reg, from: Reg, width: 1 | 2 | 4 | 8, distance = 0): void {
+    if (width === 2) this.#byte(0x66);
+    this.#at(width === 1 ? 0x88 : 0x89, width === 8, from, base, distance, width === 1);
+  }
+
+  /** Compares with 32 bits there. */
+  compareAt(reg: Reg, base: Reg): void {
+    this.#at(0x3b, false, reg, base, 0);
+  }
+
+  /** `to` = the address of an operand in memory. */
+  addressOf(to: Reg, operand: Operand): void {
+    this.#form(0x8d, true, to, operand);
+  }
+
+  /** rax into `rcx` doublewords from where rdi leads. */
+  fill(): void {
+    this.#byte(0xf3);
+    this.#byte(0x48);
+    this.#byte(0xab);
   }
 
   /** `to = base + distance`. */
@@ -217,10 +260,10 @@ export class Assembler {
 
   aluImmediate(op: Alu, to: Operand, value: number, wide = true): void {
     if (fits8(value)) {
-      this.#form(0x83, wide, op, to);
+      this.#form(0x83, wide, op, to, false, 1);
       this.#byte(value);
     } else {
-      this.#form(0x81, wide, op, to);
+      this.#form(0x81, wide, op, to, false, 4);
       this.#int32(value);
     }
   }

@@ -7,7 +7,7 @@ import { HartField } from "../../isa/riscv/hart.ts";
 import { type Expr, rs2, type Semantics, type Width } from "../../isa/riscv/semantics.ts";
 import { MSTATUS_FS } from "../places.ts";
 import { exitTo, Leaving } from "../translator/contract.ts";
-import { Alu, type Assembler, Condition, isRegister, Label, Reg } from "./assembler.ts";
+import { Alu, type Assembler, Condition, isRegister, Label, type Operand, Reg } from "./assembler.ts";
 import type { NativeBlock, NativeOp } from "./blocks.ts";
 import { addAddend, type CommonCode, lookUp } from "./common-code.ts";
 import { Expressions } from "./expressions.ts";
@@ -62,6 +62,8 @@ class BlockWriter {
   readonly #detours = new Map<number, Label>();
   readonly #open: OpenJump[] = [];
   readonly #later: Later[] = [];
+  /** Of the block, by base register and direction. */
+  readonly #ways = new Map<number, Operand>();
   /** Ways out to an address in the page, or relative to it. */
   readonly #exits = new Map<number, Label>();
   /** Instructions of the block from the current one on. */
@@ -112,6 +114,7 @@ class BlockWriter {
     this.#detours.set(at, this.#wayOut(at));
     this.#left = count;
     this.#floats.startBlock();
+    this.#ways.clear();
     if (operations.some((operation) => operation.float)) this.#requireFloat(at, operations);
     for (const operation of operations) {
       this.#expressions.start(operation);
@@ -266,49 +269,60 @@ class BlockWriter {
 
   // ---- memory ----
 
-  /** Has where an access lies in rax, as a linear-memory offset. */
-  #locate(operation: NativeOp, address: Expr, table: number, width: Width, aligned: boolean): void {
+  /** Has where the memory of an atomic instruction lies in rax, as a linear-memory offset. */
+  #locate(operation: NativeOp, table: number, width: Width): void {
     const { code } = this;
-    this.#expressions.into(Reg.rax, address);
+    this.#expressions.into(Reg.rax, ADDRESS);
     lookUp(code, table, width);
-    const interpret = this.#interpret(operation);
-    if (aligned || width === 1) code.jumpIf(Condition.notEqual, interpret);
-    else {
-      const found = new Label();
-      code.jumpIf(
-        Condition.notEqual,
-        this.#afterwards(() => {
-          code.call(this.place.common.misaligned[width]);
-          code.jumpIf(Condition.equal, found);
-          code.jump(interpret);
-        }),
-      );
-      code.bind(found);
-    }
+    code.jumpIf(Condition.notEqual, this.#interpret(operation));
     addAddend(code);
+  }
+
+  /** Has the host's address of a load or store in rax. */
+  #reach(operation: NativeOp, address: Expr, width: Width, store: boolean): void {
+    this.#expressions.into(Reg.rax, address);
+    const { ways } = this.place.common;
+    ways.writeLookUp(this.code, {
+      way: this.#wayOf(operation.rs1, store),
+      width,
+      store,
+      interpret: this.#interpret(operation),
+      afterwards: (write) => this.#afterwards(write),
+    });
+  }
+
+  /** What a block accesses by one register is, as a rule, on one page. */
+  #wayOf(base: number, store: boolean): Operand {
+    const key = base * 2 + Number(store);
+    let way = this.#ways.get(key);
+    if (way === undefined) {
+      way = this.place.common.ways.take(base, store);
+      this.#ways.set(key, way);
+    }
+    return way;
   }
 
   #load(operation: NativeOp, { width, signed, address, to }: Extract<Semantics, { does: "load" }>): void {
     const { code } = this;
-    this.#locate(operation, address, HartField.tlbRead, width, false);
+    this.#reach(operation, address, width, false);
     const place = to === "x" ? integer(operation.rd) : float(operation.rd);
     const inPlace = to === "x" && operation.rd !== 0 && isRegister(place);
-    code.loadIndexed(inPlace ? place : Reg.rax, Reg.rax, LINEAR, width, signed);
+    code.loadAt(inPlace ? place : Reg.rax, Reg.rax, width, signed);
     if (to !== "x") this.#setFloat(operation, to);
     else if (!inPlace) this.#setX(operation.rd, Reg.rax);
   }
 
   #store(operation: NativeOp, { width, address, value }: Extract<Semantics, { does: "store" }>): void {
     const { code } = this;
-    this.#locate(operation, address, HartField.tlbWrite, width, false);
+    this.#reach(operation, address, width, true);
     const place = this.#expressions.operand(value)!;
     if (!isRegister(place)) code.move(Reg.rdx, place);
-    code.storeIndexed(Reg.rax, LINEAR, isRegister(place) ? place : Reg.rdx, width);
+    code.storeAt(Reg.rax, isRegister(place) ? place : Reg.rdx, width);
   }
 
   #amo(operation: NativeOp, { width, old, combine }: Extract<Semantics, { does: "amo" }>): void {
     const { code } = this;
-    this.#locate(operation, ADDRESS, HartField.tlbWrite, width, true);
+    this.#locate(operation, HartField.tlbWrite, width);
     code.loadIndexed(Reg.rcx, Reg.rax, LINEAR, width, true);
     const found = this.#expressions.name(old, Reg.rcx);
     code.push(Reg.rax);
@@ -321,7 +335,7 @@ class BlockWriter {
 
   #loadReserved(operation: NativeOp, width: 4 | 8): void {
     const { code } = this;
-    this.#locate(operation, ADDRESS, HartField.tlbRead, width, true);
+    this.#locate(operation, HartField.tlbRead, width);
     code.move(field(HartField.reservation), Reg.rax, false);
     code.loadIndexed(Reg.rax, Reg.rax, LINEAR, width, true);
     this.#setX(operation.rd, Reg.rax);
@@ -329,7 +343,7 @@ class BlockWriter {
 
   #storeConditional(operation: NativeOp, width: 4 | 8): void {
     const { code } = this;
-    this.#locate(operation, ADDRESS, HartField.tlbWrite, width, true);
+    this.#locate(operation, HartField.tlbWrite, width);
     const end = new Label();
     code.moveImmediate(Reg.rcx, 1);
     code.alu(Alu.cmp, Reg.rax, field(HartField.reservation), false);

@@ -7,6 +7,7 @@ import { Leaving, REFUND_BITS } from "../translator/contract.ts";
 import { Alu, type Assembler, Condition, Label, Reg, Shift } from "./assembler.ts";
 import { writeFloatEnd } from "./floats.ts";
 import { BUDGET, field, kept, LINEAR } from "./registers.ts";
+import { Ways } from "./ways.ts";
 
 const PAGE_BITS = 12;
 const ENTRY_BITS = Math.log2(TLB_ENTRY_SIZE);
@@ -17,6 +18,8 @@ export interface Surroundings {
   /** The host's address of linear memory, and of the code's own first byte. */
   readonly memory: number;
   readonly code: number;
+  /** Where there is room for data, from the code's first byte on. */
+  readonly data: number;
   /** Linear-memory offsets: of an op's counter less its own, shifted; and of where native code begins, by slot. */
   readonly counters: number;
   readonly entries: number;
@@ -34,14 +37,13 @@ export interface CommonCode {
   readonly goOn: Label;
   /** The same, relative to the page, with the distance in eax. */
   readonly goOnRelative: Label;
-  /**
-   * To be called behind a miss of the TLB, with what {@link lookUp} left: `equal` tells that the access has its page
-   * after all, and is only misaligned.
-   */
-  readonly misaligned: Readonly<Record<2 | 4 | 8, Label>>;
+  readonly ways: Ways;
 }
 
-/** Has the TLB's entry for the address in rax in rcx, and tells by `equal` whether it is right for an aligned access. */
+/**
+ * For aligned accesses without a way: has the TLB's entry for the address in rax in rcx, and tells by `equal` whether it is
+ * right.
+ */
 export function lookUp(code: Assembler, table: number, width: Width): void {
   code.move(Reg.rcx, Reg.rax, false);
   code.shift(Shift.shr, Reg.rcx, PAGE_BITS - ENTRY_BITS, false);
@@ -59,7 +61,8 @@ export function addAddend(code: Assembler): void {
 
 export function writeCommonCode(code: Assembler, surroundings: Surroundings): CommonCode {
   const enter = code.length;
-  writeEntry(code, surroundings);
+  const ways = new Ways(surroundings.data);
+  writeEntry(code, surroundings, ways);
   const out = new Label();
   const moved = new Label();
   const common = {
@@ -68,7 +71,7 @@ export function writeCommonCode(code: Assembler, surroundings: Surroundings): Co
     spent: new Label(),
     goOn: new Label(),
     goOnRelative: new Label(),
-    misaligned: { 2: new Label(), 4: new Label(), 8: new Label() },
+    ways,
   };
   code.bind(common.interpret);
   code.moveImmediate(Reg.rcx, Leaving.interpret);
@@ -98,18 +101,16 @@ export function writeCommonCode(code: Assembler, surroundings: Surroundings): Co
   code.alu(Alu.add, Reg.rax, field(HartField.nativePage));
   code.bind(common.goOn);
   writeGoOn(code, surroundings, moved);
-  for (const width of [2, 4, 8] as const) {
-    code.bind(common.misaligned[width]);
-    writeMisaligned(code, width);
-  }
+  ways.writeMisses(code);
   return common;
 }
 
-function writeEntry(code: Assembler, { memory, code: base }: Surroundings): void {
+function writeEntry(code: Assembler, { memory, code: base }: Surroundings, ways: Ways): void {
   for (const reg of SAVED) code.push(reg);
   code.moveImmediate(Reg.rbp, BigInt(memory - LINEAR));
   code.move(BUDGET, field(HartField.budget), false);
   code.storeWord(field(HartField.nativeFloat), 0);
+  ways.writeEntry(code);
   code.moveImmediate(Reg.rax, BigInt(base));
   code.move(Reg.rcx, Reg.rdi, false);
   code.alu(Alu.add, Reg.rax, Reg.rcx);
@@ -155,18 +156,4 @@ function writeGoOn(code: Assembler, { code: base, counters, entries }: Surroundi
   code.loadIndexed(Reg.rdx, Reg.rdx, LINEAR + ADDEND, 4, false);
   code.move(field(HartField.nativeOps), Reg.rdx, false);
   code.jump(found);
-}
-
-function writeMisaligned(code: Assembler, width: 2 | 4 | 8): void {
-  const end = new Label();
-  code.move(Reg.rdx, Reg.rax, false);
-  code.aluImmediate(Alu.and, Reg.rdx, 0xfff, false);
-  code.aluImmediate(Alu.cmp, Reg.rdx, 4096 - width, false);
-  // Then it is not `equal` either.
-  code.jumpIf(Condition.above, end);
-  code.move(Reg.rdx, Reg.rax);
-  code.aluImmediate(Alu.and, Reg.rdx, -4096);
-  code.aluIndexed(Alu.cmp, Reg.rdx, Reg.rcx, LINEAR);
-  code.bind(end);
-  code.return();
 }

@@ -9,10 +9,11 @@ import { Assembler } from "./assembler.ts";
 import { writeBlocks } from "./block-writer.ts";
 import { findBlocks, type NativeBlock } from "./blocks.ts";
 import { type CommonCode, writeCommonCode } from "./common-code.ts";
+import { Ways } from "./ways.ts";
 
 /** What native code is made for: the host's processor. */
 export interface NativeHost {
-  /** Where code is written; whatever stands there can be executed. */
+  /** Where code is written; whatever stands there can be executed. Behind it is room for data, as much as was asked for. */
   readonly bytes: Uint8Array;
   /** The host's addresses of the first byte of code, and of linear memory. */
   readonly address: number;
@@ -46,6 +47,9 @@ interface CodeOfPage {
   /** By op: jumps that would like to lead there. */
   readonly open: Map<number, number[]>;
 }
+
+/** Bytes of data that native code wants behind it. */
+export const DATA_SIZE = Ways.size;
 
 /** What the code of one find takes at most. */
 const LARGEST = 0x1_0000;
@@ -85,6 +89,7 @@ export class NativeCode {
     this.#common = writeCommonCode(this.#code, {
       memory: host.memory,
       code: host.address,
+      data: host.bytes.length,
       counters: pages.counters,
       entries: pages.entries,
     });
