@@ -12,16 +12,20 @@ import type { NativeBlock, NativeOp } from "./blocks.ts";
 import { addAddend, type CommonCode, lookUp } from "./common-code.ts";
 import { Expressions } from "./expressions.ts";
 import { FloatWriter, isDynamic, writeFloatStart } from "./floats.ts";
-import { BUDGET, field, float, integer, LINEAR } from "./registers.ts";
+import { BUDGET, field, float, LINEAR, placesFor, type RegisterPlaces } from "./registers.ts";
+import { usesOf } from "./uses.ts";
 
 const MSTATUS = field(HartField.csr);
 
 /** A block, written. */
 export interface WrittenBlock {
   readonly at: number;
-  /** Where its code begins, and where code begins that goes to it in whatever way is right then. */
+  /** Where control enters it from elsewhere, and where code begins that goes to it in whatever way is right then. */
   readonly entry: number;
   readonly detour: number;
+  /** The same for its own region, where that has registers in other places. */
+  readonly body: number;
+  readonly bodyDetour: number;
 }
 
 /** A jump that may be made to lead to a block, once there is one: where its distance stands. */
@@ -56,12 +60,15 @@ interface Later {
 }
 
 class BlockWriter {
+  readonly #registers: RegisterPlaces;
   readonly #expressions: Expressions;
   readonly #floats: FloatWriter;
   readonly #entries = new Map<number, Label>();
   readonly #detours = new Map<number, Label>();
   readonly #open: OpenJump[] = [];
   readonly #later: Later[] = [];
+  /** Where registers are in other places than usual: what brings them back, by where control goes then. */
+  readonly #back = new Map<string, Label>();
   /** Of the block, by base register and direction. */
   readonly #ways = new Map<number, Operand>();
   /** Ways out to an address in the page, or relative to it. */
@@ -74,8 +81,9 @@ class BlockWriter {
     readonly blocks: readonly NativeBlock[],
     readonly place: BlockPlace,
   ) {
-    this.#expressions = new Expressions(code);
-    this.#floats = new FloatWriter(code);
+    this.#registers = placesFor(usesOf(blocks));
+    this.#expressions = new Expressions(code, this.#registers);
+    this.#floats = new FloatWriter(code, this.#registers);
     for (const { at } of blocks) this.#entries.set(at, new Label());
   }
 
@@ -83,14 +91,46 @@ class BlockWriter {
     this.blocks.forEach((block, i) => {
       this.#block(block, this.place.slots[i], this.blocks[i + 1]?.at);
     });
+    // What is written may want more.
     for (const { label, write } of this.#later) {
       this.code.bind(label);
       write();
     }
-    const blocks = this.blocks.map(({ at }) => {
-      return { at, entry: this.#entries.get(at)!.at, detour: this.#detours.get(at)!.at };
-    });
-    return { blocks, open: this.#open };
+    const written = this.blocks.map(({ at }) => this.#writeEntry(at));
+    return { blocks: written, open: this.#open };
+  }
+
+  get #isUsual(): boolean {
+    return this.#registers.exchanged.length === 0;
+  }
+
+  /** Where control enters a block from elsewhere. */
+  #writeEntry(at: number): WrittenBlock {
+    const { code } = this;
+    const body = this.#entries.get(at)!;
+    const bodyDetour = this.#detours.get(at)!.at;
+    if (this.#isUsual) return { at, entry: body.at, detour: bodyDetour, body: body.at, bodyDetour };
+    const entry = code.length;
+    this.#registers.write(code, false);
+    code.jump(body);
+    const detour = code.length;
+    this.#leave(this.place.common.goOnRelative, at);
+    return { at, entry, detour, body: body.at, bodyDetour };
+  }
+
+  /** Code that is shared by all, but for registers in their usual places. */
+  #common(name: "interpret" | "spent" | "goOn" | "goOnRelative"): Label {
+    const usual = this.place.common[name];
+    if (this.#isUsual) return usual;
+    let label = this.#back.get(name);
+    if (label === undefined) {
+      label = this.#afterwards(() => {
+        this.#registers.write(this.code, true);
+        this.code.jump(usual);
+      });
+      this.#back.set(name, label);
+    }
+    return label;
   }
 
   #afterwards(write: () => void): Label {
@@ -108,7 +148,7 @@ class BlockWriter {
       Condition.negative,
       this.#afterwards(() => {
         code.moveImmediate(Reg.rcx, Leaving.spent(slot));
-        this.#leave(this.place.common.spent, exitTo(at, count));
+        this.#leave(this.#common("spent"), exitTo(at, count));
       }),
     );
     this.#detours.set(at, this.#wayOut(at));
@@ -121,9 +161,9 @@ class BlockWriter {
       this.#execute(operation, next);
       this.#left--;
     }
-    const { semantics } = operations[count - 1];
+    const { semantics } = operations[count - 1].instruction;
     if (semantics.does === "jump" || semantics.does === "jumpTo") return;
-    if (left) this.#leave(this.place.common.interpret, exitTo(end, 0));
+    if (left) this.#leave(this.#common("interpret"), exitTo(end, 0));
     else this.#goTo(end, next);
   }
 
@@ -137,14 +177,14 @@ class BlockWriter {
   /** Where the interpreter takes over at the current instruction. */
   #interpret({ at }: NativeOp): Label {
     const exit = exitTo(at, this.#left);
-    return this.#afterwards(() => this.#leave(this.place.common.interpret, exit));
+    return this.#afterwards(() => this.#leave(this.#common("interpret"), exit));
   }
 
   /** Code that goes to an address relative to the page, whatever is there then. */
   #wayOut(at: number): Label {
     let label = this.#exits.get(at);
     if (label === undefined) {
-      label = this.#afterwards(() => this.#leave(this.place.common.goOnRelative, at));
+      label = this.#afterwards(() => this.#leave(this.#common("goOnRelative"), at));
       this.#exits.set(at, label);
     }
     return label;
@@ -152,7 +192,8 @@ class BlockWriter {
 
   #goTo(at: number, next?: number): void {
     if (at === next) return;
-    this.code.jump(this.#labelOf(at));
+    const label = this.#labelOf(at);
+    this.code.jump(label);
     this.#noteOpen(at);
   }
 
@@ -161,30 +202,59 @@ class BlockWriter {
     this.#noteOpen(at);
   }
 
+  /** Where a jump to an address in the page goes, or to one relative to it. */
   #labelOf(at: number): Label {
     const own = this.#entries.get(at);
     if (own !== undefined) return own;
-    const known = at >= 0 && at < 4096 ? this.place.entryAt(at) : -1;
+    if (at < 0 || at >= 4096) return this.#wayOut(at);
+    return this.#isUsual ? this.#elsewhere(at) : this.#backAndElsewhere(at);
+  }
+
+  /** The block there, if there is one. */
+  #elsewhere(at: number): Label {
+    const known = this.place.entryAt(at);
     if (known < 0) return this.#wayOut(at);
     const label = new Label();
     label.at = known;
     return label;
   }
 
-  /** The jump that was just written goes to another page, or to nowhere yet. */
+  /** The same with registers brought back first. */
+  #backAndElsewhere(at: number): Label {
+    let label = this.#exits.get(at);
+    if (label === undefined) {
+      label = this.#afterwards(() => {
+        const { code } = this;
+        this.#registers.write(code, true);
+        const known = this.place.entryAt(at);
+        const to = new Label();
+        if (known >= 0) to.at = known;
+        code.jump(to);
+        this.#open.push({ use: code.length - 4, to: at });
+        if (known >= 0) return;
+        code.bind(to);
+        this.#leave(this.place.common.goOnRelative, at);
+      });
+      this.#exits.set(at, label);
+    }
+    return label;
+  }
+
+  /** The jump that was just written goes to a block of another region, or may do so once there is one. */
   #noteOpen(at: number): void {
-    if (at >= 0 && at < 4096 && !this.#entries.has(at)) this.#open.push({ use: this.code.length - 4, to: at });
+    if (!this.#isUsual || at < 0 || at >= 4096 || this.#entries.has(at)) return;
+    this.#open.push({ use: this.code.length - 4, to: at });
   }
 
   /** Floating point needs the unit on; the first instruction to make it dirty is the interpreter's. */
   #requireFloat(at: number, operations: readonly NativeOp[]): void {
     const { code } = this;
-    const interpret = this.#afterwards(() => this.#leave(this.place.common.interpret, exitTo(at, operations.length)));
+    const interpret = this.#afterwards(() => this.#leave(this.#common("interpret"), exitTo(at, operations.length)));
     code.move(Reg.rax, MSTATUS, false);
     code.aluImmediate(Alu.and, Reg.rax, MSTATUS_FS, false);
     code.aluImmediate(Alu.cmp, Reg.rax, MSTATUS_FS, false);
     code.jumpIf(Condition.notEqual, interpret);
-    const computes = ({ semantics, rm }: NativeOp, what: typeof isDynamic) =>
+    const computes = ({ instruction: { semantics }, rm }: NativeOp, what: typeof isDynamic) =>
       semantics.does === "float" && what(semantics, rm);
     if (operations.some((operation) => computes(operation, isDynamic))) {
       code.aluImmediate(Alu.cmp, field(HartField.frm), 0, false);
@@ -206,7 +276,7 @@ class BlockWriter {
   // ---- instructions ----
 
   #execute(operation: NativeOp, next: number | undefined): void {
-    const { semantics } = operation;
+    const { semantics } = operation.instruction;
     switch (semantics.does) {
       case "set":
         return this.#expressions.set(semantics.value);
@@ -225,7 +295,7 @@ class BlockWriter {
       case "jumpTo":
         this.#expressions.into(Reg.rax, semantics.target);
         this.#link(operation);
-        return this.code.jump(this.place.common.goOn);
+        return this.code.jump(this.#common("goOn"));
       case "amo":
         return this.#amo(operation, semantics);
       case "loadReserved":
@@ -244,7 +314,7 @@ class BlockWriter {
   #link({ rd, at, length }: NativeOp): void {
     if (rd === 0) return;
     const { code } = this;
-    const to = integer(rd);
+    const to = this.#registers.of(rd);
     const reg = isRegister(to) ? to : Reg.rdx;
     code.move(reg, field(HartField.nativePage));
     code.aluImmediate(Alu.add, reg, at + length);
@@ -264,7 +334,7 @@ class BlockWriter {
   }
 
   #setX(rd: number, from: Reg): void {
-    if (rd !== 0) this.code.move(integer(rd), from);
+    if (rd !== 0) this.code.move(this.#registers.of(rd), from);
   }
 
   // ---- memory ----
@@ -305,7 +375,7 @@ class BlockWriter {
   #load(operation: NativeOp, { width, signed, address, to }: Extract<Semantics, { does: "load" }>): void {
     const { code } = this;
     this.#reach(operation, address, width, false);
-    const place = to === "x" ? integer(operation.rd) : float(operation.rd);
+    const place = to === "x" ? this.#registers.of(operation.rd) : float(operation.rd);
     const inPlace = to === "x" && operation.rd !== 0 && isRegister(place);
     code.loadAt(inPlace ? place : Reg.rax, Reg.rax, width, signed);
     if (to !== "x") this.#setFloat(operation, to);

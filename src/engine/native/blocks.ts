@@ -2,6 +2,7 @@
  * Finds what native code is made from: the blocks of a decoded page that control reaches from an instruction without leaving
  * the page. Everything is read from decoded ops; what was never decoded has never run, and is left out.
  */
+import type { Instruction } from "../../isa/riscv/instructions/encoding.ts";
 import type { Semantics } from "../../isa/riscv/semantics.ts";
 import {
   type Handler,
@@ -20,7 +21,7 @@ export interface NativeOp {
   /** Where it is, from the start of its page. */
   readonly at: number;
   readonly length: number;
-  readonly semantics: Semantics;
+  readonly instruction: Instruction;
   /** Needs the floating-point unit to be on. */
   readonly float: boolean;
   readonly rd: number;
@@ -214,7 +215,7 @@ class BlockFinder {
     return {
       at,
       length: u8[op + OpField.length],
-      semantics,
+      instruction,
       float: extension === "f" || extension === "d",
       rd: rd === SINK ? 0 : rd,
       rs1: u16[(op + OpField.rs1) >>> 1] >>> 3,

@@ -18,7 +18,7 @@ import {
   Unary,
 } from "./assembler.ts";
 import type { NativeOp } from "./blocks.ts";
-import { field, float, integer } from "./registers.ts";
+import { field, float, type RegisterPlaces } from "./registers.ts";
 
 /** What operations on two operands become, by their name without the type. */
 const ALU: Readonly<Record<string, Alu>> = { add: Alu.add, sub: Alu.sub, and: Alu.and, or: Alu.or, xor: Alu.xor };
@@ -80,7 +80,10 @@ export class Expressions {
   operation!: NativeOp;
   readonly #named = new Map<Shared, Operand>();
 
-  constructor(readonly code: Assembler) {}
+  constructor(
+    readonly code: Assembler,
+    readonly registers: RegisterPlaces,
+  ) {}
 
   /** Names of the last instruction are forgotten. */
   start(operation: NativeOp): void {
@@ -100,7 +103,7 @@ export class Expressions {
   set(value: Expr): void {
     const { rd } = this.operation;
     if (rd === 0) return;
-    const home = integer(rd);
+    const home = this.registers.of(rd);
     if (isRegister(home) && this.#mayBuildIn(value)) return this.into(home, value);
     this.into(Reg.rax, value);
     this.code.move(home, Reg.rax);
@@ -138,7 +141,7 @@ export class Expressions {
 
   /** Where an expression's value is already; `undefined`: it has to be made. */
   operand(e: Expr): Operand | undefined {
-    if (e.kind === "x") return integer(this.#number(e.field));
+    if (e.kind === "x") return this.registers.of(this.#number(e.field));
     if (e.kind === "f") return float(this.#number(e.field));
     if (e.kind === "shared") return this.#named.get(e);
     // The low half is where the whole is.

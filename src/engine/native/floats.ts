@@ -18,7 +18,7 @@ import {
   Xmm,
 } from "./assembler.ts";
 import type { NativeOp } from "./blocks.ts";
-import { field, float, integer } from "./registers.ts";
+import { field, float, type RegisterPlaces } from "./registers.ts";
 
 type FloatSemantics = Extract<Semantics, { does: "float" }>;
 
@@ -113,7 +113,10 @@ export class FloatWriter {
   /** Registers that are known to hold singles: bit n for register n. */
   #singles = 0;
 
-  constructor(readonly code: Assembler) {}
+  constructor(
+    readonly code: Assembler,
+    readonly registers: RegisterPlaces,
+  ) {}
 
   /** A block begins: nothing is known. */
   startBlock(): void {
@@ -158,14 +161,14 @@ export class FloatWriter {
       case "toInteger":
         return this.#toInteger(operation, semantics, interpret);
       case "fromInteger":
-        this.#fromInteger(semantics, integer(operation.rs1));
+        this.#fromInteger(semantics, this.registers.of(operation.rs1));
         return this.#store(operation, semantics);
       case "narrow":
         code.sse(DOUBLE, Sse.convert, xmm0, a);
         return this.#result(operation, semantics, interpret);
       case "exact":
         if (semantics.from === "x") {
-          this.#fromInteger(semantics, integer(operation.rs1));
+          this.#fromInteger(semantics, this.registers.of(operation.rs1));
           return this.#store(operation, semantics);
         }
         code.sse(SINGLE, Sse.convert, xmm0, a);
@@ -228,7 +231,7 @@ export class FloatWriter {
     code.sse(width, quiet ? Sse.compareQuietly : Sse.compare, xmm0, float(rs1));
     code.jumpIf(Condition.unordered, interpret);
     code.setIf(quiet ? Condition.equal : stem === "lt" ? Condition.above : Condition.notBelow, Reg.rax);
-    if (rd !== 0) code.move(integer(rd), Reg.rax);
+    if (rd !== 0) code.move(this.registers.of(rd), Reg.rax);
   }
 
   #toInteger({ rd, rs1, rm }: NativeOp, { operation, from }: FloatSemantics, interpret: Label): void {
@@ -241,7 +244,7 @@ export class FloatWriter {
     code.unary(3, Reg.rcx, wide);
     code.jumpIf(Condition.overflow, interpret);
     if (!wide) code.moveExtended(Reg.rax, Reg.rax, 4, true);
-    if (rd !== 0) code.move(integer(rd), Reg.rax);
+    if (rd !== 0) code.move(this.registers.of(rd), Reg.rax);
   }
 
   /** Into xmm0. */

@@ -6,7 +6,7 @@ import type { GuestMemory } from "../../memory/guest-memory.ts";
 import type { DecodedPages } from "../interpreter/decoded-pages.ts";
 import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.ts";
 import { Assembler } from "./assembler.ts";
-import { writeBlocks } from "./block-writer.ts";
+import { type WrittenBlock, writeBlocks } from "./block-writer.ts";
 import { findBlocks, type NativeBlock } from "./blocks.ts";
 import { type CommonCode, writeCommonCode } from "./common-code.ts";
 import { Ways } from "./ways.ts";
@@ -71,11 +71,10 @@ export class NativeCode {
   readonly #common: CommonCode;
   /** The first byte that blocks may have. */
   readonly #start: number;
-  /** By slot: where a block's code begins, for generated code to read; and where the way round it does. */
+  /** By slot: where a block is entered, for generated code to read. */
   readonly #entries: Int32Array;
-  readonly #detours = new Int32Array(1 << 16);
-  /** By slot: what it belongs to. */
-  readonly #regions = new Map<number, NativeRegion>();
+  /** By slot: what is there, and what it belongs to. */
+  readonly #blocks = new Map<number, { readonly block: WrittenBlock; readonly region: NativeRegion }>();
   /** By page of linear memory. */
   readonly #byPage = new Map<number, CodeOfPage>();
 
@@ -128,11 +127,11 @@ export class NativeCode {
     this.pages.protect(page);
     const known = this.#byPage.get(page) ?? { ops: new Set(), open: new Map() };
     this.#byPage.set(page, known);
-    written.blocks.forEach(({ at, entry, detour }, i) => {
+    written.blocks.forEach((block, i) => {
+      const { at, entry } = block;
       const slot = slots[i];
-      this.#regions.set(slot, region);
+      this.#blocks.set(slot, { block, region });
       this.#entries[slot] = entry;
-      this.#detours[slot] = detour;
       known.ops.add(opOf(at));
       this.#leadInto(opOf(at), slot);
       // So do jumps that have waited for it.
@@ -179,7 +178,7 @@ export class NativeCode {
 
   /** What the block in a slot belongs to. */
   regionOf(slot: number): NativeRegion | undefined {
-    return this.#regions.get(slot);
+    return this.#blocks.get(slot)?.region;
   }
 
   /** Something better is to begin at the op: code that would go on in its block takes the way round. */
@@ -187,18 +186,23 @@ export class NativeCode {
     const { u16 } = this.memory;
     if (u16[op >>> 1] !== Special.native) return;
     const slot = u16[this.#counter(op)];
-    const entry = this.#entries[slot];
-    this.#code.bytes[entry] = JUMP;
-    this.#code.redirect(entry + DISTANCE, this.#detours[slot]);
+    const { entry, detour, body, bodyDetour } = this.#blocks.get(slot)!.block;
+    this.#divert(entry, detour);
+    if (body !== entry) this.#divert(body, bodyDetour);
     this.#release(op, slot);
     this.#byPage.get(this.pages.pageOfOp(op).page)?.ops.delete(op);
+  }
+
+  #divert(from: number, to: number): void {
+    this.#code.bytes[from] = JUMP;
+    this.#code.redirect(from + DISTANCE, to);
   }
 
   #release(op: number, slot: number): void {
     const { u16 } = this.memory;
     u16[op >>> 1] = u16[(op + OpField.original) >>> 1];
     u16[this.#counter(op)] = 0;
-    this.#regions.delete(slot);
+    this.#blocks.delete(slot);
     this.slots.give(slot);
   }
 

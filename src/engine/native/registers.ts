@@ -1,6 +1,6 @@
 /** Where native code has the guest's state: some integer registers in the host's, everything else in the resident hart's block. */
 import { HartField, RESIDENT } from "../../isa/riscv/hart.ts";
-import { memory, type Operand, Reg } from "./assembler.ts";
+import { type Assembler, memory, type Operand, Reg } from "./assembler.ts";
 
 /** `rbp` leads to the middle of the integer registers in memory: all of them are within reach of a byte. */
 const MIDDLE = 0x80;
@@ -19,15 +19,68 @@ const KEPT: Readonly<Record<number, Reg>> = {
   ...{ 10: Reg.r8, 11: Reg.r9, 12: Reg.r10, 13: Reg.r11, 14: Reg.r12, 15: Reg.r13 },
 };
 
-/** By number, each integer register; x0's memory is 0. */
-const INTEGERS: readonly Operand[] = Array.from({ length: 32 }, (_, n) => KEPT[n] ?? field(HartField.x + n * 8));
+/** An integer register's place in memory; x0's holds 0. */
+const homeOf = (n: number): Operand => field(HartField.x + n * 8);
 const FLOATS: readonly Operand[] = Array.from({ length: 32 }, (_, n) => field(HartField.f + n * 8));
 
-export const integer = (n: number): Operand => INTEGERS[n];
 export const float = (n: number): Operand => FLOATS[n];
 
 /** What is to be taken up from memory when native code is entered, and put back when it is left. */
 export const kept: readonly { readonly reg: Reg; readonly home: Operand }[] = Object.entries(KEPT).map(([n, reg]) => ({
   reg,
-  home: field(HartField.x + Number(n) * 8),
+  home: homeOf(Number(n)),
 }));
+
+/** A register that a region has in the host's, and whose place there it has. */
+interface Exchange {
+  readonly reg: Reg;
+  readonly usual: number;
+  readonly instead: number;
+}
+
+/** Where a region has integer registers: as all native code has them, or others of them in the host's. */
+export class RegisterPlaces {
+  readonly #places: readonly Operand[];
+
+  constructor(readonly exchanged: readonly Exchange[]) {
+    const places = Array.from({ length: 32 }, (_, n) => KEPT[n] ?? homeOf(n));
+    for (const { reg, usual, instead } of exchanged) {
+      places[usual] = homeOf(usual);
+      places[instead] = reg;
+    }
+    this.#places = places;
+  }
+
+  /** Of a register, by its number. */
+  of(n: number): Operand {
+    return this.#places[n];
+  }
+
+  /** Code that brings registers from their usual places to these, or back. */
+  write(code: Assembler, back: boolean): void {
+    for (const { reg, usual, instead } of this.exchanged) {
+      code.move(homeOf(back ? instead : usual), reg);
+      code.move(reg, homeOf(back ? usual : instead));
+    }
+  }
+}
+
+const USUAL = new RegisterPlaces([]);
+
+/** What a register has to be used more than the one whose place it takes: coming and going are not for nothing. */
+const WORTH = 24;
+
+/** @param uses How often each register is used, as far as that can be told. */
+export function placesFor(uses: ArrayLike<number>): RegisterPlaces {
+  const others = Array.from({ length: 31 }, (_, i) => i + 1).filter((n) => KEPT[n] === undefined);
+  const wanted = others.sort((a, b) => uses[b] - uses[a]);
+  const least = Object.keys(KEPT)
+    .map(Number)
+    .sort((a, b) => uses[a] - uses[b]);
+  const exchanged: Exchange[] = [];
+  for (const [i, usual] of least.entries()) {
+    if (uses[wanted[i]] - uses[usual] < WORTH) break;
+    exchanged.push({ reg: KEPT[usual], usual, instead: wanted[i] });
+  }
+  return exchanged.length === 0 ? USUAL : new RegisterPlaces(exchanged);
+}

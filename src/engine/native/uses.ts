@@ -1,0 +1,38 @@
+/** How often the code of a region uses each integer register, as far as that can be told from how it looks. */
+import { operandsOf } from "../translator/operands.ts";
+import type { NativeBlock } from "./blocks.ts";
+
+/** A loop's body is executed more often than what is around it. */
+const ROUNDS = 8;
+const MOST_ROUNDS = 64;
+
+/** By register. Code without a loop is executed once. */
+export function usesOf(blocks: readonly NativeBlock[]): Float64Array {
+  const uses = new Float64Array(32);
+  const weights = weightsOf(blocks);
+  blocks.forEach(({ operations }, i) => {
+    for (const { instruction, rd, rs1, rs2 } of operations) {
+      const { readsX1, readsX2, writesX } = operandsOf(instruction);
+      if (readsX1) uses[rs1] += weights[i];
+      if (readsX2) uses[rs2] += weights[i];
+      if (writesX) uses[rd] += weights[i];
+    }
+  });
+  return uses;
+}
+
+/** Whatever stands between a jump back and where it goes is taken for a loop. */
+function weightsOf(blocks: readonly NativeBlock[]): Float64Array {
+  const weights = new Float64Array(blocks.length).fill(1);
+  const starts = blocks.map(({ at }) => at);
+  blocks.forEach(({ operations, at }, i) => {
+    const last = operations[operations.length - 1];
+    const { does } = last.instruction.semantics;
+    const target = last.at + last.imm;
+    if ((does !== "branch" && does !== "jump") || target > at) return;
+    const first = starts.indexOf(target);
+    if (first < 0) return;
+    for (let n = first; n <= i; n++) weights[n] = Math.min(MOST_ROUNDS, weights[n] * ROUNDS);
+  });
+  return weights;
+}
