@@ -8,6 +8,8 @@ import { close, ftruncate, isError, MapFlag, memfdCreate, mmap, munmap, Protecti
 export interface CodeSpace {
   /** Where code is written. */
   readonly bytes: Uint8Array;
+  /** What lies behind it, for data. */
+  readonly data: Uint8Array;
   /** The host's address of the first byte, as code sees it. */
   readonly address: number;
   /** What begins at an offset, as a function of one 32-bit integer that answers one. It keeps the space. */
@@ -59,7 +61,8 @@ export function createCodeSpace(arch: NodeJS.Architecture, size: number, data: n
 
 function open(mappings: Mappings): CodeSpace {
   const space: CodeSpace = {
-    bytes: new Uint8Array(toArrayBuffer(mappings.written as Pointer, 0, mappings.size)),
+    bytes: viewOf(mappings.written, mappings.size),
+    data: viewOf(mappings.executed + mappings.size, mappings.data),
     address: mappings.executed,
     functionAt(offset) {
       const ptr = (mappings.executed + offset) as Pointer;
@@ -71,6 +74,8 @@ function open(mappings: Mappings): CodeSpace {
   unused.register(space, mappings);
   return space;
 }
+
+const viewOf = (address: number, size: number) => new Uint8Array(toArrayBuffer(address as Pointer, 0, size));
 
 /** As long as a function can be called, its code is there. */
 const keepers = new WeakMap<(argument: number) => number, CodeSpace>();

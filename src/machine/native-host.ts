@@ -12,9 +12,9 @@ const PAGE = 4096;
 export function nativeHost({ memory }: GuestMemory): NativeHost | undefined {
   const space = createCodeSpace("x64", CODE_SIZE, Math.ceil(DATA_SIZE / PAGE) * PAGE);
   if (space === undefined) return undefined;
-  const { bytes, address, functionAt } = space;
+  const { bytes, data, address, functionAt } = space;
   const fusedMultiplyAdd = hasFusedMultiplyAdd(space);
-  return { bytes, address, functionAt, fusedMultiplyAdd, memory: addressOf(memory.buffer) };
+  return { bytes, data, address, functionAt, fusedMultiplyAdd, memory: addressOf(memory.buffer) };
 }
 
 /** CPUID, leaf 1: what it gives in ecx. */

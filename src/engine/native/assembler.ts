@@ -203,9 +203,14 @@ export class Assembler {
     this.#at(width === 1 ? 0x88 : 0x89, width === 8, from, base, distance, width === 1);
   }
 
-  /** Compares with 32 bits there. */
-  compareAt(reg: Reg, base: Reg): void {
-    this.#at(0x3b, false, reg, base, 0);
+  /** Compares with what is there. */
+  compareAt(reg: Reg, base: Reg, width: 4 | 8): void {
+    this.#at(0x3b, width === 8, reg, base, 0);
+  }
+
+  /** To the address that stands there. */
+  jumpToAt(base: Reg, distance: number): void {
+    this.#at(0xff, false, 4, base, distance);
   }
 
   /** `to` = the address of an operand in memory. */

@@ -18,8 +18,9 @@ export interface Surroundings {
   /** The host's address of linear memory, and of the code's own first byte. */
   readonly memory: number;
   readonly code: number;
-  /** Where there is room for data, from the code's first byte on. */
+  /** Where there is room for data, from the code's first byte on; and the same for us. */
   readonly data: number;
+  readonly memoryOfData: Uint8Array;
   /** Linear-memory offsets: of an op's counter less its own, shifted; and of where native code begins, by slot. */
   readonly counters: number;
   readonly entries: number;
@@ -61,7 +62,7 @@ export function addAddend(code: Assembler): void {
 
 export function writeCommonCode(code: Assembler, surroundings: Surroundings): CommonCode {
   const enter = code.length;
-  const ways = new Ways(surroundings.data);
+  const ways = new Ways(surroundings.data, surroundings.memoryOfData);
   writeEntry(code, surroundings, ways);
   const out = new Label();
   const moved = new Label();
@@ -100,7 +101,7 @@ export function writeCommonCode(code: Assembler, surroundings: Surroundings): Co
   code.moveExtended(Reg.rax, Reg.rax, 4, true);
   code.alu(Alu.add, Reg.rax, field(HartField.nativePage));
   code.bind(common.goOn);
-  writeGoOn(code, surroundings, moved);
+  writeGoOn(code, surroundings, ways, moved);
   ways.writeMisses(code);
   return common;
 }
@@ -119,41 +120,48 @@ function writeEntry(code: Assembler, { memory, code: base }: Surroundings, ways:
 }
 
 /** To the code for the op at the address in rax, if there is any and the fetch TLB knows the page; else out. */
-function writeGoOn(code: Assembler, { code: base, counters, entries }: Surroundings, moved: Label): void {
-  const elsewhere = new Label();
-  const found = new Label();
-  code.move(Reg.rcx, Reg.rax);
-  code.aluImmediate(Alu.and, Reg.rcx, -4096);
-  code.alu(Alu.cmp, Reg.rcx, field(HartField.nativePage));
-  code.jumpIf(Condition.notEqual, elsewhere);
+function writeGoOn(code: Assembler, surroundings: Surroundings, ways: Ways, moved: Label): void {
+  const { code: base, counters, entries } = surroundings;
+  ways.writeJump(code);
+  // Another register is needed, and none is free.
+  code.push(Reg.rsi);
+  const out = new Label();
+  const known = new Label();
+  code.move(Reg.rsi, Reg.rax);
+  code.aluImmediate(Alu.and, Reg.rsi, -4096);
   code.move(Reg.rdx, field(HartField.nativeOps), false);
-  code.bind(found);
-  code.move(Reg.rcx, Reg.rax, false);
-  code.aluImmediate(Alu.and, Reg.rcx, 0xffe, false);
-  code.leaSum(Reg.rdx, Reg.rdx, Reg.rcx, 3, false);
-  code.compareHalf(Reg.rdx, LINEAR + OpField.handler, Special.native);
-  code.jumpIf(Condition.notEqual, moved);
-  code.shift(Shift.shr, Reg.rdx, COUNTER_SHIFT, false);
-  code.moveImmediate(Reg.rcx, counters);
-  code.alu(Alu.add, Reg.rdx, Reg.rcx, false);
-  code.loadIndexed(Reg.rdx, Reg.rdx, LINEAR, 2, false);
-  code.shift(Shift.shl, Reg.rdx, 2, false);
-  code.moveImmediate(Reg.rcx, entries);
-  code.alu(Alu.add, Reg.rdx, Reg.rcx, false);
-  code.loadIndexed(Reg.rdx, Reg.rdx, LINEAR, 4, false);
-  code.moveImmediate(Reg.rcx, BigInt(base));
-  code.alu(Alu.add, Reg.rcx, Reg.rdx);
-  code.jumpTo(Reg.rcx);
-
-  code.bind(elsewhere);
+  code.alu(Alu.cmp, Reg.rsi, field(HartField.nativePage));
+  code.jumpIf(Condition.equal, known);
   code.move(Reg.rdx, Reg.rax, false);
   code.shift(Shift.shr, Reg.rdx, PAGE_BITS - ENTRY_BITS, false);
   code.aluImmediate(Alu.and, Reg.rdx, (TLB_ENTRIES - 1) << ENTRY_BITS, false);
   code.alu(Alu.add, Reg.rdx, field(HartField.tlbFetch), false);
-  code.aluIndexed(Alu.cmp, Reg.rcx, Reg.rdx, LINEAR);
-  code.jumpIf(Condition.notEqual, moved);
-  code.move(field(HartField.nativePage), Reg.rcx);
+  code.aluIndexed(Alu.cmp, Reg.rsi, Reg.rdx, LINEAR);
+  code.jumpIf(Condition.notEqual, out);
+  code.move(field(HartField.nativePage), Reg.rsi);
   code.loadIndexed(Reg.rdx, Reg.rdx, LINEAR + ADDEND, 4, false);
   code.move(field(HartField.nativeOps), Reg.rdx, false);
-  code.jump(found);
+  code.bind(known);
+  code.move(Reg.rsi, Reg.rax, false);
+  code.aluImmediate(Alu.and, Reg.rsi, 0xffe, false);
+  code.leaSum(Reg.rdx, Reg.rdx, Reg.rsi, 3, false);
+  code.compareHalf(Reg.rdx, LINEAR + OpField.handler, Special.native);
+  code.jumpIf(Condition.notEqual, out);
+  code.shift(Shift.shr, Reg.rdx, COUNTER_SHIFT, false);
+  code.moveImmediate(Reg.rsi, counters);
+  code.alu(Alu.add, Reg.rdx, Reg.rsi, false);
+  code.loadIndexed(Reg.rdx, Reg.rdx, LINEAR, 2, false);
+  code.shift(Shift.shl, Reg.rdx, 2, false);
+  code.moveImmediate(Reg.rsi, entries);
+  code.alu(Alu.add, Reg.rdx, Reg.rsi, false);
+  code.loadIndexed(Reg.rdx, Reg.rdx, LINEAR, 4, false);
+  code.moveImmediate(Reg.rsi, BigInt(base));
+  code.alu(Alu.add, Reg.rdx, Reg.rsi);
+  ways.writeNote(code);
+  code.pop(Reg.rsi);
+  code.jumpTo(Reg.rdx);
+
+  code.bind(out);
+  code.pop(Reg.rsi);
+  code.jump(moved);
 }

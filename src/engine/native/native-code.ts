@@ -13,8 +13,10 @@ import { Ways } from "./ways.ts";
 
 /** What native code is made for: the host's processor. */
 export interface NativeHost {
-  /** Where code is written; whatever stands there can be executed. Behind it is room for data, as much as was asked for. */
+  /** Where code is written; whatever stands there can be executed. */
   readonly bytes: Uint8Array;
+  /** What lies behind it, for data: {@link DATA_SIZE} at least. */
+  readonly data: Uint8Array;
   /** The host's addresses of the first byte of code, and of linear memory. */
   readonly address: number;
   readonly memory: number;
@@ -89,6 +91,7 @@ export class NativeCode {
       memory: host.memory,
       code: host.address,
       data: host.bytes.length,
+      memoryOfData: host.data,
       counters: pages.counters,
       entries: pages.entries,
     });
@@ -190,6 +193,7 @@ export class NativeCode {
     this.#divert(entry, detour);
     if (body !== entry) this.#divert(body, bodyDetour);
     this.#release(op, slot);
+    this.#common.ways.forget();
     this.#byPage.get(this.pages.pageOfOp(op).page)?.ops.delete(op);
   }
 
@@ -211,6 +215,7 @@ export class NativeCode {
     const code = this.#byPage.get(page);
     if (code === undefined) return;
     this.#byPage.delete(page);
+    this.#common.ways.forget();
     const { u16 } = this.memory;
     for (const op of code.ops) this.#release(op, u16[this.#counter(op)]);
   }

@@ -4,6 +4,7 @@
  *
  * All ways are right for one *generation*: a number that is the same again only where the same TLB tables are in force, and
  * nothing was forgotten since (`HartField.epoch`). It stands in the lowest bits of a way's page, where it is compared, too.
+ * So it is with what is remembered of jumps: which code is at a guest address.
  */
 import { HartField, TLB_ENTRIES, TLB_ENTRY_SIZE, TLB_TABLE_SIZE } from "../../isa/riscv/hart.ts";
 import type { Width } from "../../isa/riscv/semantics.ts";
@@ -24,8 +25,20 @@ const EVERYWHERE = [2, 3, 4];
 /** Alignment bits stay free, so that a misaligned address is never taken for another generation's. */
 const GENERATION_STEP = 8;
 const GENERATIONS = 1 << PAGE_BITS;
-/** Every set of TLB tables has a place, by where it lies: `{ epoch: i32, generation: i32 }`. */
-const PLACES = 256;
+/** Every set of TLB tables has a place, by privilege and by where it lies: `{ epoch: i32, generation: i32 }`. */
+const PLACES_EACH = 256;
+const PLACES = 4 * PLACES_EACH;
+/** Where jumps went: `{ address: i64, code: i64, generation: i32, decoded page: i32 }`, by a part of the address. */
+const JUMP_BITS = 12;
+const JUMP_SIZE_BITS = 5;
+const JumpField = { code: 8, generation: 16, ops: 20 } as const;
+const JUMPS_SIZE = 1 << (JUMP_BITS + JUMP_SIZE_BITS);
+
+/** What else there is, in bytes from where it all starts. */
+const LATEST = 8;
+const TABLE = 12;
+const EPOCH = 16;
+const PLACES_START = 32;
 
 export interface WayPool {
   /** A way for places that access memory by a base register; `everywhere`: wherever they are. */
@@ -40,20 +53,33 @@ export class Ways implements WayPool {
   readonly #table: Operand;
   readonly #epoch: Operand;
   readonly #places: Operand;
+  readonly #jumps: Operand;
   readonly #ways: number;
   readonly #next = [EVERYWHERE.length, EVERYWHERE.length];
   readonly #missed = new Map<number, Label>();
 
   /** Bytes that it takes. */
-  static readonly size = 32 + PLACES * 8 + 2 * WAYS * WAY_SIZE;
+  static readonly size = PLACES_START + PLACES * 8 + JUMPS_SIZE + 2 * WAYS * WAY_SIZE;
 
-  constructor(start: number) {
+  /** @param memory The same as `start`, for us. */
+  constructor(
+    start: number,
+    readonly memory: Uint8Array,
+  ) {
     this.#generation = data(start);
-    this.#latest = data(start + 8);
-    this.#table = data(start + 12);
-    this.#epoch = data(start + 16);
-    this.#places = data(start + 32);
-    this.#ways = start + 32 + PLACES * 8;
+    this.#latest = data(start + LATEST);
+    this.#table = data(start + TABLE);
+    this.#epoch = data(start + EPOCH);
+    this.#places = data(start + PLACES_START);
+    this.#jumps = data(start + PLACES_START + PLACES * 8);
+    this.#ways = start + PLACES_START + PLACES * 8 + JUMPS_SIZE;
+  }
+
+  /** Native code is not right any more: begins a new generation. */
+  forget(): void {
+    // No tables lie at 0, and no place is right.
+    this.memory.fill(0, TABLE, EPOCH);
+    this.memory.fill(0, PLACES_START, PLACES_START + PLACES * 8);
   }
 
   take(base: number, store: boolean): Operand {
@@ -72,6 +98,9 @@ export class Ways implements WayPool {
     const known = new Label();
     const end = new Label();
     code.move(Reg.rax, field(HartField.tlbRead), false);
+    code.move(Reg.rdx, field(HartField.privilege), false);
+    // Nothing is in its lowest bits.
+    code.alu(Alu.or, Reg.rax, Reg.rdx, false);
     code.move(Reg.rcx, field(HartField.epoch), false);
     code.alu(Alu.cmp, Reg.rax, this.#table, false);
     code.jumpIf(Condition.notEqual, stale);
@@ -81,10 +110,11 @@ export class Ways implements WayPool {
     code.move(this.#table, Reg.rax, false);
     code.move(this.#epoch, Reg.rcx, false);
     code.shift(Shift.shr, Reg.rax, Math.log2(TLB_TABLE_SIZE), false);
-    code.aluImmediate(Alu.and, Reg.rax, PLACES - 1, false);
+    code.shift(Shift.shl, Reg.rdx, Math.log2(PLACES_EACH), false);
+    code.alu(Alu.or, Reg.rax, Reg.rdx, false);
     code.addressOf(Reg.rdx, this.#places);
     code.leaSum(Reg.rdx, Reg.rdx, Reg.rax, 3);
-    code.compareAt(Reg.rcx, Reg.rdx);
+    code.compareAt(Reg.rcx, Reg.rdx, 4);
     code.jumpIf(Condition.notEqual, fresh);
     code.loadAt(Reg.rax, Reg.rdx, 4, false, 4);
     code.test(Reg.rax, Reg.rax, false);
@@ -97,7 +127,7 @@ export class Ways implements WayPool {
     // All are used up: every way is forgotten, and they are given out again.
     code.push(Reg.rdi);
     code.addressOf(Reg.rdi, this.#places);
-    code.moveImmediate(Reg.rcx, (PLACES * 8 + 2 * WAYS * WAY_SIZE) / 8);
+    code.moveImmediate(Reg.rcx, (Ways.size - PLACES_START) / 8);
     code.moveImmediate(Reg.rax, 0);
     code.fill();
     code.pop(Reg.rdi);
@@ -110,6 +140,39 @@ export class Ways implements WayPool {
     code.bind(known);
     code.move(this.#generation, Reg.rax);
     code.bind(end);
+  }
+
+  /** Goes to the code for the address in rax if it is known; else goes on, with where to note it in rcx. Takes rdx. */
+  writeJump(code: Assembler): void {
+    const elsewhere = new Label();
+    code.move(Reg.rdx, Reg.rax, false);
+    code.shift(Shift.shr, Reg.rdx, JUMP_BITS, false);
+    code.alu(Alu.xor, Reg.rdx, Reg.rax, false);
+    code.aluImmediate(Alu.and, Reg.rdx, ((1 << JUMP_BITS) - 1) << 1, false);
+    code.shift(Shift.shl, Reg.rdx, JUMP_SIZE_BITS - 1, false);
+    code.addressOf(Reg.rcx, this.#jumps);
+    code.alu(Alu.add, Reg.rcx, Reg.rdx);
+    code.compareAt(Reg.rax, Reg.rcx, 8);
+    code.jumpIf(Condition.notEqual, elsewhere);
+    code.loadAt(Reg.rdx, Reg.rcx, 4, false, JumpField.generation);
+    code.alu(Alu.cmp, Reg.rdx, this.#generation, false);
+    code.jumpIf(Condition.notEqual, elsewhere);
+    code.loadAt(Reg.rdx, Reg.rcx, 4, false, JumpField.ops);
+    code.move(field(HartField.nativeOps), Reg.rdx, false);
+    code.aluImmediate(Alu.and, Reg.rax, -4096);
+    code.move(field(HartField.nativePage), Reg.rax);
+    code.jumpToAt(Reg.rcx, JumpField.code);
+    code.bind(elsewhere);
+  }
+
+  /** Notes that the code whose address is in rdx is that for the address in rax, where {@link writeJump} said. Takes rax. */
+  writeNote(code: Assembler): void {
+    code.storeAt(Reg.rcx, Reg.rax, 8);
+    code.storeAt(Reg.rcx, Reg.rdx, 8, JumpField.code);
+    code.move(Reg.rax, this.#generation, false);
+    code.storeAt(Reg.rcx, Reg.rax, 4, JumpField.generation);
+    code.move(Reg.rax, field(HartField.nativeOps), false);
+    code.storeAt(Reg.rcx, Reg.rax, 4, JumpField.ops);
   }
 
   /** Code that {@link writeLookUp} calls behind a miss. */

@@ -259,6 +259,8 @@ export class Regions {
     const region = formRegion({ memory, decoder, ...REACH[level], resolve, follow, targets }, Number(pc - base));
     this.statistics.forming += performance.now() - started;
     if (region === undefined || (region.instructions < SHORTEST && !goesRound(region))) return;
+    // Native code has the host's own flags, which WebAssembly cannot ask for.
+    if (this.native !== undefined && region.blocks.some(({ operations }) => operations.some(isFloat))) return;
     const slot = this.#takeSlot();
     if (slot === undefined) return;
     const relied = [...region.pages].map((page) => linear.get(page)! >>> 12);
