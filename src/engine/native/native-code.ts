@@ -3,6 +3,7 @@
  * within its page, and let go with it. It is what the machine runs on until WebAssembly regions are worth their making.
  */
 import type { GuestMemory } from "../../memory/guest-memory.ts";
+import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import type { DecodedPages } from "../interpreter/decoded-pages.ts";
 import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.ts";
 import { Assembler } from "./assembler.ts";
@@ -27,13 +28,19 @@ export interface NativeHost {
 
 /** A group of blocks that were found together. */
 export interface NativeRegion {
-  readonly level: "quick";
-  /** The op that was hot, and the guest's address of it then. */
+  /** Guest address of its page when it was found. */
+  readonly page: bigint;
+  /** Times that control was found in it. */
+  samples: number;
+  /** Was not improved because another region may do. */
+  excused: boolean;
+}
+
+/** A block of it, by the op that it begins with, and the guest's address of that. */
+export interface NativePlace {
+  readonly region: NativeRegion;
   readonly op: number;
   readonly pc: bigint;
-  readonly instructions: number;
-  samples: number;
-  excused: boolean;
 }
 
 export interface NativeStatistics {
@@ -41,6 +48,13 @@ export interface NativeStatistics {
   instructions: number;
   bytes: number;
   blocks: number;
+}
+
+interface InstalledBlock {
+  readonly block: WrittenBlock;
+  readonly end: number;
+  readonly op: number;
+  readonly region: NativeRegion;
 }
 
 interface CodeOfPage {
@@ -76,7 +90,7 @@ export class NativeCode {
   /** By slot: where a block is entered, for generated code to read. */
   readonly #entries: Int32Array;
   /** By slot: what is there, and what it belongs to. */
-  readonly #blocks = new Map<number, { readonly block: WrittenBlock; readonly region: NativeRegion }>();
+  readonly #blocks = new Map<number, InstalledBlock>();
   /** By page of linear memory. */
   readonly #byPage = new Map<number, CodeOfPage>();
 
@@ -125,15 +139,14 @@ export class NativeCode {
       slots,
       entryAt: (at) => this.#entryOf(opOf(at)),
     });
-    const instructions = blocks.reduce((sum, { operations }) => sum + operations.length, 0);
-    const region: NativeRegion = { level: "quick", op, pc, instructions, samples: 0, excused: false };
+    const region: NativeRegion = { page: pc & ~BigInt(PAGE_SIZE - 1), samples: 0, excused: false };
     this.pages.protect(page);
     const known = this.#byPage.get(page) ?? { ops: new Set(), open: new Map() };
     this.#byPage.set(page, known);
     written.blocks.forEach((block, i) => {
       const { at, entry } = block;
       const slot = slots[i];
-      this.#blocks.set(slot, { block, region });
+      this.#blocks.set(slot, { block, end: blocks[i].end, op: opOf(at), region });
       this.#entries[slot] = entry;
       known.ops.add(opOf(at));
       this.#leadInto(opOf(at), slot);
@@ -145,7 +158,7 @@ export class NativeCode {
       if (waiting) waiting.push(use);
       else known.open.set(opOf(to), [use]);
     }
-    this.statistics.instructions += instructions;
+    this.statistics.instructions += blocks.reduce((sum, { operations }) => sum + operations.length, 0);
     this.statistics.bytes += this.#code.length - start;
     this.statistics.blocks += blocks.length;
   }
@@ -179,9 +192,19 @@ export class NativeCode {
     return u16[op >>> 1] === Special.native ? this.#entries[u16[this.#counter(op)]] : -1;
   }
 
-  /** What the block in a slot belongs to. */
-  regionOf(slot: number): NativeRegion | undefined {
-    return this.#blocks.get(slot)?.region;
+  /** The block in a slot. */
+  placeOf(slot: number): NativePlace | undefined {
+    const found = this.#blocks.get(slot);
+    return found && placeOf(found);
+  }
+
+  /** Blocks with the instruction at an offset of linear memory. */
+  placesWith(offset: number): NativePlace[] {
+    const page = Math.floor(offset / PAGE_SIZE);
+    const within = offset - page * PAGE_SIZE;
+    const { u16 } = this.memory;
+    const found = [...(this.#byPage.get(page)?.ops ?? [])].map((op) => this.#blocks.get(u16[this.#counter(op)])!);
+    return found.filter(({ block, end }) => block.at <= within && within < end).map(placeOf);
   }
 
   /** Something better is to begin at the op: code that would go on in its block takes the way round. */
@@ -225,4 +248,8 @@ export class NativeCode {
     for (const page of [...this.#byPage.keys()]) this.drop(page);
     this.#code.length = this.#start;
   }
+}
+
+function placeOf({ block, op, region }: InstalledBlock): NativePlace {
+  return { region, op, pc: BigInt.asUintN(64, region.page + BigInt(block.at)) };
 }

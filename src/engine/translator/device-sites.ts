@@ -44,10 +44,15 @@ export class DeviceSites {
     return true;
   }
 
+  /** Those on a page of linear memory. */
+  on(page: number): number[] {
+    return [...this.#offsets].filter((offset) => Math.floor(offset / PAGE_SIZE) === page);
+  }
+
   /** Forgets those on a page, where other instructions may be now; `false` where there are none. */
   forget(page: number): boolean {
     const { size } = this.#offsets;
-    for (const offset of this.#offsets) if (Math.floor(offset / PAGE_SIZE) === page) this.#offsets.delete(offset);
+    for (const offset of this.on(page)) this.#offsets.delete(offset);
     return this.#offsets.size < size;
   }
 }

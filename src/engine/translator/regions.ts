@@ -9,7 +9,7 @@ import type { TranslationStatistics } from "../engine.ts";
 import type { DecodedPages } from "../interpreter/decoded-pages.ts";
 import type { DeviceCalls } from "../interpreter/device-calls.ts";
 import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.ts";
-import { NativeCode, type NativeHost, type NativeRegion } from "../native/native-code.ts";
+import { NativeCode, type NativeHost, type NativePlace } from "../native/native-code.ts";
 import { FLOAT_PLACES } from "../places.ts";
 import { REGION_SIGNATURE } from "./contract.ts";
 import { accessOf, DeviceSites, importDevices } from "./device-sites.ts";
@@ -152,6 +152,7 @@ export class Regions {
     if (pages.pageOfOp(op).page === undefined) return;
     if (native.isFull) native.clear();
     native.translate(op, pc, immediate);
+    for (const offset of this.#devices.on(pages.pageOfOp(op).page)) this.#replaceAt(offset);
   }
 
   #takeSlot(): number | undefined {
@@ -161,13 +162,26 @@ export class Regions {
   /** The run ended in this slot's region for want of budget: where that happens often, time is spent. Answers its level. */
   sample(slot: number): Level | undefined {
     const installed = this.#bySlot.get(slot);
-    const found = installed ?? this.native?.regionOf(slot);
-    if (found !== undefined) this.#improve(found, installed === undefined ? SAMPLES.native : SAMPLES.quick);
-    return found?.level;
+    if (installed !== undefined) this.#improve(installed);
+    const place = installed === undefined ? this.native?.placeOf(slot) : undefined;
+    if (place !== undefined) this.#improveNative(place);
+    return place === undefined ? installed?.level : "quick";
   }
 
-  #improve(installed: Installed | NativeRegion, enough: number): void {
-    if (installed.level === "thorough" || ++installed.samples < enough) return;
+  #improveNative({ region, op, pc }: NativePlace): void {
+    if (++region.samples < SAMPLES.native) return;
+    region.samples = 0;
+    if (!region.excused && this.#covered.has(op)) region.excused = true;
+    else this.#replaceNative(op, pc);
+  }
+
+  /** Has a thorough region made in place of native code. */
+  #replaceNative(op: number, pc: bigint): void {
+    if (!this.#awaited.has(op) && this.#isStill(op, pc)) this.#translate(op, pc, "thorough");
+  }
+
+  #improve(installed: Installed): void {
+    if (installed.level === "thorough" || ++installed.samples < SAMPLES.quick) return;
     installed.samples = 0;
     // Another one that it is a part of may be under way, and make it superfluous.
     if (!installed.excused && this.#covered.has(installed.op)) installed.excused = true;
@@ -175,14 +189,18 @@ export class Regions {
   }
 
   /** Translates a region again. */
-  #renew(installed: Installed | NativeRegion, level: Level): void {
+  #renew(installed: Installed, level: Level): void {
     const { op, pc } = installed;
-    const page = this.#host.locate(pc & ~BigInt(PAGE_SIZE - 1));
-    // Another program may run there now.
-    if (page < 0 || page >>> 12 !== this.#host.pages.pageOfOp(op).page) return;
+    if (!this.#isStill(op, pc)) return;
     // Once: until the better code is there, this one goes on being found.
     installed.samples = Number.NEGATIVE_INFINITY;
     this.#translate(op, pc, level);
+  }
+
+  /** Whether the op is what is executed at `pc`: another program may run there now. */
+  #isStill(op: number, pc: bigint): boolean {
+    const page = this.#host.locate(pc & ~BigInt(PAGE_SIZE - 1));
+    return page >= 0 && page >>> 12 === this.#host.pages.pageOfOp(op).page;
   }
 
   /** The load or store there in linear memory goes to a device again and again. */
@@ -191,6 +209,13 @@ export class Regions {
     for (const installed of [...(this.#byPage.get(Math.floor(offset / PAGE_SIZE)) ?? [])]) {
       if (installed.accesses.includes(offset)) this.#reconsider(installed);
     }
+    this.#replaceAt(offset);
+  }
+
+  /** Native code leaves every access to a device to the interpreter: where that happens often, other code is better. */
+  #replaceAt(offset: number): void {
+    if (this.native === undefined || this.#host.immediate) return;
+    for (const { op, pc } of this.native.placesWith(offset)) this.#replaceNative(op, pc);
   }
 
   /** Translates a region again if it has come to have more device sites, and is not about to be replaced anyway. */
