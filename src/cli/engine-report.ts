@@ -5,17 +5,26 @@ const count = (n: number): string => n.toLocaleString("en-US");
 const milliseconds = (n: number): string => `${n.toFixed(n < 10 ? 1 : 0)} ms`;
 
 /** One line for each figure, without a newline at the end. */
-export function engineReport({ translation, found, asked }: EngineStatistics): string {
+export function engineReport({ translation, native, found, asked }: EngineStatistics): string {
   const rows: [string, string][] = [];
   const total = found.interpreter + found.quick + found.thorough;
   if (total > 0) {
     const share = (n: number) => `${((100 * n) / total).toFixed(1)} %`;
     const tiers = [`interpreter ${share(found.interpreter)}`];
-    if (translation) tiers.push(`quick regions ${share(found.quick)}`, `thorough regions ${share(found.thorough)}`);
+    if (translation)
+      tiers.push(
+        `${native ? "native code" : "quick regions"} ${share(found.quick)}`,
+        `thorough regions ${share(found.thorough)}`,
+      );
     rows.push(["instructions in", `${tiers.join(", ")} (found at ${count(Math.round(total))} samples)`]);
   }
   if (translation) {
     const { regions, live, thorough, modules, bytes, failed, instructions, forming, writing, installing } = translation;
+    if (native) {
+      const { instructions, bytes, blocks, writing } = native;
+      const code = `${count(instructions)} instructions in ${count(blocks)} blocks into ${count(bytes)} bytes`;
+      rows.push(["native code", `${code}, in ${milliseconds(writing)}`]);
+    }
     rows.push(
       ["regions", `${count(regions)} translated, ${count(thorough)} of them thoroughly; ${count(live)} in use`],
       ["guest code", `${count(instructions)} instructions into ${count(bytes)} bytes, ${count(modules)} modules`],

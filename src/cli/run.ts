@@ -58,7 +58,8 @@ export const runArguments = {
   "show-region": {
     type: "string",
     valueHint: "ADDRESS",
-    description: "at the end, show the translated regions with the code at ADDRESS, beside their WebAssembly. Repeats",
+    description:
+      "at the end, show the translated regions with the code at ADDRESS, beside their native code or WebAssembly. Repeats",
   },
   reboot: {
     type: "boolean",
@@ -152,7 +153,12 @@ export async function runProfile(
     if (board.models.length > 0) programs = await modelPrograms(board, session);
     const machine = withPlaces(provenance, () => assemble(board, registry, session.host, engine));
     watchdog?.follow(machine);
-    if (regions && !machine.followTranslation((written) => regions.note(written))) {
+    const follow = (watch: RegionWatch) =>
+      machine.followTranslation(
+        (written) => watch.note(written),
+        (written) => watch.noteNative(written),
+      );
+    if (regions && !follow(regions)) {
       const [why, hint] = board.cpu.parallel
         ? ["harts that run at once keep what they translate to themselves", "--set cpu.parallel=false"]
         : ["the interpreter translates nothing that --show-region could show", "--engine translator"];

@@ -1,5 +1,6 @@
 /** How guest code runs: the contract between a machine and whatever executes instructions for it. */
 import type { Hart, HartPort } from "../isa/riscv/hart.ts";
+import type { WrittenNative } from "./native/listing.ts";
 import type { WrittenRegion } from "./translator/region-text.ts";
 
 /**
@@ -108,10 +109,22 @@ export interface EnginePort extends HartPort {
 /** Figures about how guest code ran, for people. */
 export interface EngineStatistics {
   readonly translation: TranslationStatistics | undefined;
+  /** Where quick code is native. */
+  readonly native?: NativeStatistics | undefined;
   /** Where the hart was found, every 200,000 instructions: how time is shared between the tiers. */
   readonly found: { interpreter: number; quick: number; thorough: number };
   /** How often generated code asked TypeScript, and for what. Misses of the TLB, device accesses and the like are one. */
   readonly asked: { fetch: number; load: number; store: number; atomic: number; decode: number; service: number };
+}
+
+/** Of native code, so far. */
+export interface NativeStatistics {
+  /** Guest instructions translated, and the bytes of the host's code that they became. */
+  instructions: number;
+  bytes: number;
+  blocks: number;
+  /** Host time that it took, ms. */
+  writing: number;
 }
 
 export interface TranslationStatistics {
@@ -159,8 +172,11 @@ export interface Engine {
   forgetWays(): void;
   /** What running came to so far. */
   readonly statistics: EngineStatistics;
-  /** Has `follower` told of every region that is translated from now on. Answers `false` where nothing is translated. */
-  followTranslation(follower: (written: WrittenRegion) => void): boolean;
+  /**
+   * Has `region` told of every region that is translated to WebAssembly from now on, and `native` of all that becomes native
+   * code. Answers `false` where nothing is translated.
+   */
+  followTranslation(region: (written: WrittenRegion) => void, native?: (written: WrittenNative) => void): boolean;
   /** Forgets decoded code and cached translations of every hart. */
   reset(): void;
 }

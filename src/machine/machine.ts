@@ -306,8 +306,8 @@ export class Machine implements EnginePort {
     return this.#engine.statistics;
   }
   /** See {@link Engine.followTranslation}. */
-  followTranslation(follower: Parameters<Engine["followTranslation"]>[0]): boolean {
-    return this.#engine.followTranslation(follower);
+  followTranslation(...followers: Parameters<Engine["followTranslation"]>): boolean {
+    return this.#engine.followTranslation(...followers);
   }
   /** Instructions executed by all harts. */
   get instructions(): number {

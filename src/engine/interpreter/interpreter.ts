@@ -19,11 +19,12 @@ import { Cause, mayWait, mret, raise, sret, takeInterrupt, wakes } from "../../i
 import { type GuestMemory, PAGE_SIZE, Pass } from "../../memory/guest-memory.ts";
 import type { Engine, EnginePort, EngineStatistics } from "../engine.ts";
 import { RunReason } from "../engine.ts";
+import type { WrittenNative } from "../native/listing.ts";
 import type { NativeHost } from "../native/native-code.ts";
 import { FLOAT_PLACES } from "../places.ts";
 import { Leaving } from "../translator/contract.ts";
 import type { WrittenRegion } from "../translator/region-text.ts";
-import type { Regions } from "../translator/regions.ts";
+import type { Follower, Regions } from "../translator/regions.ts";
 import { type InterpreterImports, Status, services } from "./contract.ts";
 import { DecodedPages } from "./decoded-pages.ts";
 import { DeviceStatus } from "./device-ways.ts";
@@ -80,7 +81,7 @@ export class Interpreter implements Engine {
   /** Instructions before which nothing is translated. */
   readonly #earliest: number;
   readonly #translates: boolean;
-  #follower: ((written: WrittenRegion) => void) | undefined;
+  #follower: Follower | undefined;
   #resident: Hart | undefined;
   /** Instructions until generated code is left for a sample, at the latest; and since the last one. */
   #stretch = SAMPLE;
@@ -221,11 +222,16 @@ export class Interpreter implements Engine {
   get statistics(): EngineStatistics {
     const { loads, stores } = this.#access.ways;
     const asked = { ...this.#asked, load: this.#asked.load + loads, store: this.#asked.store + stores };
-    return { translation: this.regions?.statistics, found: this.#found, asked };
+    return {
+      translation: this.regions?.statistics,
+      native: this.regions?.native?.statistics,
+      found: this.#found,
+      asked,
+    };
   }
 
-  followTranslation(follower: (written: WrittenRegion) => void): boolean {
-    this.#follower = follower;
+  followTranslation(region: (written: WrittenRegion) => void, native?: (written: WrittenNative) => void): boolean {
+    this.#follower = { region, native };
     return this.#translates;
   }
 

@@ -25,6 +25,10 @@ const DATA = 0x4000_0000;
 export const data = (offset: number): Operand => DATA + offset;
 export const isRegister = (operand: Operand): operand is Reg => operand < 16;
 
+export const isData = (operand: Operand): boolean => operand >= DATA - DATA / 2;
+/** What {@link memory} or {@link data} was made from. */
+export const offsetOf = (operand: Operand): number => operand - (isData(operand) ? DATA : MEMORY);
+
 /** Operations of two operands, by their number in opcodes. */
 export const Alu = { add: 0, or: 1, adc: 2, sbb: 3, and: 4, sub: 5, xor: 6, cmp: 7 } as const;
 export type Alu = (typeof Alu)[keyof typeof Alu];
@@ -62,6 +66,9 @@ export class Assembler {
   /** @param bytes Whoever writes sees to it that there is room. */
   constructor(readonly bytes: Uint8Array) {}
 
+  /** What is written next is for the guest's instruction there: for listings. */
+  remark(_at: number): void {}
+
   #byte(value: number): void {
     this.bytes[this.length++] = value;
   }
@@ -91,7 +98,7 @@ export class Assembler {
     if (opcode > 0xff) this.#byte(0x0f);
     this.#byte(opcode & 0xff);
     if (register) return this.#byte(0xc0 | ((reg & 7) << 3) | (operand & 7));
-    if (operand >= DATA - DATA / 2) {
+    if (isData(operand)) {
       this.#byte(0x05 | ((reg & 7) << 3));
       return this.#int32(operand - DATA - (this.length + 4 + tail));
     }

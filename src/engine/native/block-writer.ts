@@ -158,6 +158,7 @@ class BlockWriter {
     if (operations.some((operation) => operation.float)) this.#requireFloat(at, operations);
     for (const operation of operations) {
       this.#expressions.start(operation);
+      code.remark(operation.at);
       this.#execute(operation, next);
       this.#left--;
     }
@@ -386,7 +387,8 @@ class BlockWriter {
     const { code } = this;
     this.#reach(operation, address, width, true);
     const place = this.#expressions.operand(value)!;
-    if (!isRegister(place)) code.move(Reg.rdx, place);
+    if (value.kind === "x" && operation.rs2 === 0) code.moveImmediate(Reg.rdx, 0);
+    else if (!isRegister(place)) code.move(Reg.rdx, place);
     code.storeAt(Reg.rax, isRegister(place) ? place : Reg.rdx, width);
   }
 

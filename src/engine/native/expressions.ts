@@ -262,6 +262,7 @@ export class Expressions {
       case "extend_i32_u": {
         const from = this.operand(a);
         if (from === undefined) this.into(to, a);
+        if (isFlag(a)) return;
         return code.moveExtended(to, from ?? to, 4, name === "extend_i32_s");
       }
       case "extend8_s":
@@ -374,6 +375,13 @@ export class Expressions {
     code.alu(Alu.cmp, left, right, wide);
     return condition;
   }
+}
+
+/** Whether it is 0 or 1, in all bits. */
+function isFlag(e: Expr): boolean {
+  if (e.kind !== "op") return false;
+  const { name } = operationOf(e.op);
+  return name in CONDITIONS || name === "eqz";
 }
 
 function composed(e: Expr): boolean {

@@ -4,12 +4,14 @@
  */
 import type { GuestMemory } from "../../memory/guest-memory.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
+import type { NativeStatistics } from "../engine.ts";
 import type { DecodedPages } from "../interpreter/decoded-pages.ts";
 import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.ts";
 import { Assembler } from "./assembler.ts";
 import { type WrittenBlock, writeBlocks } from "./block-writer.ts";
 import { findBlocks, type NativeBlock } from "./blocks.ts";
 import { type CommonCode, writeCommonCode } from "./common-code.ts";
+import type { WrittenNative } from "./listing.ts";
 import { Ways } from "./ways.ts";
 
 /** What native code is made for: the host's processor. */
@@ -43,13 +45,6 @@ export interface NativePlace {
   readonly pc: bigint;
 }
 
-export interface NativeStatistics {
-  /** Instructions translated so far, and the bytes of code that they became. */
-  instructions: number;
-  bytes: number;
-  blocks: number;
-}
-
 interface InstalledBlock {
   readonly block: WrittenBlock;
   readonly end: number;
@@ -80,7 +75,7 @@ export interface SlotPool {
 }
 
 export class NativeCode {
-  readonly statistics: NativeStatistics = { instructions: 0, bytes: 0, blocks: 0 };
+  readonly statistics: NativeStatistics = { instructions: 0, bytes: 0, blocks: 0, writing: 0 };
   /** Runs native code that begins at an offset, for the hart that is resident. */
   readonly run: (entry: number) => number;
   readonly #code: Assembler;
@@ -99,6 +94,8 @@ export class NativeCode {
     readonly pages: DecodedPages,
     readonly host: NativeHost,
     readonly slots: SlotPool,
+    /** Who wants to see all code that is written, if anybody does. */
+    readonly follower: () => ((written: WrittenNative) => void) | undefined,
   ) {
     this.#code = new Assembler(host.bytes);
     this.#common = writeCommonCode(this.#code, {
@@ -124,6 +121,7 @@ export class NativeCode {
    * @param all Code that never ran, too.
    */
   translate(op: number, pc: bigint, all: boolean): void {
+    const started = performance.now();
     const { u8, u16, i32 } = this.memory;
     const { fusedMultiplyAdd } = this.host;
     const { ops, page } = this.pages.pageOfOp(op);
@@ -134,10 +132,11 @@ export class NativeCode {
     if (slots === undefined) return;
     const start = this.#code.length;
     const opOf = (at: number) => ops + at * (OP_SIZE / 2);
-    const written = writeBlocks(this.#code, blocks, {
-      common: this.#common,
-      slots,
-      entryAt: (at) => this.#entryOf(opOf(at)),
+    const place = { common: this.#common, slots, entryAt: (at: number) => this.#entryOf(opOf(at)) };
+    const written = writeBlocks(this.#code, blocks, place);
+    this.follower()?.({
+      ...{ blocks, page: pc & ~BigInt(PAGE_SIZE - 1), entry: (op - ops) / (OP_SIZE / 2), place },
+      bitsOf: (at) => this.pages.bitsOf(opOf(at)),
     });
     const region: NativeRegion = { page: pc & ~BigInt(PAGE_SIZE - 1), samples: 0, excused: false };
     this.pages.protect(page);
@@ -161,6 +160,7 @@ export class NativeCode {
     this.statistics.instructions += blocks.reduce((sum, { operations }) => sum + operations.length, 0);
     this.statistics.bytes += this.#code.length - start;
     this.statistics.blocks += blocks.length;
+    this.statistics.writing += performance.now() - started;
   }
 
   #slotsFor(blocks: readonly NativeBlock[]): number[] | undefined {

@@ -63,7 +63,7 @@ export class Ways implements WayPool {
 
   /** @param memory The same as `start`, for us. */
   constructor(
-    start: number,
+    readonly start: number,
     readonly memory: Uint8Array,
   ) {
     this.#generation = data(start);
@@ -80,6 +80,13 @@ export class Ways implements WayPool {
     // No tables lie at 0, and no place is right.
     this.memory.fill(0, TABLE, EPOCH);
     this.memory.fill(0, PLACES_START, PLACES_START + PLACES * 8);
+  }
+
+  /** The same, from where others may take without effect here. */
+  copy(): Ways {
+    const copied = new Ways(this.start, this.memory);
+    for (const [key, label] of this.#missed) copied.#missed.set(key, label);
+    return copied;
   }
 
   take(base: number, store: boolean): Operand {

@@ -1,9 +1,12 @@
 /** Keeps the text of translated regions that contain given addresses, for people who want to see what became of their code. */
+import { nativeText, type WrittenNative } from "../native/listing.ts";
 import type { Operation } from "./region.ts";
 import { regionText, type WrittenRegion } from "./region-text.ts";
 
 /** Regions kept: the newest. A guest may have code translated again and again. */
 const MOST = 16;
+
+type Place = Pick<Operation, "at"> & { readonly length: number };
 
 export class RegionWatch {
   readonly #addresses: readonly bigint[];
@@ -21,13 +24,31 @@ export class RegionWatch {
   note(written: WrittenRegion): void {
     const { region, place, page } = written;
     const operations = region.blocks.flatMap((block) => block.operations);
-    const met = this.#addresses.filter((address) => operations.some((operation) => covers(page, operation, address)));
-    if (met.length === 0) return;
-    for (const address of met) this.#met.add(address);
-    const entry = BigInt.asUintN(64, page + BigInt(region.entry.at));
+    if (!this.#meets(page, operations)) return;
     const size = `${region.instructions} instructions in ${region.blocks.length} blocks`;
+    this.#keep(page, region.entry.at, `${place.level}: ${size}\n${regionText(written)}`);
+  }
+
+  /** Native code was. */
+  noteNative(written: WrittenNative): void {
+    const { blocks, page, entry } = written;
+    const operations = blocks.flatMap((block) => block.operations);
+    if (!this.#meets(page, operations)) return;
+    const size = `${operations.length} instructions in ${blocks.length} blocks`;
+    this.#keep(page, entry, `native: ${size}\n${nativeText(written)}`);
+  }
+
+  /** Whether somebody wants to see one of them. */
+  #meets(page: bigint, operations: readonly Place[]): boolean {
+    const met = this.#addresses.filter((address) => operations.some((operation) => covers(page, operation, address)));
+    for (const address of met) this.#met.add(address);
+    return met.length > 0;
+  }
+
+  #keep(page: bigint, at: number, text: string): void {
+    const entry = BigInt.asUintN(64, page + BigInt(at));
     this.#texts.delete(entry);
-    this.#texts.set(entry, `region at ${hex(entry)}, ${place.level}: ${size}\n${regionText(written)}\n`);
+    this.#texts.set(entry, `region at ${hex(entry)}, ${text}\n`);
     if (this.#texts.size <= MOST) return;
     const [oldest] = this.#texts.keys();
     this.#texts.delete(oldest);
@@ -47,7 +68,7 @@ export class RegionWatch {
   }
 }
 
-function covers(page: bigint, { at, length }: Operation, address: bigint): boolean {
+function covers(page: bigint, { at, length }: Place, address: bigint): boolean {
   const behind = BigInt.asUintN(64, address - page - BigInt(at));
   return behind < BigInt(length);
 }

@@ -9,6 +9,7 @@ import type { TranslationStatistics } from "../engine.ts";
 import type { DecodedPages } from "../interpreter/decoded-pages.ts";
 import type { DeviceCalls } from "../interpreter/device-calls.ts";
 import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.ts";
+import type { WrittenNative } from "../native/listing.ts";
 import { NativeCode, type NativeHost, type NativePlace } from "../native/native-code.ts";
 import { FLOAT_PLACES } from "../places.ts";
 import { REGION_SIGNATURE } from "./contract.ts";
@@ -39,6 +40,12 @@ const SAMPLES = { quick: 20, native: 250 } as const;
 /** Runs of the engine after which a batch is compiled though it is not full. */
 const PATIENCE = 4;
 
+/** Is told of all code that is written. */
+export interface Follower {
+  region(written: WrittenRegion): void;
+  native?(written: WrittenNative): void;
+}
+
 export interface RegionHost {
   readonly memory: GuestMemory;
   readonly pages: DecodedPages;
@@ -60,7 +67,7 @@ export interface RegionHost {
   /** Linear-memory offset of the page at a virtual address, if it may be executed and relied on; else -1. */
   locate(address: bigint): number;
   /** Who wants to see every region that is written, if anybody does. */
-  follower(): ((written: WrittenRegion) => void) | undefined;
+  follower(): Follower | undefined;
 }
 
 interface Pending {
@@ -128,7 +135,7 @@ export class Regions {
     this.#warmUp = new WarmUp(host.memory);
     if (host.native !== undefined) {
       const slots = { take: () => this.#takeSlot(), give: (slot: number) => void this.#free.push(slot) };
-      this.native = new NativeCode(host.memory, host.pages, host.native, slots);
+      this.native = new NativeCode(host.memory, host.pages, host.native, slots, () => host.follower()?.native);
     }
     host.pages.onChange = (page) => {
       this.#drop(page);
@@ -449,7 +456,7 @@ export class Regions {
       const parallel = memory.shared;
       const place = { decodedPages, slot, level, shared, floatHelper, devices, parallel };
       writeRegion(f, region, place);
-      this.#host.follower()?.({
+      this.#host.follower()?.region({
         region,
         place,
         page: pc & ~BigInt(PAGE_SIZE - 1),
