@@ -48,6 +48,7 @@ const LIMIT = 150;
 /** Instructions of a block: what is given back of them has to fit where exits say it. */
 const LONGEST = 200;
 const SINK = 32;
+const RETURN_ADDRESS = 1;
 
 /** What becomes of an instruction. */
 const Kind = { straight: 0, branch: 1, jump: 2, left: 3, float: 4 } as const;
@@ -115,14 +116,20 @@ class BlockFinder {
         const handler = this.#handlerAt(at);
         if (handler < 0 || (at !== entry && this.#isEntered(at))) break;
         const kind = this.#kind(at, handler);
-        if (kind === Kind.left) break;
-        marks[at >>> 1] |= 2;
-        this.#count++;
         const op = this.page.ops + at * (OP_SIZE / 2);
         const following = at + this.page.u8[op + OpField.length];
+        if (kind === Kind.left) {
+          // The interpreter comes back behind it.
+          this.#want(following, queue);
+          break;
+        }
+        marks[at >>> 1] |= 2;
+        this.#count++;
         if (kind === Kind.jump) {
           const { does } = handlers[handler].instruction.semantics;
           if (does === "jump") this.#want(at + this.#distance(op, handler), queue);
+          // So does who was called.
+          if (this.page.u16[(op + OpField.rd) >>> 1] >>> 3 === RETURN_ADDRESS) this.#want(following, queue);
           break;
         }
         if (kind === Kind.branch) {
