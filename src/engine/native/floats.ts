@@ -74,9 +74,9 @@ export function isKnownFloat({ operation, rounds }: FloatSemantics, rm: number, 
   return rm === NEAREST || rm === DYNAMIC || (rm === TOWARDS_ZERO && kind === "toInteger");
 }
 
-/** Whether it goes by the dynamic rounding mode. */
-export function isDynamic({ operation, rounds }: FloatSemantics, rm: number): boolean {
-  return rounds && rm === DYNAMIC && KINDS[operation] !== "exact";
+/** Whether the dynamic rounding mode has to be one, even where nothing is rounded. */
+export function isDynamic({ rounds }: FloatSemantics, rm: number): boolean {
+  return rounds && rm === DYNAMIC;
 }
 
 /** Takes up the host's flags: from now on they are the guest's, since the last time. */
