@@ -405,7 +405,9 @@ class KnownOps {
   note(op: number, bits: number, short: boolean): void {
     const place = placeOf(bits, short);
     const from = op >>> 2;
-    this.#words.set(this.#i32.subarray(from, from + WORDS), place * WORDS);
+    const to = place * WORDS;
+    // One by one: a view of four words costs more than they do.
+    for (let i = 0; i < WORDS; i++) this.#words[to + i] = this.#i32[from + i];
     if (!short) this.#owners[place - SHORT] = bits;
   }
 }
