@@ -49,7 +49,7 @@ export const runArguments = {
   engine: {
     type: "string",
     valueHint: "KIND",
-    description: "how guest code runs: translator (default) or interpreter; the results are the same",
+    description: "how guest code runs: translator (default), portable or interpreter; the results are the same",
   },
   stats: {
     type: "boolean",
@@ -58,8 +58,7 @@ export const runArguments = {
   "show-region": {
     type: "string",
     valueHint: "ADDRESS",
-    description:
-      "at the end, show the translated regions with the code at ADDRESS, beside their native code or WebAssembly. Repeats",
+    description: "at the end, show what the guest code at ADDRESS became, below each instruction. Repeats",
   },
   reboot: {
     type: "boolean",

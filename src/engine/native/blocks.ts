@@ -43,7 +43,7 @@ export interface NativeBlock {
   readonly left: boolean;
 }
 
-/** Instructions that are translated together. */
+/** Most instructions that are translated together: what they become has to fit, see `LARGEST` (native-code.ts). */
 const LIMIT = 150;
 /** Instructions of a block: what is given back of them has to fit where exits say it. */
 const LONGEST = 200;
@@ -111,7 +111,7 @@ class BlockFinder {
     const queue = [entry];
     marks[entry >>> 1] = 1;
     for (let i = 0; i < queue.length && this.#count < LIMIT; i++) {
-      for (let at = queue[i]; at < 4096; ) {
+      for (let at = queue[i]; at < 4096 && this.#count < LIMIT; ) {
         if ((marks[at >>> 1] & 2) !== 0) break;
         const handler = this.#handlerAt(at);
         if (handler < 0 || (at !== entry && this.#isEntered(at))) break;

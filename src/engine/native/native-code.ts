@@ -62,8 +62,11 @@ interface CodeOfPage {
 /** Bytes of data that native code wants behind it. */
 export const DATA_SIZE = Ways.size;
 
-/** What the code of one find takes at most. */
-const LARGEST = 0x1_0000;
+/**
+ * What the code of one find takes at most: no instruction becomes more than 200 bytes, and none of its blocks, of which there
+ * are as many at most, needs more than a KiB to be entered and left with all registers exchanged.
+ */
+export const LARGEST = 0x4_0000;
 /** Bytes of an instruction that jumps anywhere, and where its distance stands. */
 const JUMP = 0xe9;
 const DISTANCE = 1;
