@@ -56,9 +56,9 @@ describe("usage", () => {
           --host-timeout=<TIME>    give up after this much time of the host                                                            
                 --expect=<TEXT>    wait for TEXT on the console; ends with success after the last one. Repeats, in order with --input  
                  --input=<TEXT>    type TEXT (with \\n, \\r, \\t, \\e, \\xHH) when it is its turn. Repeats, in order with --expect          
-                --engine=<KIND>    how guest code runs: translator (default) or interpreter; the results are the same                  
+                --engine=<KIND>    how guest code runs: translator (default), portable or interpreter; the results are the same        
                         --stats    tell at the end how guest code ran: tiers, regions, translation time, exits to the host             
-        --show-region=<ADDRESS>    at the end, show the translated regions with the code at ADDRESS, beside their WebAssembly. Repeats 
+        --show-region=<ADDRESS>    at the end, show what the guest code at ADDRESS became, below each instruction. Repeats             
                        --reboot    start again when the guest reboots (Default: true)                                                  
                     --no-reboot    end at a reboot of the guest, with success                                                          
              --allow-host-power    let the guest run host commands that the profile allows, such as power-off, and streams be programs 
