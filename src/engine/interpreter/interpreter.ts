@@ -50,7 +50,7 @@ const SAMPLE = 200_000;
 /** Accesses by one instruction to one register in a run that make it a device site, see device-sites.ts. */
 const HOT_SITE = 64;
 /** Arrivals that make native code worth it, which costs far less to make. */
-const NATIVE_THRESHOLD = 200;
+const NATIVE_THRESHOLD = 100;
 /** Nothing is translated before this many times the threshold's instructions: what ends so soon would never see it. */
 const EARLIEST = { wasm: 1400, native: 300 } as const;
 /** Regions compiled together: a module costs more than a function. */
