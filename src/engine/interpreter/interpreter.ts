@@ -46,7 +46,7 @@ const ASID = 0xffff;
 /** The bits of a value, by its width; no register of 8 bytes has a way of its own. */
 const VALUES = [0, 0xff, 0xffff, 0, -1, 0, 0, 0, 0];
 /** Instructions after which it is asked where they were spent; and before it is asked again. */
-const SAMPLE = 200_000;
+export const SAMPLE = 200_000;
 /** Accesses by one instruction to one register in a run that make it a device site, see device-sites.ts. */
 const HOT_SITE = 64;
 /** Arrivals that make native code worth it, which costs far less to make. */

@@ -36,7 +36,7 @@ const REACH = {
  * Times that a region is found to have used up what it may spend before it is worth a thorough translation; native code is
  * nearly as good, and the compiler takes the machine's time.
  */
-const SAMPLES = { quick: 20, native: 2000 } as const;
+export const SAMPLES = { quick: 20, native: 2000 } as const;
 /** Runs of the engine after which a batch is compiled though it is not full. */
 const PATIENCE = 4;
 

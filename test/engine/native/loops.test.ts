@@ -1,5 +1,7 @@
 // Loops in native code: registers in other places than usual, atomic instructions, and better code that takes over.
 import { describe, expect, test } from "bun:test";
+import { SAMPLE } from "../../../src/engine/interpreter/interpreter.ts";
+import { SAMPLES } from "../../../src/engine/translator/regions.ts";
 import { encode } from "../../../src/isa/riscv/encode.ts";
 import { instructions } from "../../../src/isa/riscv/instructions/table.ts";
 import { below, createRandom, pick, type Random, random64 } from "../../isa/riscv/random.ts";
@@ -253,10 +255,9 @@ describe.if(hasNative)("loops that use registers which are in memory as a rule",
   });
 
   test("are left at once for better code that takes over", () => {
-    const SAMPLES = 260;
-    const SAMPLE = 200_000;
+    const FINDS = SAMPLES.native + 10;
     const loop = `
-        li   s2, ${(SAMPLES * SAMPLE) / 5}
+        li   s2, ${(FINDS * SAMPLE) / 5}
         li   s1, ${DATA}
         sd   s3, 8(s1)
       again:
@@ -268,7 +269,7 @@ describe.if(hasNative)("loops that use registers which are in memory as a rule",
       done:
         j done
     `;
-    compare((rig) => rig.load(loop), [...Array<number>(4).fill(1_000_003), SAMPLES * SAMPLE, 1000]);
+    compare((rig) => rig.load(loop), [...Array<number>(4).fill(1_000_003), FINDS * SAMPLE, 1000]);
     expect(native.engine.statistics.translation!.thorough).toBeGreaterThan(0);
   });
 });
