@@ -148,10 +148,7 @@ export class FloatWriter {
       case "fused":
         code.sse(prefix, Sse.load, xmm0, a);
         code.sse(prefix, Sse.load, xmm1, b);
-        code.fused(
-          FUSED[Number(semantics.negateProduct ?? false) + 2 * Number(semantics.negateAddend ?? false)],
-          ...([xmm0, xmm1, float(operation.rs3), semantics.from === "d"] as const),
-        );
+        code.fused(fusedOf(semantics), xmm0, xmm1, float(operation.rs3), semantics.from === "d");
         return this.#result(operation, semantics, interpret);
       case "extreme":
         this.#extreme(prefix, stem === "min", a, b, interpret);
@@ -257,6 +254,10 @@ export class FloatWriter {
       code.sse(prefix, Sse.fromInteger, xmm0, Reg.rax, true);
     } else code.sse(prefix, Sse.fromInteger, xmm0, from, operation.endsWith("L"));
   }
+}
+
+function fusedOf({ negateProduct = false, negateAddend = false }: FloatSemantics): number {
+  return FUSED[Number(negateProduct) + 2 * Number(negateAddend)];
 }
 
 /** The upper half of a register in memory. */

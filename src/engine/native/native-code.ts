@@ -131,8 +131,13 @@ export class NativeCode {
     const decode = all ? (at: number) => this.pages.decodeFrom(at) : undefined;
     const blocks = findBlocks({ u8, u16, i32, ops, fusedMultiplyAdd, decode }, (op - ops) / (OP_SIZE / 2));
     if (blocks.length === 0) return;
-    const slots = this.#slotsFor(blocks);
-    if (slots === undefined) return;
+    let slots = this.#slotsFor(blocks);
+    if (slots === undefined) {
+      this.clear();
+      slots = this.#slotsFor(blocks);
+      // WebAssembly regions have them all.
+      if (slots === undefined) return;
+    }
     const start = this.#code.length;
     const opOf = (at: number) => ops + at * (OP_SIZE / 2);
     const place = { common: this.#common, slots, entryAt: (at: number) => this.#entryOf(opOf(at)) };

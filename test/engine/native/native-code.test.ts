@@ -148,6 +148,22 @@ describe.if(hasNative)("code space", () => {
     compare(manyFunctions, [50_000, 100_003], [interpreted, cramped]);
   });
 
+  test("that has all its slots taken is let go, and used anew", () => {
+    /** To the next halfword, which is a block of its own. */
+    const JUMP = 0xa009;
+    const SLOTS = 65_535;
+    for (const rig of [interpreted, native]) {
+      rig.reset();
+      rig.memory.load(RAM, new Uint8Array(new Uint16Array(SLOTS + 5000).fill(JUMP).buffer));
+      for (let round = 0; round < 3; round++) {
+        rig.hart.pc = BigInt(RAM);
+        rig.run(SLOTS + 5000);
+      }
+    }
+    expect(native.state()).toEqual(interpreted.state());
+    expect(native.engine.statistics.native!.blocks).toBeGreaterThan(2 * SLOTS);
+  });
+
   test("has room for the largest find: branches to everywhere, and the longest instructions", () => {
     const tree = (i: number): string =>
       i >= 8 ? `n${i}: bnez a0, r${i - 8}\n j done\n` : `n${i}: bnez a0, n${2 * i}\n${tree(2 * i + 1)}${tree(2 * i)}`;
