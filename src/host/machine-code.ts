@@ -3,6 +3,7 @@
  * where it is executed it cannot be written.
  */
 import { CFunction, type Pointer, toArrayBuffer } from "bun:ffi";
+import { mayHaveCode } from "./jit-policy.ts";
 import { close, ftruncate, isError, MapFlag, memfdCreate, mmap, munmap, Protection } from "./linux.ts";
 
 export interface CodeSpace {
@@ -34,11 +35,11 @@ const unused = new FinalizationRegistry(({ executed, written, size, data }: Mapp
 
 /**
  * Room for `size` bytes of code for this host's processor, with `data` bytes behind it that code may read and write; both
- * are multiples of its page size, and taken from the host as they are used.
- * `undefined` where the host has none to give, or is not the `arch` that the code is for. `VMRUN_NO_NATIVE=1` says so, too.
+ * are multiples of its page size, and taken from the host as they are used. `undefined` where the host has none to give, or
+ * {@link mayHaveCode} says no.
  */
 export function createCodeSpace(arch: NodeJS.Architecture, size: number, data: number): CodeSpace | undefined {
-  if (process.platform !== "linux" || process.arch !== arch || process.env.VMRUN_NO_NATIVE === "1") return undefined;
+  if (!mayHaveCode(arch)) return undefined;
   const fd = memfdCreate("vmrun-code");
   if (isError(fd)) return undefined;
   try {

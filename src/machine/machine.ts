@@ -8,6 +8,7 @@ import type { Engine, EngineKind, EnginePort, EngineStatistics } from "../engine
 import { HOT, isNative, RunReason } from "../engine/engine.ts";
 import { Interpreter } from "../engine/interpreter/interpreter.ts";
 import type { ModuleStore } from "../engine/interpreter/module.ts";
+import { mayHaveCode } from "../host/jit-policy.ts";
 import { ENGINE_RESERVED, type Hart, type HartConfig, HartField, RESIDENT } from "../isa/riscv/hart.ts";
 import type { Sbi } from "../isa/riscv/sbi.ts";
 import { lastCause } from "../isa/riscv/trap.ts";
@@ -154,7 +155,7 @@ export class Machine implements EnginePort {
     const builtin = plan.mode === "supervisor";
     const extensions = new Set(board.cpu.extensions);
     const config = { extensions, mmu: board.cpu.mmu, pmp: board.cpu.pmp, harts: board.cpu.harts };
-    const native = isNative(engine) ? makeNativeHost : undefined;
+    const native = isNative(engine) && mayHaveCode("x64") ? makeNativeHost : undefined;
     const options = { threshold: HOT[engine], native, store: host.codeStore };
     this.parallel = board.cpu.parallel ? this.#createParallel(config, options) : undefined;
     this.#engine = this.parallel ?? new Interpreter(this.memory, config, this.#observedPort(), options);

@@ -8,7 +8,7 @@ const PAGE = 4096;
 const create = () => createCodeSpace("x64", 2 * PAGE, PAGE);
 const hasSpace = create() !== undefined;
 
-if (!hasSpace) test.skip("code space (this host is not x86-64 Linux)", () => {});
+if (!hasSpace) test.skip("code space (this host is not x86-64 Linux, or VMRUN_NO_NATIVE=1)", () => {});
 
 const { VMRUN_NO_NATIVE } = process.env;
 afterEach(() => {

@@ -9,10 +9,11 @@ import { MSTATUS_FS } from "../places.ts";
 import { exitTo, Leaving } from "../translator/contract.ts";
 import { Alu, type Assembler, Condition, isRegister, Label, type Operand, Reg } from "./assembler.ts";
 import type { NativeBlock, NativeOp } from "./blocks.ts";
-import { addAddend, type CommonCode, lookUp } from "./common-code.ts";
+import type { CommonCode } from "./common-code.ts";
 import { Expressions } from "./expressions.ts";
 import { FloatWriter, isDynamic, writeFloatStart } from "./floats.ts";
 import { BUDGET, field, float, LINEAR, placesFor, type RegisterPlaces } from "./registers.ts";
+import { addAddend, lookUp } from "./tlb.ts";
 import { usesOf } from "./uses.ts";
 
 const MSTATUS = field(HartField.csr);

@@ -1,16 +1,14 @@
 /** Code that all native code shares: how it is entered and left, and how it gets from one page to another. */
-import { HartField, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../isa/riscv/hart.ts";
-import type { Width } from "../../isa/riscv/semantics.ts";
+import { HartField } from "../../isa/riscv/hart.ts";
 import { COUNTER_SHIFT, OpField, Special } from "../interpreter/layout.ts";
 import { ADDEND } from "../tlb-code.ts";
 import { Leaving, REFUND_BITS } from "../translator/contract.ts";
 import { Alu, type Assembler, Condition, Label, Reg, Shift } from "./assembler.ts";
 import { writeFloatEnd } from "./floats.ts";
 import { BUDGET, field, kept, LINEAR } from "./registers.ts";
+import { writeTlbEntry } from "./tlb.ts";
 import { Ways } from "./ways.ts";
 
-const PAGE_BITS = 12;
-const ENTRY_BITS = Math.log2(TLB_ENTRY_SIZE);
 /** Callee-saved registers of the System V ABI. */
 const SAVED = [Reg.rbx, Reg.rbp, Reg.r12, Reg.r13, Reg.r14, Reg.r15] as const;
 
@@ -39,25 +37,6 @@ export interface CommonCode {
   /** The same, relative to the page, with the distance in eax. */
   readonly goOnRelative: Label;
   readonly ways: Ways;
-}
-
-/**
- * For aligned accesses without a way: has the TLB's entry for the address in rax in rcx, and tells by `equal` whether it is
- * right.
- */
-export function lookUp(code: Assembler, table: number, width: Width): void {
-  code.move(Reg.rcx, Reg.rax, false);
-  code.shift(Shift.shr, Reg.rcx, PAGE_BITS - ENTRY_BITS, false);
-  code.aluImmediate(Alu.and, Reg.rcx, (TLB_ENTRIES - 1) << ENTRY_BITS, false);
-  code.alu(Alu.add, Reg.rcx, field(table), false);
-  code.move(Reg.rdx, Reg.rax);
-  code.aluImmediate(Alu.and, Reg.rdx, -4096 | (width - 1));
-  code.aluIndexed(Alu.cmp, Reg.rdx, Reg.rcx, LINEAR);
-}
-
-/** What {@link lookUp} found makes a linear-memory offset of the address in rax. */
-export function addAddend(code: Assembler): void {
-  code.aluIndexed(Alu.add, Reg.rax, Reg.rcx, LINEAR + ADDEND, false);
 }
 
 export function writeCommonCode(code: Assembler, surroundings: Surroundings): CommonCode {
@@ -132,10 +111,7 @@ function writeGoOn(code: Assembler, surroundings: Surroundings, ways: Ways, move
   code.move(Reg.rdx, field(HartField.nativeOps), false);
   code.alu(Alu.cmp, Reg.rsi, field(HartField.nativePage));
   code.jumpIf(Condition.equal, known);
-  code.move(Reg.rdx, Reg.rax, false);
-  code.shift(Shift.shr, Reg.rdx, PAGE_BITS - ENTRY_BITS, false);
-  code.aluImmediate(Alu.and, Reg.rdx, (TLB_ENTRIES - 1) << ENTRY_BITS, false);
-  code.alu(Alu.add, Reg.rdx, field(HartField.tlbFetch), false);
+  writeTlbEntry(code, Reg.rdx, HartField.tlbFetch);
   code.aluIndexed(Alu.cmp, Reg.rsi, Reg.rdx, LINEAR);
   code.jumpIf(Condition.notEqual, out);
   code.move(field(HartField.nativePage), Reg.rsi);

@@ -67,16 +67,16 @@ export class RegisterPlaces {
 
 const USUAL = new RegisterPlaces([]);
 
+const USUALLY_KEPT: readonly number[] = Object.keys(KEPT).map(Number);
+const OTHERS: readonly number[] = Array.from({ length: 31 }, (_, i) => i + 1).filter((n) => KEPT[n] === undefined);
+
 /** What a register has to be used more than the one whose place it takes: coming and going are not for nothing. */
 const WORTH = 24;
 
 /** @param uses How often each register is used, as far as that can be told. */
 export function placesFor(uses: ArrayLike<number>): RegisterPlaces {
-  const others = Array.from({ length: 31 }, (_, i) => i + 1).filter((n) => KEPT[n] === undefined);
-  const wanted = others.sort((a, b) => uses[b] - uses[a]);
-  const least = Object.keys(KEPT)
-    .map(Number)
-    .sort((a, b) => uses[a] - uses[b]);
+  const wanted = OTHERS.toSorted((a, b) => uses[b] - uses[a]);
+  const least = USUALLY_KEPT.toSorted((a, b) => uses[a] - uses[b]);
   const exchanged: Exchange[] = [];
   for (const [i, usual] of least.entries()) {
     if (uses[wanted[i]] - uses[usual] < WORTH) break;

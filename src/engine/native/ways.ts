@@ -6,14 +6,14 @@
  * nothing was forgotten since (`HartField.epoch`). It stands in the lowest bits of a way's page, where it is compared, too.
  * So it is with what is remembered of jumps: which code is at a guest address.
  */
-import { HartField, TLB_ENTRIES, TLB_ENTRY_SIZE, TLB_TABLE_SIZE } from "../../isa/riscv/hart.ts";
+import { HartField, TLB_TABLE_SIZE } from "../../isa/riscv/hart.ts";
 import type { Width } from "../../isa/riscv/semantics.ts";
 import { ADDEND } from "../tlb-code.ts";
 import { Alu, type Assembler, Condition, data, Label, type Operand, Reg, Shift } from "./assembler.ts";
 import { field, LINEAR } from "./registers.ts";
+import { writeTlbEntry } from "./tlb.ts";
 
 const PAGE_BITS = 12;
-const ENTRY_BITS = Math.log2(TLB_ENTRY_SIZE);
 /** `{ page and generation: i64, what is added: i64 }` */
 const WAY_SIZE = 16;
 const ADDED = 8;
@@ -208,10 +208,7 @@ export class Ways implements WayPool {
       // Then it is not `equal` either.
       code.jumpIf(Condition.above, crossing);
     }
-    code.move(Reg.rdx, Reg.rax, false);
-    code.shift(Shift.shr, Reg.rdx, PAGE_BITS - ENTRY_BITS, false);
-    code.aluImmediate(Alu.and, Reg.rdx, (TLB_ENTRIES - 1) << ENTRY_BITS, false);
-    code.alu(Alu.add, Reg.rdx, field(table), false);
+    writeTlbEntry(code, Reg.rdx, table);
     code.push(Reg.rsi);
     code.move(Reg.rsi, Reg.rax);
     code.aluImmediate(Alu.and, Reg.rsi, -4096);
