@@ -210,9 +210,35 @@ export class Assembler {
     this.#at(width === 1 ? 0x88 : 0x89, width === 8, from, base, distance, width === 1);
   }
 
-  /** Compares with what is there. */
-  compareAt(reg: Reg, base: Reg, width: 4 | 8): void {
-    this.#at(0x3b, width === 8, reg, base, 0);
+  /** With what is there; 16 bits are for comparisons. */
+  aluAt(op: Alu, reg: Reg, base: Reg, width: 2 | 4 | 8, distance = 0): void {
+    if (width === 2) this.#byte(0x66);
+    this.#at((op << 3) | 3, width === 8, reg, base, distance);
+  }
+
+  /** Memory at a host's address: a register and rcx, which is added, and a distance. */
+  #sum(opcode: number, wide: boolean, reg: Reg, base: Reg, distance: number, bytes = false): void {
+    this.#rex(wide, reg, 0, base, bytes);
+    if (opcode > 0xff) this.#byte(0x0f);
+    this.#byte(opcode & 0xff);
+    const short = fits8(distance);
+    this.#byte((short ? 0x44 : 0x84) | ((reg & 7) << 3));
+    this.#byte((Reg.rcx << 3) | (base & 7));
+    if (short) this.#byte(distance);
+    else this.#int32(distance);
+  }
+
+  /** From `base + rcx + distance`. */
+  loadSum(to: Reg, base: Reg, distance: number, width: 1 | 2 | 4 | 8, signed: boolean): void {
+    if (width === 8) this.#sum(0x8b, true, to, base, distance);
+    else if (width === 4) this.#sum(signed ? 0x63 : 0x8b, signed, to, base, distance);
+    else this.#sum((signed ? 0x1be : 0x1b6) + (width === 2 ? 1 : 0), signed, to, base, distance);
+  }
+
+  /** To `base + rcx + distance`. */
+  storeSum(base: Reg, distance: number, from: Reg, width: 1 | 2 | 4 | 8): void {
+    if (width === 2) this.#byte(0x66);
+    this.#sum(width === 1 ? 0x88 : 0x89, width === 8, from, base, distance, width === 1);
   }
 
   /** To the address that stands there. */

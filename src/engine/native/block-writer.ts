@@ -7,6 +7,7 @@ import { HartField } from "../../isa/riscv/hart.ts";
 import { type Expr, rs2, type Semantics, type Width } from "../../isa/riscv/semantics.ts";
 import { MSTATUS_FS } from "../places.ts";
 import { exitTo, Leaving } from "../translator/contract.ts";
+import { accessesOf } from "./accesses.ts";
 import { Alu, type Assembler, Condition, isRegister, Label, type Operand, Reg } from "./assembler.ts";
 import type { NativeBlock, NativeOp } from "./blocks.ts";
 import type { CommonCode } from "./common-code.ts";
@@ -15,6 +16,7 @@ import { FloatWriter, isDynamic, writeFloatStart } from "./floats.ts";
 import { BUDGET, field, float, LINEAR, placesFor, type RegisterPlaces } from "./registers.ts";
 import { addAddend, lookUp } from "./tlb.ts";
 import { usesOf } from "./uses.ts";
+import type { Accesses, PageWays } from "./ways.ts";
 
 const MSTATUS = field(HartField.csr);
 
@@ -24,9 +26,13 @@ export interface WrittenBlock {
   /** Where control enters it from elsewhere, and where code begins that goes to it in whatever way is right then. */
   readonly entry: number;
   readonly detour: number;
-  /** The same for its own region, where that has registers in other places. */
+  /** The same for its own region. */
   readonly body: number;
   readonly bodyDetour: number;
+  /** Where other code of the same page goes. */
+  readonly link: number;
+  /** Ways that several of its accesses share. */
+  readonly ways: readonly Operand[];
 }
 
 /** A jump that may be made to lead to a block, once there is one: where its distance stands. */
@@ -44,10 +50,13 @@ export interface WrittenCode {
 /** Where blocks go. */
 export interface BlockPlace {
   readonly common: CommonCode;
+  readonly page: PageWays;
   /** By block, in order. */
   readonly slots: readonly number[];
-  /** Where the code begins of a block that exists already; -1: there is none. */
-  entryAt(at: number): number;
+  /** Where other code of the page goes to a block that exists already; -1: there is none. */
+  linkTo(at: number): number;
+  /** Whether a block's accesses are to have a way each: together they have been of no use. */
+  isApart(at: number): boolean;
 }
 
 export function writeBlocks(code: Assembler, blocks: readonly NativeBlock[], place: BlockPlace): WrittenCode {
@@ -70,8 +79,11 @@ class BlockWriter {
   readonly #later: Later[] = [];
   /** Where registers are in other places than usual: what brings them back, by where control goes then. */
   readonly #back = new Map<string, Label>();
-  /** Of the block, by base register and direction. */
-  readonly #ways = new Map<number, Operand>();
+  /** Of the block: those that were looked up; and the one whose addend is in rcx. */
+  readonly #ways = new Map<Accesses, Operand>();
+  #held: Accesses | undefined;
+  /** By block: ways for several accesses. */
+  readonly #shared: Operand[][] = [];
   /** Ways out to an address in the page, or relative to it. */
   readonly #exits = new Map<number, Label>();
   /** Instructions of the block from the current one on. */
@@ -97,7 +109,7 @@ class BlockWriter {
       this.code.bind(label);
       write();
     }
-    const written = this.blocks.map(({ at }) => this.#writeEntry(at));
+    const written = this.blocks.map(({ at }, i) => this.#writeEntry(at, this.#shared[i]));
     return { blocks: written, open: this.#open };
   }
 
@@ -106,17 +118,25 @@ class BlockWriter {
   }
 
   /** Where control enters a block from elsewhere. */
-  #writeEntry(at: number): WrittenBlock {
+  #writeEntry(at: number, ways: readonly Operand[]): WrittenBlock {
     const { code } = this;
+    const { page, common } = this.place;
     const body = this.#entries.get(at)!;
     const bodyDetour = this.#detours.get(at)!.at;
-    if (this.#isUsual) return { at, entry: body.at, detour: bodyDetour, body: body.at, bodyDetour };
+    const ready = this.#isUsual ? body : new Label();
     const entry = code.length;
+    common.ways.writePageEntry(code, page, ready);
+    common.ways.writePageChange(code, page);
+    if (this.#isUsual) {
+      code.jump(body);
+      return { at, entry, detour: bodyDetour, body: body.at, bodyDetour, link: body.at, ways };
+    }
+    code.bind(ready);
     this.#registers.write(code, false);
     code.jump(body);
     const detour = code.length;
-    this.#leave(this.place.common.goOnRelative, at);
-    return { at, entry, detour, body: body.at, bodyDetour };
+    this.#leave(common.goOnRelative, at);
+    return { at, entry, detour, body: body.at, bodyDetour, link: entry, ways };
   }
 
   /** Code that is shared by all, but for registers in their usual places. */
@@ -156,13 +176,17 @@ class BlockWriter {
     this.#left = count;
     this.#floats.startBlock();
     this.#ways.clear();
+    this.#held = undefined;
+    const accesses = accessesOf(operations, this.place.isApart(at));
     if (operations.some((operation) => operation.float)) this.#requireFloat(at, operations);
-    for (const operation of operations) {
+    operations.forEach((operation, i) => {
       this.#expressions.start(operation);
       code.remark(operation.at);
-      this.#execute(operation, next);
+      this.#execute(operation, accesses[i], next);
       this.#left--;
-    }
+      if (this.#expressions.tookRcx) this.#held = undefined;
+    });
+    this.#shared.push([...this.#ways].filter(([{ together }]) => together).map(([, way]) => way));
     const { semantics } = operations[count - 1].instruction;
     if (semantics.does === "jump" || semantics.does === "jumpTo") return;
     if (left) this.#leave(this.#common("interpret"), exitTo(end, 0));
@@ -214,7 +238,7 @@ class BlockWriter {
 
   /** The block there, if there is one. */
   #elsewhere(at: number): Label {
-    const known = this.place.entryAt(at);
+    const known = this.place.linkTo(at);
     if (known < 0) return this.#wayOut(at);
     const label = new Label();
     label.at = known;
@@ -228,7 +252,7 @@ class BlockWriter {
       label = this.#afterwards(() => {
         const { code } = this;
         this.#registers.write(code, true);
-        const known = this.place.entryAt(at);
+        const known = this.place.linkTo(at);
         const to = new Label();
         if (known >= 0) to.at = known;
         code.jump(to);
@@ -277,7 +301,7 @@ class BlockWriter {
 
   // ---- instructions ----
 
-  #execute(operation: NativeOp, next: number | undefined): void {
+  #execute(operation: NativeOp, accesses: Accesses | undefined, next: number | undefined): void {
     const { semantics } = operation.instruction;
     switch (semantics.does) {
       case "set":
@@ -286,9 +310,9 @@ class BlockWriter {
         this.#expressions.into(Reg.rax, semantics.bits);
         return this.#setFloat(operation, semantics.to);
       case "load":
-        return this.#load(operation, semantics);
+        return this.#load(operation, semantics, accesses!);
       case "store":
-        return this.#store(operation, semantics);
+        return this.#store(operation, semantics, accesses!);
       case "branch":
         return this.#goToIf(this.#expressions.condition(semantics.condition), operation.at + operation.imm);
       case "jump":
@@ -303,6 +327,7 @@ class BlockWriter {
       case "loadReserved":
         return this.#loadReserved(operation, semantics.width);
       case "float":
+        this.#held = undefined;
         return this.#floats.write(operation, semantics, this.#interpret(operation));
       case "storeConditional":
         return this.#storeConditional(operation, semantics.width);
@@ -328,8 +353,8 @@ class BlockWriter {
     const { code } = this;
     if (to === "s") {
       // NaN-boxed.
-      code.moveImmediate(Reg.rcx, -(2 ** 32));
-      code.alu(Alu.or, Reg.rax, Reg.rcx);
+      code.moveImmediate(Reg.rdx, -(2 ** 32));
+      code.alu(Alu.or, Reg.rax, Reg.rdx);
     }
     code.move(float(rd), Reg.rax);
     this.#floats.note(rd, to === "s");
@@ -344,53 +369,50 @@ class BlockWriter {
   /** Has where the memory of an atomic instruction lies in rax, as a linear-memory offset. */
   #locate(operation: NativeOp, table: number, width: Width): void {
     const { code } = this;
+    this.#held = undefined;
     this.#expressions.into(Reg.rax, ADDRESS);
     lookUp(code, table, width);
     code.jumpIf(Condition.notEqual, this.#interpret(operation));
     addAddend(code);
   }
 
-  /** Has the host's address of a load or store in rax. */
-  #reach(operation: NativeOp, address: Expr, width: Width, store: boolean): void {
-    this.#expressions.into(Reg.rax, address);
-    const { ways } = this.place.common;
-    ways.writeLookUp(this.code, {
-      way: this.#wayOf(operation.rs1, store),
-      width,
-      store,
-      interpret: this.#interpret(operation),
-      afterwards: (write) => this.#afterwards(write),
-    });
-  }
-
-  /** What a block accesses by one register is, as a rule, on one page. */
-  #wayOf(base: number, store: boolean): Operand {
-    const key = base * 2 + Number(store);
-    let way = this.#ways.get(key);
-    if (way === undefined) {
-      way = this.place.common.ways.take(base, store);
-      this.#ways.set(key, way);
-    }
-    return way;
-  }
-
-  #load(operation: NativeOp, { width, signed, address, to }: Extract<Semantics, { does: "load" }>): void {
+  /** Has what is added to addresses in rcx, and answers the register with the base. Takes rax and rdx. */
+  #reach(operation: NativeOp, accesses: Accesses): Reg {
     const { code } = this;
-    this.#reach(operation, address, width, false);
+    const { ways } = this.place.common;
+    const place = this.#registers.of(operation.rs1);
+    const base = isRegister(place) ? place : Reg.rax;
+    if (base !== place) code.move(base, place);
+    const known = this.#ways.get(accesses);
+    if (known === undefined) {
+      const way = ways.take(this.place.page, accesses);
+      this.#ways.set(accesses, way);
+      if (accesses.least === 0) code.move(Reg.rdx, base);
+      else code.lea(Reg.rdx, base, accesses.least);
+      const afterwards = (write: () => void) => this.#afterwards(write);
+      ways.writeLookUp(code, { way, store: accesses.store, interpret: this.#interpret(operation), afterwards });
+    } else if (this.#held !== accesses) ways.writeAgain(code, known);
+    this.#held = accesses;
+    return base;
+  }
+
+  #load(operation: NativeOp, { width, signed, to }: Extract<Semantics, { does: "load" }>, accesses: Accesses): void {
+    const { code } = this;
+    const base = this.#reach(operation, accesses);
     const place = to === "x" ? this.#registers.of(operation.rd) : float(operation.rd);
     const inPlace = to === "x" && operation.rd !== 0 && isRegister(place);
-    code.loadAt(inPlace ? place : Reg.rax, Reg.rax, width, signed);
+    code.loadSum(inPlace ? place : Reg.rax, base, operation.imm, width, signed);
     if (to !== "x") this.#setFloat(operation, to);
     else if (!inPlace) this.#setX(operation.rd, Reg.rax);
   }
 
-  #store(operation: NativeOp, { width, address, value }: Extract<Semantics, { does: "store" }>): void {
+  #store(operation: NativeOp, { width, value }: Extract<Semantics, { does: "store" }>, accesses: Accesses): void {
     const { code } = this;
-    this.#reach(operation, address, width, true);
+    const base = this.#reach(operation, accesses);
     const place = this.#expressions.operand(value)!;
     if (value.kind === "x" && operation.rs2 === 0) code.moveImmediate(Reg.rdx, 0);
     else if (!isRegister(place)) code.move(Reg.rdx, place);
-    code.storeAt(Reg.rax, isRegister(place) ? place : Reg.rdx, width);
+    code.storeSum(base, operation.imm, isRegister(place) ? place : Reg.rdx, width);
   }
 
   #amo(operation: NativeOp, { width, old, combine }: Extract<Semantics, { does: "amo" }>): void {

@@ -81,7 +81,7 @@ export function writeCommonCode(code: Assembler, surroundings: Surroundings): Co
   code.alu(Alu.add, Reg.rax, field(HartField.nativePage));
   code.bind(common.goOn);
   writeGoOn(code, surroundings, ways, moved);
-  ways.writeMisses(code);
+  ways.writeCommon(code);
   return common;
 }
 
@@ -111,7 +111,7 @@ function writeGoOn(code: Assembler, surroundings: Surroundings, ways: Ways, move
   code.move(Reg.rdx, field(HartField.nativeOps), false);
   code.alu(Alu.cmp, Reg.rsi, field(HartField.nativePage));
   code.jumpIf(Condition.equal, known);
-  writeTlbEntry(code, Reg.rdx, HartField.tlbFetch);
+  writeTlbEntry(code, Reg.rdx, Reg.rax, HartField.tlbFetch);
   code.aluIndexed(Alu.cmp, Reg.rsi, Reg.rdx, LINEAR);
   code.jumpIf(Condition.notEqual, out);
   code.move(field(HartField.nativePage), Reg.rsi);

@@ -78,6 +78,8 @@ const OTHERS: ReadonlySet<string> = new Set([
 export class Expressions {
   /** The instruction that expressions belong to. */
   operation!: NativeOp;
+  /** Whether the instruction's code has written rcx. */
+  tookRcx = false;
   readonly #named = new Map<Shared, Operand>();
 
   constructor(
@@ -88,6 +90,7 @@ export class Expressions {
   /** Names of the last instruction are forgotten. */
   start(operation: NativeOp): void {
     this.operation = operation;
+    this.tookRcx = false;
     this.#named.clear();
   }
 
@@ -225,6 +228,7 @@ export class Expressions {
   /** Makes two values that both take some making: in `to` and rcx. */
   #both(to: Reg, a: Expr, b: Expr): void {
     const { code } = this;
+    this.tookRcx = true;
     this.into(Reg.rax, b);
     if (this.operand(a) === undefined) {
       code.push(Reg.rax);
@@ -244,6 +248,7 @@ export class Expressions {
       return code.shift(op, to, constant & (wide ? 63 : 31), wide);
     }
     const by = this.operand(b);
+    this.tookRcx = true;
     if (by === undefined) this.#both(to, a, b);
     else {
       this.into(to, a);
@@ -306,6 +311,7 @@ export class Expressions {
   #count(to: Reg, name: "clz" | "ctz", wide: boolean, a: Expr): void {
     const { code } = this;
     const bits = wide ? 64 : 32;
+    this.tookRcx = true;
     this.into(Reg.rax, a);
     if (name === "ctz") {
       code.scan("forward", Reg.rax, Reg.rax, wide);

@@ -45,7 +45,8 @@ export function nativeText({ blocks, page, place, bitsOf }: WrittenNative): stri
     return `0x${address.toString(16)}  ${disassemble(bitsOf(at), address, (bitsOf(at) & 3) === 3 ? 4 : 2)}`;
   });
   // Nothing is where it was: blocks that existed already are looked up.
-  writeBlocks(code, blocks, { ...place, common: withoutWays(common), entryAt: () => -1 });
+  const elsewhere = { common: withoutWays(common), page: { ...place.page, shared: new Map() }, linkTo: () => -1 };
+  writeBlocks(code, blocks, { ...place, ...elsewhere });
   return code.lines.join("\n");
 }
 
@@ -53,7 +54,7 @@ const named = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter
 
 /** Ways that are taken for a listing are nobody's. */
 function withoutWays(common: CommonCode): CommonCode {
-  return { ...common, ways: common.ways.copy() };
+  return { ...common, ways: common.ways.imagined() };
 }
 
 const WIDE = "rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15".split(" ");
@@ -175,6 +176,25 @@ class Listing extends Assembler {
   override storeAt(base: Reg, from: Reg, width: 1 | 2 | 4 | 8, distance = 0): void {
     this.#line(`mov${width * 8} ${this.#at(base, distance)}, ${WIDE[from]}`);
     super.storeAt(base, from, width, distance);
+  }
+
+  override aluAt(op: Alu, reg: Reg, base: Reg, width: 2 | 4 | 8, distance = 0): void {
+    this.#line(`${nameOf(Alu, op)}${width * 8} ${WIDE[reg]}, ${this.#at(base, distance)}`);
+    super.aluAt(op, reg, base, width, distance);
+  }
+
+  #sum(base: Reg, distance: number): string {
+    return distance === 0 ? `[${WIDE[base]} + rcx]` : `[${WIDE[base]} + rcx + ${distance}]`;
+  }
+
+  override loadSum(to: Reg, base: Reg, distance: number, width: 1 | 2 | 4 | 8, signed: boolean): void {
+    this.#line(`${loadOf(width, signed)} ${WIDE[to]}, ${this.#sum(base, distance)}`);
+    super.loadSum(to, base, distance, width, signed);
+  }
+
+  override storeSum(base: Reg, distance: number, from: Reg, width: 1 | 2 | 4 | 8): void {
+    this.#line(`mov${width * 8} ${this.#sum(base, distance)}, ${WIDE[from]}`);
+    super.storeSum(base, distance, from, width);
   }
 
   override addressOf(to: Reg, operand: Operand): void {

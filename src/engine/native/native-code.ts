@@ -7,12 +7,12 @@ import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import type { NativeStatistics } from "../engine.ts";
 import type { DecodedPages } from "../interpreter/decoded-pages.ts";
 import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.ts";
-import { Assembler } from "./assembler.ts";
+import { Assembler, type Operand } from "./assembler.ts";
 import { type WrittenBlock, writeBlocks } from "./block-writer.ts";
 import { findBlocks, type NativeBlock } from "./blocks.ts";
 import { type CommonCode, writeCommonCode } from "./common-code.ts";
 import type { WrittenNative } from "./listing.ts";
-import { Ways } from "./ways.ts";
+import { type PageWays, Ways } from "./ways.ts";
 
 /** What native code is made for: the host's processor. */
 export interface NativeHost {
@@ -36,6 +36,8 @@ export interface NativeRegion {
   samples: number;
   /** Was not improved because another region may do. */
   excused: boolean;
+  /** Ops that its blocks begin with. */
+  readonly ops: readonly number[];
 }
 
 /** A block of it, by the op that it begins with, and the guest's address of that. */
@@ -53,8 +55,11 @@ interface InstalledBlock {
 }
 
 interface CodeOfPage {
+  readonly ways: PageWays;
   /** Ops at which blocks begin. */
   readonly ops: Set<number>;
+  /** Those of blocks whose accesses share no ways. */
+  readonly apart: Set<number>;
   /** By op: jumps that would like to lead there. */
   readonly open: Map<number, number[]>;
 }
@@ -67,6 +72,10 @@ export const DATA_SIZE = Ways.size;
  * are as many at most, needs more than a KiB to be entered and left with all registers exchanged.
  */
 export const LARGEST = 0x4_0000;
+/** Ways of one find: no more than instructions, of which there are more than it has for the sake of its last block. */
+const MOST_WAYS = 1000;
+/** Times that the accesses of a block are found on two pages before they get a way each. */
+const TIMES_APART = 8;
 /** Bytes of an instruction that jumps anywhere, and where its distance stands. */
 const JUMP = 0xe9;
 const DISTANCE = 1;
@@ -91,6 +100,8 @@ export class NativeCode {
   readonly #blocks = new Map<number, InstalledBlock>();
   /** By page of linear memory. */
   readonly #byPage = new Map<number, CodeOfPage>();
+  /** By way that accesses share: the op of their block, and how often the way was of no use. */
+  readonly #shared = new Map<Operand, { readonly op: number; times: number }>();
 
   constructor(
     readonly memory: GuestMemory,
@@ -116,7 +127,7 @@ export class NativeCode {
 
   /** Whether there is no room for more code. */
   get isFull(): boolean {
-    return this.#code.length + LARGEST > this.host.bytes.length;
+    return this.#code.length + LARGEST > this.host.bytes.length || this.#common.ways.isFull(MOST_WAYS);
   }
 
   /**
@@ -140,25 +151,32 @@ export class NativeCode {
     }
     const start = this.#code.length;
     const opOf = (at: number) => ops + at * (OP_SIZE / 2);
-    const place = { common: this.#common, slots, entryAt: (at: number) => this.#entryOf(opOf(at)) };
+    const known = this.#codeOf(page);
+    const place = {
+      ...{ common: this.#common, page: known.ways, slots },
+      linkTo: (at: number) => this.#linkTo(opOf(at)),
+      isApart: (at: number) => known.apart.has(opOf(at)),
+    };
     const written = writeBlocks(this.#code, blocks, place);
     this.follower()?.({
       ...{ blocks, page: pc & ~BigInt(PAGE_SIZE - 1), entry: (op - ops) / (OP_SIZE / 2), place },
       bitsOf: (at) => this.pages.bitsOf(opOf(at)),
     });
-    const region: NativeRegion = { page: pc & ~BigInt(PAGE_SIZE - 1), samples: 0, excused: false };
+    const region: NativeRegion = {
+      ...{ page: pc & ~BigInt(PAGE_SIZE - 1), samples: 0, excused: false },
+      ops: blocks.map(({ at }) => opOf(at)),
+    };
     this.pages.protect(page);
-    const known = this.#byPage.get(page) ?? { ops: new Set(), open: new Map() };
-    this.#byPage.set(page, known);
     written.blocks.forEach((block, i) => {
-      const { at, entry } = block;
+      const { at, entry, link } = block;
       const slot = slots[i];
       this.#blocks.set(slot, { block, end: blocks[i].end, op: opOf(at), region });
       this.#entries[slot] = entry;
       known.ops.add(opOf(at));
       this.#leadInto(opOf(at), slot);
       // So do jumps that have waited for it.
-      for (const use of known.open.get(opOf(at)) ?? []) this.#code.redirect(use, entry);
+      for (const use of known.open.get(opOf(at)) ?? []) this.#code.redirect(use, link);
+      for (const way of block.ways) this.#shared.set(way, { op: opOf(at), times: 0 });
     });
     for (const { use, to } of written.open) {
       const waiting = known.open.get(opOf(to));
@@ -169,6 +187,15 @@ export class NativeCode {
     this.statistics.bytes += this.#code.length - start;
     this.statistics.blocks += blocks.length;
     this.statistics.writing += performance.now() - started;
+  }
+
+  #codeOf(page: number): CodeOfPage {
+    let code = this.#byPage.get(page);
+    if (code === undefined) {
+      code = { ways: this.#common.ways.page(), ops: new Set(), apart: new Set(), open: new Map() };
+      this.#byPage.set(page, code);
+    }
+    return code;
   }
 
   #slotsFor(blocks: readonly NativeBlock[]): number[] | undefined {
@@ -195,9 +222,28 @@ export class NativeCode {
     return (this.pages.counters + (op >>> COUNTER_SHIFT)) >>> 1;
   }
 
-  #entryOf(op: number): number {
+  #linkTo(op: number): number {
     const { u16 } = this.memory;
-    return u16[op >>> 1] === Special.native ? this.#entries[u16[this.#counter(op)]] : -1;
+    return u16[op >>> 1] === Special.native ? this.#blocks.get(u16[this.#counter(op)])!.block.link : -1;
+  }
+
+  /**
+   * Gives up regions with accesses that share a way, and are often on two pages that do not follow each other in memory. What
+   * takes their place has a way for each.
+   */
+  settle(): void {
+    for (const way of this.#common.ways.takeUseless()) {
+      const known = this.#shared.get(way);
+      if (known === undefined || ++known.times < TIMES_APART) continue;
+      this.#shared.delete(way);
+      const { u16 } = this.memory;
+      const { op } = known;
+      const slot = u16[op >>> 1] === Special.native ? u16[this.#counter(op)] : -1;
+      const installed = this.#blocks.get(slot);
+      if (installed === undefined) continue;
+      this.#byPage.get(this.pages.pageOfOp(op).page)!.apart.add(op);
+      for (const other of installed.region.ops) this.giveUp(other);
+    }
   }
 
   /** The block in a slot. */
@@ -254,6 +300,8 @@ export class NativeCode {
   /** Lets all code go. None of it may be running. */
   clear(): void {
     for (const page of [...this.#byPage.keys()]) this.drop(page);
+    this.#common.ways.clear();
+    this.#shared.clear();
     this.#code.length = this.#start;
   }
 }

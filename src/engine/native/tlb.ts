@@ -8,9 +8,9 @@ import { field, LINEAR } from "./registers.ts";
 const PAGE_BITS = 12;
 const ENTRY_BITS = Math.log2(TLB_ENTRY_SIZE);
 
-/** Has in `to` where a table's entry for the address in rax lies, as a linear-memory offset. */
-export function writeTlbEntry(code: Assembler, to: Reg, table: number): void {
-  code.move(to, Reg.rax, false);
+/** Has in `to` where a table's entry for an address lies, as a linear-memory offset. */
+export function writeTlbEntry(code: Assembler, to: Reg, address: Reg, table: number): void {
+  code.move(to, address, false);
   code.shift(Shift.shr, to, PAGE_BITS - ENTRY_BITS, false);
   code.aluImmediate(Alu.and, to, (TLB_ENTRIES - 1) << ENTRY_BITS, false);
   code.alu(Alu.add, to, field(table), false);
@@ -21,7 +21,7 @@ export function writeTlbEntry(code: Assembler, to: Reg, table: number): void {
  * right.
  */
 export function lookUp(code: Assembler, table: number, width: Width): void {
-  writeTlbEntry(code, Reg.rcx, table);
+  writeTlbEntry(code, Reg.rcx, Reg.rax, table);
   code.move(Reg.rdx, Reg.rax);
   code.aluImmediate(Alu.and, Reg.rdx, -4096 | (width - 1));
   code.aluIndexed(Alu.cmp, Reg.rdx, Reg.rcx, LINEAR);

@@ -1,30 +1,39 @@
 /**
- * Ways: what each place in native code that accesses memory remembers of its last access, ahead of the TLB. A way says which
- * guest page that was, and what makes a host's address of an address on it; to look it up takes no address arithmetic.
+ * Ways: what native code remembers of the memory that it accesses, ahead of the TLB. A way is for a few accesses of a block
+ * by one base register, and says where a page lies that they have all gone to: a comparison tells whether they do so again,
+ * and an addition makes a host's address of the guest's.
  *
- * All ways are right for one *generation*: a number that is the same again only where the same TLB tables are in force, and
- * nothing was forgotten since (`HartField.epoch`). It stands in the lowest bits of a way's page, where it is compared, too.
- * So it is with what is remembered of jumps: which code is at a guest address.
+ * Ways are right as long as the same TLB tables are in force, and nothing is forgotten (`HartField.epoch`): for one
+ * *generation*. Only code of a page uses the ways of its code, so that each page keeps the generation that its own are for,
+ * and a list of them, and lets them go when it is entered in another. What is remembered of jumps (which code is at a guest
+ * address) has a generation, too.
  */
 import { HartField, TLB_TABLE_SIZE } from "../../isa/riscv/hart.ts";
-import type { Width } from "../../isa/riscv/semantics.ts";
 import { ADDEND } from "../tlb-code.ts";
 import { Alu, type Assembler, Condition, data, Label, type Operand, Reg, Shift } from "./assembler.ts";
 import { field, LINEAR } from "./registers.ts";
 import { writeTlbEntry } from "./tlb.ts";
 
-const PAGE_BITS = 12;
-/** `{ page and generation: i64, what is added: i64 }` */
-const WAY_SIZE = 16;
-const ADDED = 8;
-/** Ways in each direction. Where there are more places, some share one. */
-const WAYS = 1 << 14;
-/** The stack, globals and the thread have the same few pages wherever the code is: one way for each of these registers. */
-const EVERYWHERE = [2, 3, 4];
+const PAGE_SIZE = 4096;
+/**
+ * What a way says. `start`: the guest's address of a page; `added`: what makes the host's of an address; `limit`: how far from
+ * `start` accesses may begin, 0 while nothing is remembered; `room`: what `limit` is otherwise; `page`: whose it is; `next`:
+ * the next one of the page that remembers something.
+ */
+const WayField = { start: 0, added: 8, limit: 16, room: 24, page: 26, next: 28 } as const;
+const WAY_SIZE = 32;
+const WAYS = 1 << 16;
+/** The stack, globals and the thread have the same few pages wherever the code is: ways by them are shared on a page. */
+const EVERYWHERE: ReadonlySet<number> = new Set([2, 3, 4]);
+/** Bytes that shared ways are for. */
+const SIZES = [8, 32, 128, 512];
+/** The most bytes that accesses with one way may lie apart. */
+export const FARTHEST_APART = 512;
 
-/** Alignment bits stay free, so that a misaligned address is never taken for another generation's. */
-const GENERATION_STEP = 8;
-const GENERATIONS = 1 << PAGE_BITS;
+/** Pages of code: each has a generation and the first of its ways (two arrays of i32). */
+const PAGES = 1 << 15;
+
+const GENERATIONS = 1 << 12;
 /** Every set of TLB tables has a place, by privilege and by where it lies: `{ epoch: i32, generation: i32 }`. */
 const PLACES_EACH = 256;
 const PLACES = 4 * PLACES_EACH;
@@ -32,70 +41,132 @@ const PLACES = 4 * PLACES_EACH;
 const JUMP_BITS = 12;
 const JUMP_SIZE_BITS = 5;
 const JumpField = { code: 8, generation: 16, ops: 20 } as const;
-const JUMPS_SIZE = 1 << (JUMP_BITS + JUMP_SIZE_BITS);
 
-/** What else there is, in bytes from where it all starts. */
+/** Of the tables in force; the latest one given out; the tables and the epoch that the former is for. */
+const GENERATION = 0;
 const LATEST = 8;
 const TABLE = 12;
 const EPOCH = 16;
-const PLACES_START = 32;
+/** How many ways have lately been found to be of no use where pages meet, and which. */
+const USELESS_COUNT = 20;
+const USELESS = 32;
+const USELESS_MOST = 32;
+
+/** Where it all is. */
+const PLACES_START = USELESS + 4 * USELESS_MOST;
+const JUMPS_START = PLACES_START + PLACES * 8;
+const PAGES_START = JUMPS_START + (1 << (JUMP_BITS + JUMP_SIZE_BITS));
+const FIRST_START = PAGES_START + PAGES * 4;
+const WAYS_START = FIRST_START + PAGES * 4;
+
+/** The ways of a page of code. */
+export interface PageWays {
+  /** Position among all pages. */
+  readonly index: number;
+  readonly shared: Map<string, Operand>;
+}
+
+/** Accesses that use the same way. */
+export interface Accesses {
+  readonly base: number;
+  readonly store: boolean;
+  /** The least that is added to the base, and how many bytes from there may be accessed. */
+  readonly least: number;
+  readonly bytes: number;
+  /** How many there have been in the block by the same base. */
+  readonly ordinal: number;
+  /** There is more than one. */
+  readonly together: boolean;
+}
 
 export interface WayPool {
-  /** A way for places that access memory by a base register; `everywhere`: wherever they are. */
-  take(base: number, store: boolean): Operand;
+  take(page: PageWays, accesses: Accesses): Operand;
 }
 
 /** What lies beside the code, from `start` on. */
 export class Ways implements WayPool {
-  /** Of the tables in force, 8 bytes; the latest one given out; the tables and the epoch that the former is for. */
-  readonly #generation: Operand;
-  readonly #latest: Operand;
-  readonly #table: Operand;
-  readonly #epoch: Operand;
-  readonly #places: Operand;
-  readonly #jumps: Operand;
-  readonly #ways: number;
-  readonly #next = [EVERYWHERE.length, EVERYWHERE.length];
-  readonly #missed = new Map<number, Label>();
+  readonly #missed = [new Label(), new Label()];
+  readonly #entered = new Label();
+  readonly #view: DataView;
+  #next = 0;
+  #pages = 0;
 
   /** Bytes that it takes. */
-  static readonly size = PLACES_START + PLACES * 8 + JUMPS_SIZE + 2 * WAYS * WAY_SIZE;
+  static readonly size = WAYS_START + WAYS * WAY_SIZE;
 
   /** @param memory The same as `start`, for us. */
   constructor(
     readonly start: number,
     readonly memory: Uint8Array,
   ) {
-    this.#generation = data(start);
-    this.#latest = data(start + LATEST);
-    this.#table = data(start + TABLE);
-    this.#epoch = data(start + EPOCH);
-    this.#places = data(start + PLACES_START);
-    this.#jumps = data(start + PLACES_START + PLACES * 8);
-    this.#ways = start + PLACES_START + PLACES * 8 + JUMPS_SIZE;
+    this.#view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
+  }
+
+  #at(offset: number): Operand {
+    return data(this.start + offset);
   }
 
   /** Native code is not right any more: begins a new generation. */
   forget(): void {
     // No tables lie at 0, and no place is right.
     this.memory.fill(0, TABLE, EPOCH);
-    this.memory.fill(0, PLACES_START, PLACES_START + PLACES * 8);
+    this.memory.fill(0, PLACES_START, JUMPS_START);
   }
 
-  /** The same, from where others may take without effect here. */
-  copy(): Ways {
-    const copied = new Ways(this.start, this.memory);
-    for (const [key, label] of this.#missed) copied.#missed.set(key, label);
-    return copied;
+  /** All code is let go, and all ways with it. */
+  clear(): void {
+    this.forget();
+    this.memory.fill(0, PAGES_START, WAYS_START + this.#next * WAY_SIZE);
+    this.memory.fill(0, USELESS_COUNT, USELESS);
+    this.#next = 0;
+    this.#pages = 0;
   }
 
-  take(base: number, store: boolean): Operand {
-    const direction = Number(store);
-    const shared = EVERYWHERE.indexOf(base);
-    const index = shared >= 0 ? shared : this.#next[direction]++;
-    if (this.#next[direction] === WAYS) this.#next[direction] = EVERYWHERE.length;
-    return data(this.#ways + (direction * WAYS + index) * WAY_SIZE);
+  /** Whether this many more ways, and a page, may be more than there are. */
+  isFull(ways: number): boolean {
+    return this.#pages === PAGES || this.#next + ways > WAYS;
   }
+
+  page(): PageWays {
+    return { index: this.#pages++, shared: new Map() };
+  }
+
+  /** The same, but ways that are taken are none. */
+  imagined(): Ways {
+    const imagined = new Ways(this.start, new Uint8Array(Ways.size));
+    imagined.#missed.splice(0, 2, ...this.#missed);
+    imagined.#entered.at = this.#entered.at;
+    return imagined;
+  }
+
+  take(page: PageWays, { base, store, bytes, ordinal }: Accesses): Operand {
+    if (!EVERYWHERE.has(base)) return this.#take(page, bytes);
+    const size = SIZES.find((size) => size >= bytes)!;
+    const key = `${base} ${store} ${size} ${ordinal}`;
+    let way = page.shared.get(key);
+    if (way === undefined) {
+      way = this.#take(page, size);
+      page.shared.set(key, way);
+    }
+    return way;
+  }
+
+  #take(page: PageWays, bytes: number): Operand {
+    const offset = WAYS_START + this.#next++ * WAY_SIZE;
+    this.#view.setUint16(offset + WayField.room, PAGE_SIZE + 1 - bytes, true);
+    this.#view.setUint16(offset + WayField.page, page.index, true);
+    return this.#at(offset);
+  }
+
+  /** Ways whose accesses have been on two pages at once that do not follow each other in memory, since last asked. */
+  takeUseless(): Operand[] {
+    const count = this.#view.getUint32(USELESS_COUNT, true);
+    if (count === 0) return [];
+    this.#view.setUint32(USELESS_COUNT, 0, true);
+    return Array.from({ length: count }, (_, i) => this.#at(this.#view.getUint32(USELESS + 4 * i, true)));
+  }
+
+  // ---- generations ----
 
   /** Code for where native code is entered: finds the generation. Takes rax, rcx and rdx. */
   writeEntry(code: Assembler): void {
@@ -109,45 +180,60 @@ export class Ways implements WayPool {
     // Nothing is in its lowest bits.
     code.alu(Alu.or, Reg.rax, Reg.rdx, false);
     code.move(Reg.rcx, field(HartField.epoch), false);
-    code.alu(Alu.cmp, Reg.rax, this.#table, false);
+    code.alu(Alu.cmp, Reg.rax, this.#at(TABLE), false);
     code.jumpIf(Condition.notEqual, stale);
-    code.alu(Alu.cmp, Reg.rcx, this.#epoch, false);
+    code.alu(Alu.cmp, Reg.rcx, this.#at(EPOCH), false);
     code.jumpIf(Condition.equal, end);
     code.bind(stale);
-    code.move(this.#table, Reg.rax, false);
-    code.move(this.#epoch, Reg.rcx, false);
+    code.move(this.#at(TABLE), Reg.rax, false);
+    code.move(this.#at(EPOCH), Reg.rcx, false);
     code.shift(Shift.shr, Reg.rax, Math.log2(TLB_TABLE_SIZE), false);
     code.shift(Shift.shl, Reg.rdx, Math.log2(PLACES_EACH), false);
     code.alu(Alu.or, Reg.rax, Reg.rdx, false);
-    code.addressOf(Reg.rdx, this.#places);
+    code.addressOf(Reg.rdx, this.#at(PLACES_START));
     code.leaSum(Reg.rdx, Reg.rdx, Reg.rax, 3);
-    code.compareAt(Reg.rcx, Reg.rdx, 4);
+    code.aluAt(Alu.cmp, Reg.rcx, Reg.rdx, 4);
     code.jumpIf(Condition.notEqual, fresh);
     code.loadAt(Reg.rax, Reg.rdx, 4, false, 4);
     code.test(Reg.rax, Reg.rax, false);
     code.jumpIf(Condition.notEqual, known);
     code.bind(fresh);
-    code.move(Reg.rax, this.#latest, false);
-    code.aluImmediate(Alu.add, Reg.rax, GENERATION_STEP, false);
+    code.move(Reg.rax, this.#at(LATEST), false);
+    code.aluImmediate(Alu.add, Reg.rax, 1, false);
     code.aluImmediate(Alu.cmp, Reg.rax, GENERATIONS, false);
     code.jumpIf(Condition.below, given);
-    // All are used up: every way is forgotten, and they are given out again.
+    // All are used up: nothing is of any of them any more, and they are given out again.
     code.push(Reg.rdi);
-    code.addressOf(Reg.rdi, this.#places);
-    code.moveImmediate(Reg.rcx, (Ways.size - PLACES_START) / 8);
+    code.addressOf(Reg.rdi, this.#at(PLACES_START));
+    code.moveImmediate(Reg.rcx, (FIRST_START - PLACES_START) / 8);
     code.moveImmediate(Reg.rax, 0);
     code.fill();
     code.pop(Reg.rdi);
     code.move(Reg.rcx, field(HartField.epoch), false);
-    code.moveImmediate(Reg.rax, GENERATION_STEP);
+    code.moveImmediate(Reg.rax, 1);
     code.bind(given);
-    code.move(this.#latest, Reg.rax, false);
+    code.move(this.#at(LATEST), Reg.rax, false);
     code.storeAt(Reg.rdx, Reg.rcx, 4);
     code.storeAt(Reg.rdx, Reg.rax, 4, 4);
     code.bind(known);
-    code.move(this.#generation, Reg.rax);
+    code.move(this.#at(GENERATION), Reg.rax, false);
     code.bind(end);
   }
+
+  /** Code for where a page's code is entered: goes to `body` at once if its ways are of this generation. Takes rax. */
+  writePageEntry(code: Assembler, page: PageWays, body: Label): void {
+    code.move(Reg.rax, this.#at(GENERATION), false);
+    code.alu(Alu.cmp, Reg.rax, this.#at(PAGES_START + page.index * 4), false);
+    code.jumpIf(Condition.equal, body);
+  }
+
+  /** Behind {@link writePageEntry}: lets the page's ways go. Takes rcx and rdx, too. */
+  writePageChange(code: Assembler, page: PageWays): void {
+    code.addressOf(Reg.rcx, this.#at(PAGES_START + page.index * 4));
+    code.call(this.#entered);
+  }
+
+  // ---- jumps ----
 
   /** Goes to the code for the address in rax if it is known; else goes on, with where to note it in rcx. Takes rdx. */
   writeJump(code: Assembler): void {
@@ -157,16 +243,16 @@ export class Ways implements WayPool {
     code.alu(Alu.xor, Reg.rdx, Reg.rax, false);
     code.aluImmediate(Alu.and, Reg.rdx, ((1 << JUMP_BITS) - 1) << 1, false);
     code.shift(Shift.shl, Reg.rdx, JUMP_SIZE_BITS - 1, false);
-    code.addressOf(Reg.rcx, this.#jumps);
+    code.addressOf(Reg.rcx, this.#at(JUMPS_START));
     code.alu(Alu.add, Reg.rcx, Reg.rdx);
-    code.compareAt(Reg.rax, Reg.rcx, 8);
+    code.aluAt(Alu.cmp, Reg.rax, Reg.rcx, 8);
     code.jumpIf(Condition.notEqual, elsewhere);
     code.loadAt(Reg.rdx, Reg.rcx, 4, false, JumpField.generation);
-    code.alu(Alu.cmp, Reg.rdx, this.#generation, false);
+    code.alu(Alu.cmp, Reg.rdx, this.#at(GENERATION), false);
     code.jumpIf(Condition.notEqual, elsewhere);
     code.loadAt(Reg.rdx, Reg.rcx, 4, false, JumpField.ops);
     code.move(field(HartField.nativeOps), Reg.rdx, false);
-    code.aluImmediate(Alu.and, Reg.rax, -4096);
+    code.aluImmediate(Alu.and, Reg.rax, -PAGE_SIZE);
     code.move(field(HartField.nativePage), Reg.rax);
     code.jumpToAt(Reg.rcx, JumpField.code);
     code.bind(elsewhere);
@@ -176,92 +262,164 @@ export class Ways implements WayPool {
   writeNote(code: Assembler): void {
     code.storeAt(Reg.rcx, Reg.rax, 8);
     code.storeAt(Reg.rcx, Reg.rdx, 8, JumpField.code);
-    code.move(Reg.rax, this.#generation, false);
+    code.move(Reg.rax, this.#at(GENERATION), false);
     code.storeAt(Reg.rcx, Reg.rax, 4, JumpField.generation);
     code.move(Reg.rax, field(HartField.nativeOps), false);
     code.storeAt(Reg.rcx, Reg.rax, 4, JumpField.ops);
   }
 
-  /** Code that {@link writeLookUp} calls behind a miss. */
-  writeMisses(code: Assembler): void {
-    for (const store of [false, true]) {
-      for (const width of [1, 2, 4, 8] as const) {
-        const label = new Label();
-        this.#missed.set(keyOf(width, store), label);
-        code.bind(label);
-        this.#writeMiss(code, store ? HartField.tlbWrite : HartField.tlbRead, width);
-      }
-    }
+  // ---- accesses ----
+
+  /** Code that all other code shares. */
+  writeCommon(code: Assembler): void {
+    [HartField.tlbRead, HartField.tlbWrite].forEach((table, i) => {
+      code.bind(this.#missed[i]);
+      this.#writeMiss(code, table);
+    });
+    code.bind(this.#entered);
+    this.#writeLetGo(code);
   }
 
-  /**
-   * With the address in rax and the way's own in rcx: `equal` tells that the TLB knew. Then the way does now, too, and the
-   * host's address is in rax.
-   */
-  #writeMiss(code: Assembler, table: number, width: Width): void {
-    const crossing = new Label();
+  /** With the generation in rax, and where the page has its own in rcx. */
+  #writeLetGo(code: Assembler): void {
+    const next = new Label();
     const end = new Label();
-    if (width > 1) {
-      code.move(Reg.rdx, Reg.rax, false);
-      code.aluImmediate(Alu.and, Reg.rdx, 0xfff, false);
-      code.aluImmediate(Alu.cmp, Reg.rdx, 4096 - width, false);
-      // Then it is not `equal` either.
-      code.jumpIf(Condition.above, crossing);
-    }
-    writeTlbEntry(code, Reg.rdx, table);
-    code.push(Reg.rsi);
-    code.move(Reg.rsi, Reg.rax);
-    code.aluImmediate(Alu.and, Reg.rsi, -4096);
-    code.aluIndexed(Alu.cmp, Reg.rsi, Reg.rdx, LINEAR);
-    code.jumpIf(Condition.notEqual, end);
-    code.loadIndexed(Reg.rdx, Reg.rdx, LINEAR + ADDEND, 4, false);
-    code.alu(Alu.or, Reg.rsi, this.#generation);
-    code.storeAt(Reg.rcx, Reg.rsi, 8);
-    code.alu(Alu.add, Reg.rdx, Reg.rax, false);
-    code.leaSum(Reg.rdx, Reg.rdx, Reg.rbp);
-    code.lea(Reg.rdx, Reg.rdx, LINEAR);
-    code.move(Reg.rsi, Reg.rax);
-    code.move(Reg.rax, Reg.rdx);
-    code.alu(Alu.sub, Reg.rdx, Reg.rsi);
-    code.storeAt(Reg.rcx, Reg.rdx, 8, ADDED);
-    code.alu(Alu.cmp, Reg.rax, Reg.rax, false);
+    code.storeAt(Reg.rcx, Reg.rax, 4);
+    code.lea(Reg.rcx, Reg.rcx, FIRST_START - PAGES_START);
+    code.moveImmediate(Reg.rax, 0);
+    code.loadAt(Reg.rdx, Reg.rcx, 4, false);
+    code.storeAt(Reg.rcx, Reg.rax, 4);
+    code.bind(next);
+    code.test(Reg.rdx, Reg.rdx, false);
+    code.jumpIf(Condition.equal, end);
+    code.addressOf(Reg.rcx, this.#at(0));
+    code.alu(Alu.add, Reg.rcx, Reg.rdx);
+    code.storeAt(Reg.rcx, Reg.rax, 8, WayField.limit);
+    code.loadAt(Reg.rdx, Reg.rcx, 4, false, WayField.next);
+    code.jump(next);
     code.bind(end);
-    code.pop(Reg.rsi);
-    code.bind(crossing);
     code.return();
   }
 
-  /** Makes a host's address of the guest's in rax. Takes rcx and rdx. */
-  writeLookUp(code: Assembler, place: WayPlace): void {
-    const { way, width, store, interpret, afterwards } = place;
+  /**
+   * With the way in rcx, and how far from its start the accesses begin in rdx: `equal` tells that the TLB knew. Then the
+   * way knows the first page, and what is added is in rcx: right for these accesses, even where two pages meet. Takes rdx.
+   */
+  #writeMiss(code: Assembler, table: number): void {
+    const crossing = new Label();
+    const apart = new Label();
+    const fill = new Label();
+    const linked = new Label();
+    const end = new Label();
+    code.push(Reg.rax);
+    code.push(Reg.rsi);
+    code.aluAt(Alu.add, Reg.rdx, Reg.rcx, 8, WayField.start);
+    writeTlbEntry(code, Reg.rsi, Reg.rdx, table);
+    code.move(Reg.rax, Reg.rdx);
+    code.aluImmediate(Alu.and, Reg.rax, -PAGE_SIZE);
+    code.aluIndexed(Alu.cmp, Reg.rax, Reg.rsi, LINEAR);
+    code.jumpIf(Condition.notEqual, end);
+    code.loadIndexed(Reg.rsi, Reg.rsi, LINEAR + ADDEND, 4, false);
+    code.aluImmediate(Alu.and, Reg.rdx, PAGE_SIZE - 1, false);
+    code.aluAt(Alu.cmp, Reg.rdx, Reg.rcx, 2, WayField.room);
+    code.jumpIf(Condition.notBelow, crossing);
+    code.bind(fill);
+    code.storeAt(Reg.rcx, Reg.rax, 8, WayField.start);
+    code.alu(Alu.add, Reg.rsi, Reg.rax, false);
+    code.leaSum(Reg.rsi, Reg.rsi, Reg.rbp);
+    code.lea(Reg.rsi, Reg.rsi, LINEAR);
+    code.alu(Alu.sub, Reg.rsi, Reg.rax);
+    code.storeAt(Reg.rcx, Reg.rsi, 8, WayField.added);
+    code.loadAt(Reg.rax, Reg.rcx, 8, false, WayField.limit);
+    code.test(Reg.rax, Reg.rax);
+    code.jumpIf(Condition.notEqual, linked);
+    // It is the first one of its page now.
+    code.loadAt(Reg.rdx, Reg.rcx, 2, false, WayField.page);
+    code.addressOf(Reg.rax, this.#at(FIRST_START));
+    code.leaSum(Reg.rdx, Reg.rax, Reg.rdx, 2);
+    code.loadAt(Reg.rax, Reg.rdx, 4, false);
+    code.storeAt(Reg.rcx, Reg.rax, 4, WayField.next);
+    code.addressOf(Reg.rax, this.#at(0));
+    code.alu(Alu.sub, Reg.rcx, Reg.rax);
+    code.storeAt(Reg.rdx, Reg.rcx, 4);
+    code.alu(Alu.add, Reg.rcx, Reg.rax);
+    code.bind(linked);
+    code.loadAt(Reg.rax, Reg.rcx, 2, false, WayField.room);
+    code.storeAt(Reg.rcx, Reg.rax, 8, WayField.limit);
+    code.move(Reg.rcx, Reg.rsi);
+    code.alu(Alu.cmp, Reg.rax, Reg.rax, false);
+    code.bind(end);
+    code.pop(Reg.rsi);
+    code.pop(Reg.rax);
+    code.return();
+
+    // The next page's has to be the same.
+    code.bind(crossing);
+    code.push(Reg.rdi);
+    code.push(Reg.rcx);
+    code.lea(Reg.rcx, Reg.rax, PAGE_SIZE);
+    writeTlbEntry(code, Reg.rdi, Reg.rcx, table);
+    code.aluIndexed(Alu.cmp, Reg.rcx, Reg.rdi, LINEAR);
+    code.pop(Reg.rcx);
+    const unknown = new Label();
+    code.jumpIf(Condition.notEqual, unknown);
+    code.aluIndexed(Alu.cmp, Reg.rsi, Reg.rdi, LINEAR + ADDEND, false);
+    code.jumpIf(Condition.notEqual, apart);
+    code.pop(Reg.rdi);
+    code.jump(fill);
+    code.bind(apart);
+    this.#writeUseless(code);
+    code.bind(unknown);
+    code.pop(Reg.rdi);
+    // Not equal.
+    code.test(Reg.rsp, Reg.rsp);
+    code.jump(end);
+  }
+
+  /** Tells about the way in rcx. Takes rax, rcx and rdx. */
+  #writeUseless(code: Assembler): void {
+    const full = new Label();
+    code.move(Reg.rdx, this.#at(USELESS_COUNT), false);
+    code.aluImmediate(Alu.cmp, Reg.rdx, USELESS_MOST, false);
+    code.jumpIf(Condition.equal, full);
+    code.addressOf(Reg.rax, this.#at(0));
+    code.alu(Alu.sub, Reg.rcx, Reg.rax);
+    code.leaSum(Reg.rax, Reg.rax, Reg.rdx, 2);
+    code.storeAt(Reg.rax, Reg.rcx, 4, USELESS);
+    code.aluImmediate(Alu.add, this.#at(USELESS_COUNT), 1, false);
+    code.bind(full);
+  }
+
+  /** Has what is to be added to addresses in rcx, for accesses that begin at the address in rdx. Takes rdx. */
+  writeLookUp(code: Assembler, { way, store, interpret, afterwards }: WayPlace): void {
     const found = new Label();
-    code.move(Reg.rdx, Reg.rax);
-    code.aluImmediate(Alu.and, Reg.rdx, -4096 | (width - 1));
-    code.alu(Alu.or, Reg.rdx, this.#generation);
-    code.alu(Alu.cmp, Reg.rdx, way);
+    code.alu(Alu.sub, Reg.rdx, way + WayField.start);
+    code.alu(Alu.cmp, Reg.rdx, way + WayField.limit);
     code.jumpIf(
-      Condition.notEqual,
+      Condition.notBelow,
       afterwards(() => {
         code.addressOf(Reg.rcx, way);
-        code.call(this.#missed.get(keyOf(width, store))!);
+        code.call(this.#missed[Number(store)]);
         code.jumpIf(Condition.equal, found);
         code.jump(interpret);
       }),
     );
-    code.alu(Alu.add, Reg.rax, way + ADDED);
+    code.move(Reg.rcx, way + WayField.added);
     code.bind(found);
+  }
+
+  /** The same once more, for a way that was looked up in the same block. */
+  writeAgain(code: Assembler, way: Operand): void {
+    code.move(Reg.rcx, way + WayField.added);
   }
 }
 
-/** An access, where its way is looked up. */
+/** Accesses, where their way is looked up. */
 export interface WayPlace {
   readonly way: Operand;
-  readonly width: Width;
   readonly store: boolean;
-  /** Where the interpreter carries it out. */
+  /** Where the interpreter carries the first one out. */
   readonly interpret: Label;
   /** Has code written behind all else. */
   afterwards(write: () => void): Label;
 }
-
-const keyOf = (width: Width, store: boolean) => width * 2 + Number(store);

@@ -320,6 +320,7 @@ export class Regions {
    */
   settle(): void {
     this.#warmUp.look();
+    this.native?.settle();
     for (const { batch, module } of this.#compiled.splice(0)) this.#install(batch, module);
     const due = this.#pending.length >= this.#host.batch || ++this.#age >= PATIENCE;
     if (due && this.#pending.length > 0) this.#compile();

@@ -177,11 +177,34 @@ for (const base of [Reg.rax, Reg.rcx, Reg.rdx]) {
         expectText((a) => a.storeAt(base, reg, width, distance), text);
       }
     }
-    expectText((a) => a.compareAt(reg, base, 8), `cmp ${NAMES[reg]},QWORD PTR [${NAMES[base]}]`);
-    expectText((a) => a.compareAt(reg, base, 4), `cmp ${NAMES32[reg]},DWORD PTR [${NAMES[base]}]`);
+    for (const [op, name] of [
+      [Alu.cmp, "cmp"],
+      [Alu.add, "add"],
+    ] as const)
+      for (const distance of [0, 8, 127]) {
+        const place = distance === 0 ? `[${NAMES[base]}]` : `[${NAMES[base]}${distanceText(distance)}]`;
+        for (const width of [2, 4, 8] as const) {
+          const text = `${name} ${BY_WIDTH[width][reg]},${POINTERS[width]}${place}`;
+          expectText((a) => a.aluAt(op, reg, base, width, distance), text);
+        }
+      }
   }
   expectText((a) => a.jumpToAt(base, 8), `jmp QWORD PTR [${NAMES[base]}+0x8]`);
   expectText((a) => a.jumpToAt(base, 0), `jmp QWORD PTR [${NAMES[base]}]`);
+}
+
+group = "loads and stores at a host's address and rcx";
+for (const base of REGISTERS) {
+  for (const reg of [Reg.rax, Reg.rdx, Reg.rsi, Reg.rdi, Reg.r8, Reg.r15]) {
+    for (const distance of [0, 8, -8, 127, 128, -2048]) {
+      const place = `[${NAMES[base]}+rcx*1${distanceText(distance)}]`;
+      loads(reg, place, (a, width, signed) => a.loadSum(reg, base, distance, width, signed));
+      for (const width of WIDTHS) {
+        const text = `mov ${POINTERS[width]}${place},${BY_WIDTH[width][reg]}`;
+        expectText((a) => a.storeSum(base, distance, reg, width), text);
+      }
+    }
+  }
 }
 
 group = "addresses";
