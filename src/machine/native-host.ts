@@ -13,18 +13,27 @@ export function nativeHost({ memory }: GuestMemory): NativeHost | undefined {
   const space = createCodeSpace("x64", CODE_SIZE, Math.ceil(DATA_SIZE / PAGE) * PAGE);
   if (space === undefined) return undefined;
   const { bytes, data, address, functionAt } = space;
-  const fusedMultiplyAdd = hasFusedMultiplyAdd(space);
-  return { bytes, data, address, functionAt, fusedMultiplyAdd, memory: addressOf(memory.buffer) };
+  return { bytes, data, address, functionAt, ...featuresOf(space), memory: addressOf(memory.buffer) };
 }
 
-/** CPUID, leaf 1: what it gives in ecx. */
-const FEATURES = [0x53, 0x89, 0xf8, 0x31, 0xc9, 0x0f, 0xa2, 0x89, 0xc8, 0x5b, 0xc3];
+/** CPUID with its argument for eax, 0 for ecx: what it gives in ecx, and in ebx. */
+const ECX = [0x53, 0x89, 0xf8, 0x31, 0xc9, 0x0f, 0xa2, 0x89, 0xc8, 0x5b, 0xc3];
+const EBX = [0x53, 0x89, 0xf8, 0x31, 0xc9, 0x0f, 0xa2, 0x89, 0xd8, 0x5b, 0xc3];
+/** Leaf 1, ecx: FMA3; AVX, and a system that saves its registers. */
 const FMA = 1 << 12;
-/** AVX, and a system that saves its registers. */
 const AVX = (1 << 28) | (1 << 27);
+/** Leaf 7, ebx. */
+const BMI2 = 1 << 8;
 
 /** What the code that asks takes is written over afterwards. */
-function hasFusedMultiplyAdd({ bytes, functionAt }: CodeSpace): boolean {
-  bytes.set(FEATURES);
-  return (functionAt(0)(1) & (FMA | AVX)) === (FMA | AVX);
+function featuresOf({ bytes, functionAt }: CodeSpace): Pick<NativeHost, "fusedMultiplyAdd" | "bitManipulation"> {
+  const ask = (code: readonly number[], leaf: number) => {
+    bytes.set(code);
+    return functionAt(0)(leaf);
+  };
+  const hasLeaf7 = ask([0x53, 0x89, 0xf8, 0x31, 0xc9, 0x0f, 0xa2, 0x5b, 0xc3], 0) >= 7;
+  return {
+    fusedMultiplyAdd: (ask(ECX, 1) & (FMA | AVX)) === (FMA | AVX),
+    bitManipulation: hasLeaf7 && (ask(EBX, 7) & BMI2) !== 0,
+  };
 }

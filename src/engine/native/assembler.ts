@@ -93,11 +93,14 @@ export class Assembler {
    * @param tail Bytes of the immediate that follows.
    */
   #form(opcode: number, wide: boolean, reg: number, operand: Operand, bytes = false, tail = 0): void {
-    const register = operand < 16;
-    this.#rex(wide, reg, 0, register ? operand : 0, bytes);
+    this.#rex(wide, reg, 0, operand < 16 ? operand : 0, bytes);
     if (opcode > 0xff) this.#byte(0x0f);
     this.#byte(opcode & 0xff);
-    if (register) return this.#byte(0xc0 | ((reg & 7) << 3) | (operand & 7));
+    this.#modRm(reg, operand, tail);
+  }
+
+  #modRm(reg: number, operand: Operand, tail: number): void {
+    if (operand < 16) return this.#byte(0xc0 | ((reg & 7) << 3) | (operand & 7));
     if (isData(operand)) {
       this.#byte(0x05 | ((reg & 7) << 3));
       return this.#int32(operand - DATA - (this.length + 4 + tail));
@@ -110,6 +113,24 @@ export class Assembler {
       this.#byte(0x85 | ((reg & 7) << 3));
       this.#int32(distance);
     }
+  }
+
+  /** The same with a VEX prefix: `map` and `prefix` by their numbers in it, and one more register. */
+  #vex(
+    map: number,
+    prefix: number,
+    opcode: number,
+    wide: boolean,
+    reg: Reg,
+    operand: Operand,
+    more: Reg,
+    tail = 0,
+  ): void {
+    this.#byte(0xc4);
+    this.#byte((reg < 8 ? 0x80 : 0) | 0x40 | (operand < 8 || operand > 15 ? 0x20 : 0) | map);
+    this.#byte((wide ? 0x80 : 0) | ((~more & 15) << 3) | prefix);
+    this.#byte(opcode);
+    this.#modRm(reg, operand, tail);
   }
 
   /** The same with memory at `rbp + index * 2^scale + distance`. */
@@ -346,6 +367,17 @@ export class Assembler {
   /** By the lowest bits of rcx. */
   shiftByRcx(op: Shift, reg: Reg, wide = true): void {
     this.#form(0xd3, wide, op, reg);
+  }
+
+  /** `to = from` rotated to the right. Of BMI2. */
+  rotateInto(to: Reg, from: Operand, by: number, wide = true): void {
+    this.#vex(3, 3, 0xf0, wide, to, from, 0, 1);
+    this.#byte(by);
+  }
+
+  /** `to = from` shifted by the lowest bits of a register. Of BMI2. */
+  shiftInto(op: Shift, to: Reg, from: Operand, by: Reg, wide = true): void {
+    this.#vex(2, op === Shift.shl ? 1 : op === Shift.sar ? 2 : 3, 0xf7, wide, to, from, by);
   }
 
   /** Position of the lowest bit that is set, else of the highest; `equal` holds where there is none. */

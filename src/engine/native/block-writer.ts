@@ -7,12 +7,15 @@ import { HartField } from "../../isa/riscv/hart.ts";
 import { type Expr, rs2, type Semantics, type Width } from "../../isa/riscv/semantics.ts";
 import { MSTATUS_FS } from "../places.ts";
 import { exitTo, Leaving } from "../translator/contract.ts";
+import { operandsOf } from "../translator/operands.ts";
 import { accessesOf } from "./accesses.ts";
 import { Alu, type Assembler, Condition, isRegister, Label, type Operand, Reg } from "./assembler.ts";
 import type { NativeBlock, NativeOp } from "./blocks.ts";
 import type { CommonCode } from "./common-code.ts";
 import { Expressions } from "./expressions.ts";
 import { FloatWriter, isDynamic, writeFloatStart } from "./floats.ts";
+import { fuse } from "./fusion.ts";
+import { livenessOf } from "./liveness.ts";
 import { BUDGET, field, float, LINEAR, placesFor, type RegisterPlaces } from "./registers.ts";
 import { addAddend, lookUp } from "./tlb.ts";
 import { usesOf } from "./uses.ts";
@@ -51,6 +54,8 @@ export interface WrittenCode {
 export interface BlockPlace {
   readonly common: CommonCode;
   readonly page: PageWays;
+  /** Whether the processor has BMI2. */
+  readonly bitManipulation: boolean;
   /** By block, in order. */
   readonly slots: readonly number[];
   /** Where other code of the page goes to a block that exists already; -1: there is none. */
@@ -61,6 +66,12 @@ export interface BlockPlace {
 
 export function writeBlocks(code: Assembler, blocks: readonly NativeBlock[], place: BlockPlace): WrittenCode {
   return new BlockWriter(code, blocks, place).write();
+}
+
+/** An instruction that was not carried out: only the interpreter would want its result. */
+interface PutOff {
+  readonly operation: NativeOp;
+  readonly narrow: number;
 }
 
 /** Code that stands behind all blocks. */
@@ -75,6 +86,8 @@ class BlockWriter {
   readonly #floats: FloatWriter;
   readonly #entries = new Map<number, Label>();
   readonly #detours = new Map<number, Label>();
+  /** Where functions return to that are called in this region and may be in it. */
+  readonly #returns: readonly number[];
   readonly #open: OpenJump[] = [];
   readonly #later: Later[] = [];
   /** Where registers are in other places than usual: what brings them back, by where control goes then. */
@@ -82,6 +95,9 @@ class BlockWriter {
   /** Of the block: those that were looked up; and the one whose addend is in rcx. */
   readonly #ways = new Map<Accesses, Operand>();
   #held: Accesses | undefined;
+  /** Of the block, at the current instruction: registers whose upper halves are anything, as bits; what was put off. */
+  #loose = 0;
+  #putOff: PutOff[] = [];
   /** By block: ways for several accesses. */
   readonly #shared: Operand[][] = [];
   /** Ways out to an address in the page, or relative to it. */
@@ -95,9 +111,15 @@ class BlockWriter {
     readonly place: BlockPlace,
   ) {
     this.#registers = placesFor(usesOf(blocks));
-    this.#expressions = new Expressions(code, this.#registers);
+    this.#expressions = new Expressions(code, this.#registers, place.bitManipulation);
     this.#floats = new FloatWriter(code, this.#registers);
     for (const { at } of blocks) this.#entries.set(at, new Label());
+    const returns = blocks.flatMap(({ operations }) => {
+      const { instruction, rd, at, imm, length } = operations[operations.length - 1];
+      const calls = instruction.semantics.does === "jump" && rd === RETURN_ADDRESS && this.#entries.has(at + imm);
+      return calls && this.#entries.has(at + length) ? [at + length] : [];
+    });
+    this.#returns = returns.slice(0, MOST_RETURNS);
   }
 
   write(): WrittenCode {
@@ -177,20 +199,44 @@ class BlockWriter {
     this.#floats.startBlock();
     this.#ways.clear();
     this.#held = undefined;
-    const accesses = accessesOf(operations, this.place.isApart(at));
     if (operations.some((operation) => operation.float)) this.#requireFloat(at, operations);
-    operations.forEach((operation, i) => {
-      this.#expressions.start(operation);
-      code.remark(operation.at);
-      this.#execute(operation, accesses[i], next);
-      this.#left--;
-      if (this.#expressions.tookRcx) this.#held = undefined;
-    });
+    this.#straightLine(operations, this.place.isApart(at), next);
     this.#shared.push([...this.#ways].filter(([{ together }]) => together).map(([, way]) => way));
     const { semantics } = operations[count - 1].instruction;
     if (semantics.does === "jump" || semantics.does === "jumpTo") return;
     if (left) this.#leave(this.#common("interpret"), exitTo(end, 0));
     else this.#goTo(end, next);
+  }
+
+  #straightLine(original: readonly NativeOp[], apart: boolean, next: number | undefined): void {
+    const { code } = this;
+    const { operations, folded } = fuse(original);
+    const accesses = accessesOf(operations, apart);
+    const begun = new Set<Accesses>();
+    const exits = operations.map(({ instruction: { semantics } }, i) => {
+      const group = accesses[i];
+      if (group === undefined) return MAY_EXIT.has(semantics.does);
+      // The first of them finds the way for all.
+      return !begun.has(group) && begun.add(group) !== undefined;
+    });
+    const { dead, loose, narrow } = livenessOf(operations, exits, folded);
+    this.#loose = 0;
+    this.#putOff = [];
+    operations.forEach((operation, i) => {
+      const { rd, instruction } = operation;
+      code.remark(operation.at);
+      if (dead[i] === 0) {
+        this.#expressions.start(operation, narrow[i]);
+        this.#execute(operation, accesses[i], next, loose[i] !== 0);
+        if (this.#expressions.tookRcx) this.#held = undefined;
+      }
+      this.#left--;
+      if (rd === 0 || !operandsOf(instruction).writesX) return;
+      this.#putOff = this.#putOff.filter((other) => other.operation.rd !== rd);
+      if (dead[i] !== 0) this.#putOff.push({ operation, narrow: narrow[i] });
+      else if (loose[i] !== 0) this.#loose |= 1 << rd;
+      else this.#loose &= ~(1 << rd);
+    });
   }
 
   // ---- ways out ----
@@ -203,7 +249,29 @@ class BlockWriter {
   /** Where the interpreter takes over at the current instruction. */
   #interpret({ at }: NativeOp): Label {
     const exit = exitTo(at, this.#left);
-    return this.#afterwards(() => this.#leave(this.#common("interpret"), exit));
+    const loose = this.#loose;
+    const putOff = this.#putOff;
+    return this.#afterwards(() => {
+      this.#makeUp(loose, putOff);
+      this.#leave(this.#common("interpret"), exit);
+    });
+  }
+
+  /** The interpreter wants all registers. */
+  #makeUp(loose: number, putOff: readonly PutOff[]): void {
+    const { code } = this;
+    for (let n = 1; n < 32; n++) {
+      if (((loose >>> n) & 1) === 0) continue;
+      const place = this.#registers.of(n);
+      const reg = isRegister(place) ? place : Reg.rax;
+      code.moveExtended(reg, place, 4, true);
+      if (reg !== place) code.move(place, reg);
+    }
+    for (const { operation, narrow } of putOff) {
+      const { semantics } = operation.instruction;
+      this.#expressions.start(operation, narrow);
+      if (semantics.does === "set") this.#expressions.set(semantics.value);
+    }
   }
 
   /** Code that goes to an address relative to the page, whatever is there then. */
@@ -301,11 +369,11 @@ class BlockWriter {
 
   // ---- instructions ----
 
-  #execute(operation: NativeOp, accesses: Accesses | undefined, next: number | undefined): void {
+  #execute(operation: NativeOp, accesses: Accesses | undefined, next: number | undefined, loose: boolean): void {
     const { semantics } = operation.instruction;
     switch (semantics.does) {
       case "set":
-        return this.#expressions.set(semantics.value);
+        return this.#expressions.set(semantics.value, loose);
       case "setF":
         this.#expressions.into(Reg.rax, semantics.bits);
         return this.#setFloat(operation, semantics.to);
@@ -321,6 +389,7 @@ class BlockWriter {
       case "jumpTo":
         this.#expressions.into(Reg.rax, semantics.target);
         this.#link(operation);
+        if (operation.rd === 0 && operation.rs1 === RETURN_ADDRESS) this.#return();
         return this.code.jump(this.#common("goOn"));
       case "amo":
         return this.#amo(operation, semantics);
@@ -334,6 +403,18 @@ class BlockWriter {
       default:
         // Harts that share a thread are in order. What else there is never gets here.
         return;
+    }
+  }
+
+  /** To where functions of this region are called in it, if the address in rax is there. */
+  #return(): void {
+    const { code } = this;
+    if (this.#returns.length === 0) return;
+    code.move(Reg.rdx, Reg.rax);
+    code.alu(Alu.sub, Reg.rdx, field(HartField.nativePage));
+    for (const at of this.#returns) {
+      code.aluImmediate(Alu.cmp, Reg.rdx, at);
+      code.jumpIf(Condition.equal, this.#entries.get(at)!);
     }
   }
 
@@ -452,5 +533,10 @@ class BlockWriter {
   }
 }
 
+const RETURN_ADDRESS = 1;
+/** Places that a return compares with. */
+const MOST_RETURNS = 3;
+/** What the interpreter may take over, loads and stores aside. */
+const MAY_EXIT: ReadonlySet<Semantics["does"]> = new Set(["amo", "loadReserved", "storeConditional", "float"]);
 /** Of atomic instructions. */
 const ADDRESS: Expr = { kind: "x", field: "rs1", type: "i64" };

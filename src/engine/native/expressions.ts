@@ -18,6 +18,7 @@ import {
   Unary,
 } from "./assembler.ts";
 import type { NativeOp } from "./blocks.ts";
+import { areNarrow } from "./liveness.ts";
 import { field, float, type RegisterPlaces } from "./registers.ts";
 
 /** What operations on two operands become, by their name without the type. */
@@ -81,15 +82,23 @@ export class Expressions {
   /** Whether the instruction's code has written rcx. */
   tookRcx = false;
   readonly #named = new Map<Shared, Operand>();
+  /** Registers that hold words, sign-extended, as bits. */
+  #narrow = 0;
 
+  /** @param bitManipulation Whether the processor has BMI2. */
   constructor(
     readonly code: Assembler,
     readonly registers: RegisterPlaces,
+    readonly bitManipulation: boolean,
   ) {}
 
-  /** Names of the last instruction are forgotten. */
-  start(operation: NativeOp): void {
+  /**
+   * Names of the last instruction are forgotten.
+   * @param narrow Registers that hold words, sign-extended, as bits.
+   */
+  start(operation: NativeOp, narrow = 0): void {
     this.operation = operation;
+    this.#narrow = narrow;
     this.tookRcx = false;
     this.#named.clear();
   }
@@ -102,18 +111,24 @@ export class Expressions {
     return place;
   }
 
-  /** Sets the instruction's rd to the value of an expression. */
-  set(value: Expr): void {
+  /**
+   * Sets the instruction's rd to the value of an expression.
+   * @param loose The upper half may be anything.
+   */
+  set(value: Expr, loose = false): void {
     const { rd } = this.operation;
     if (rd === 0) return;
     const home = this.registers.of(rd);
-    if (isRegister(home) && this.#mayBuildIn(value)) return this.into(home, value);
-    this.into(Reg.rax, value);
+    const made = loose && value.kind === "op" && value.op === "i64.extend_i32_s" ? value.args[0] : value;
+    if (isRegister(home) && this.#mayBuildIn(made)) return this.into(home, made);
+    this.into(Reg.rax, made);
     this.code.move(home, Reg.rax);
   }
 
   /** Whether nothing of an expression reads rd but what is read first. */
   #mayBuildIn(e: Expr): boolean {
+    if (e.kind === "op" && e.op === "i64.add" && scaleOf(e.args[0]) !== undefined) return true;
+    if (e.kind === "op" && e.op === "i64.add" && this.#constant(e.args[0]) === 0) return true;
     let first = e;
     while (first.kind === "op") {
       const { args } = first;
@@ -204,6 +219,8 @@ export class Expressions {
   #alu(to: Reg, op: Alu, wide: boolean, a: Expr, b: Expr): void {
     const { code } = this;
     const constant = this.#constant(b);
+    // To move a register or to load a constant is to add to zero.
+    if (op === Alu.add && this.#constant(a) === 0) return this.into(to, b);
     const left = this.operand(a);
     const inRegister = left !== undefined && isRegister(left) && left !== to;
     if (constant !== undefined) {
@@ -216,6 +233,8 @@ export class Expressions {
       return;
     }
     const right = this.operand(b);
+    const scale = op === Alu.add && right !== undefined ? scaleOf(a) : undefined;
+    if (scale !== undefined) return this.#scaledSum(to, a, scale, right!);
     if (right !== undefined) {
       if (op === Alu.add && inRegister && isRegister(right)) return code.leaSum(to, left, right, 0, wide);
       this.into(to, a);
@@ -223,6 +242,19 @@ export class Expressions {
     }
     this.#both(to, a, b);
     code.alu(op, to, Reg.rcx, wide);
+  }
+
+  /** `to` = an index, shifted, and what it is added to. */
+  #scaledSum(to: Reg, shifted: Expr, scale: number, right: Operand): void {
+    const { code } = this;
+    const index = (shifted as Extract<Expr, { kind: "op" }>).args[0];
+    let place = this.operand(index);
+    if (place === undefined || !isRegister(place)) {
+      this.into(Reg.rax, index);
+      place = Reg.rax;
+    }
+    if (!isRegister(right)) code.move(Reg.rdx, right);
+    code.leaSum(to, isRegister(right) ? right : Reg.rdx, place, scale);
   }
 
   /** Makes two values that both take some making: in `to` and rcx. */
@@ -243,11 +275,18 @@ export class Expressions {
   #shift(to: Reg, op: Shift, wide: boolean, a: Expr, b: Expr): void {
     const { code } = this;
     const constant = this.#constant(b);
+    const from = this.operand(a);
     if (constant !== undefined) {
+      const by = constant & (wide ? 63 : 31);
+      if (op === Shift.ror && this.bitManipulation && from !== undefined) return code.rotateInto(to, from, by, wide);
       this.into(to, a);
-      return code.shift(op, to, constant & (wide ? 63 : 31), wide);
+      return code.shift(op, to, by, wide);
     }
     const by = this.operand(b);
+    if (this.bitManipulation && op !== Shift.rol && op !== Shift.ror && from !== undefined && by !== undefined) {
+      if (!isRegister(by)) code.move(Reg.rdx, by);
+      return code.shiftInto(op, to, from, isRegister(by) ? by : Reg.rdx, wide);
+    }
     this.tookRcx = true;
     if (by === undefined) this.#both(to, a, b);
     else {
@@ -357,8 +396,10 @@ export class Expressions {
     return Condition.notEqual;
   }
 
-  #compare(wide: boolean, name: string, [a, b]: readonly Expr[]): Condition {
+  #compare(isWide: boolean, name: string, args: readonly Expr[]): Condition {
     const { code } = this;
+    const [a, b] = args;
+    const wide = isWide && !areNarrow(args, this.operation, this.#narrow);
     const constant = name === "eqz" ? 0 : this.#constant(b);
     const condition = name === "eqz" ? Condition.equal : CONDITIONS[name];
     let left = this.operand(a);
@@ -388,6 +429,13 @@ function isFlag(e: Expr): boolean {
   if (e.kind !== "op") return false;
   const { name } = operationOf(e.op);
   return name in CONDITIONS || name === "eqz";
+}
+
+/** By how much an expression shifts, where an address may. */
+function scaleOf(e: Expr): number | undefined {
+  if (e.kind !== "op" || e.op !== "i64.shl" || e.args[1].kind !== "constant") return undefined;
+  const by = Number(e.args[1].value);
+  return by <= 3 ? by : undefined;
 }
 
 function composed(e: Expr): boolean {

@@ -269,6 +269,17 @@ class Listing extends Assembler {
     super.shiftByRcx(op, reg, wide);
   }
 
+  override rotateInto(to: Reg, from: Operand, by: number, wide = true): void {
+    this.#line(`rorx ${this.#operand(to, wide)}, ${this.#operand(from, wide)}, ${by}`);
+    super.rotateInto(to, from, by, wide);
+  }
+
+  override shiftInto(op: Shift, to: Reg, from: Operand, by: Reg, wide = true): void {
+    const names = [to, from, by].map((operand) => this.#operand(operand, wide));
+    this.#line(`${nameOf(Shift, op)}x ${names.join(", ")}`);
+    super.shiftInto(op, to, from, by, wide);
+  }
+
   override scan(direction: "forward" | "backward", to: Reg, from: Operand, wide = true): void {
     this.#line(`bs${direction === "forward" ? "f" : "r"} ${this.#operand(to, wide)}, ${this.#operand(from, wide)}`);
     super.scan(direction, to, from, wide);

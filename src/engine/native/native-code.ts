@@ -25,6 +25,8 @@ export interface NativeHost {
   readonly memory: number;
   /** Whether the processor has FMA3. */
   readonly fusedMultiplyAdd: boolean;
+  /** Whether it has BMI2. */
+  readonly bitManipulation: boolean;
   functionAt(offset: number): (argument: number) => number;
 }
 
@@ -153,7 +155,7 @@ export class NativeCode {
     const opOf = (at: number) => ops + at * (OP_SIZE / 2);
     const known = this.#codeOf(page);
     const place = {
-      ...{ common: this.#common, page: known.ways, slots },
+      ...{ common: this.#common, page: known.ways, slots, bitManipulation: this.host.bitManipulation },
       linkTo: (at: number) => this.#linkTo(opOf(at)),
       isApart: (at: number) => known.apart.has(opOf(at)),
     };

@@ -29,8 +29,11 @@ export const NARROW_BITWISE: Partial<Readonly<Record<Opcode, Opcode>>> = {
   "i64.xor": "i32.xor",
 };
 
+/** What of an operation tells about its values. */
+type Fields = Pick<Operation, "rs1" | "rs2" | "imm">;
+
 /** Whether an i64 expression of this operation is narrow, where `narrow` has a bit for each register that is. */
-export function isNarrow(e: Expr, operation: Operation, narrow: number): boolean {
+export function isNarrow(e: Expr, operation: Fields, narrow: number): boolean {
   switch (e.kind) {
     case "x": {
       const register = operation[e.field];
@@ -49,7 +52,7 @@ export function isNarrow(e: Expr, operation: Operation, narrow: number): boolean
   }
 }
 
-function isNarrowResult(op: Opcode, args: readonly Expr[], operation: Operation, narrow: number): boolean {
+function isNarrowResult(op: Opcode, args: readonly Expr[], operation: Fields, narrow: number): boolean {
   switch (op) {
     case "i64.extend_i32_s":
     case "i64.extend8_s":
@@ -77,13 +80,13 @@ function isSmall(e: Expr): boolean {
 }
 
 /** A constant from 0 to 2^31-1: whatever is masked by it is narrow. */
-function isNatural(e: Expr, { imm }: Operation): boolean {
+function isNatural(e: Expr, { imm }: Fields): boolean {
   if (e.kind === "imm") return imm >= 0;
   return e.kind === "constant" && e.value >= 0n && e.value < 0x8000_0000n;
 }
 
 /** `addi rd, rs1, 0`: the way to move a register. */
-export function isCopy(args: readonly Expr[], { imm }: Operation): boolean {
+export function isCopy(args: readonly Expr[], { imm }: Fields): boolean {
   return args[1].kind === "imm" && imm === 0;
 }
 

@@ -105,5 +105,13 @@ const crampedHost =
     const space = createCodeSpace("x64", codeSize, Math.ceil(DATA_SIZE / 4096) * 4096);
     if (space === undefined) return undefined;
     const { bytes, data, address, functionAt } = space;
-    return { bytes, data, address, functionAt, fusedMultiplyAdd: false, memory: addressOf(memory.buffer) };
+    return {
+      bytes,
+      data,
+      address,
+      functionAt,
+      fusedMultiplyAdd: false,
+      bitManipulation: false,
+      memory: addressOf(memory.buffer),
+    };
   };

@@ -1,0 +1,191 @@
+/**
+ * Instructions that compute together what one computes: rotations, scaled indices, words without their signs, constants and
+ * addresses in two parts (RISC-V Unpriv §2.2 and §28 name most of them). The last instruction of each is replaced by the one
+ * that says it all. What the earlier ones computed is often not needed then, see `liveness.ts`.
+ */
+import type { Instruction } from "../../isa/riscv/instructions/encoding.ts";
+import { instructions } from "../../isa/riscv/instructions/table.ts";
+import { operandsOf } from "../translator/operands.ts";
+import type { NativeOp } from "./blocks.ts";
+
+const named = (name: string): Instruction => instructions.find((instruction) => instruction.name === name)!;
+
+const RORI = named("rori");
+const RORIW = named("roriw");
+const SLLI_UW = named("slli.uw");
+const ZEXT_H = named("zext.h");
+const SEXT_B = named("sext.b");
+const SEXT_H = named("sext.h");
+const LUI = named("lui");
+const AUIPC = named("auipc");
+const SLLI = named("slli");
+const SRLI = named("srli");
+const SLLIW = named("slliw");
+const SRLIW = named("srliw");
+const ADDIW = named("addiw");
+/** By how far the index is shifted. */
+const SCALED = [undefined, named("sh1add"), named("sh2add"), named("sh3add")];
+const SCALED_WORDS = [named("add.uw"), named("sh1add.uw"), named("sh2add.uw"), named("sh3add.uw")];
+
+/** Instructions that such a sequence may begin with. */
+const FIRST: ReadonlySet<Instruction> = new Set([SLLI, SRLI, SLLIW, SRLIW, LUI, AUIPC, SLLI_UW]);
+
+/** What set a register, where that may be the beginning of something. */
+interface Setter {
+  readonly operation: NativeOp;
+  readonly index: number;
+  /** Of the register that it read, and of the one that it set. */
+  readonly version: number;
+  readonly own: number;
+  /** Something has read what it set. */
+  read: boolean;
+}
+
+export interface Fused {
+  readonly operations: readonly NativeOp[];
+  /** Positions of instructions that must not be carried out: those that took their place read what these would have set. */
+  readonly folded: ReadonlySet<number>;
+}
+
+export function fuse(operations: readonly NativeOp[]): Fused {
+  if (!operations.some(({ instruction }) => FIRST.has(instruction))) return { operations, folded: NONE };
+  return new Fusion().fuse(operations);
+}
+
+const NONE: ReadonlySet<number> = new Set();
+
+class Fusion {
+  readonly #versions = new Int32Array(32);
+  readonly #setters: (Setter | undefined)[] = new Array<Setter | undefined>(32).fill(undefined);
+  readonly #folded = new Set<number>();
+
+  fuse(operations: readonly NativeOp[]): Fused {
+    const fused = operations.map((operation, index) => {
+      const instead = this.#instead(operation) ?? operation;
+      this.#note(instead, index);
+      return instead;
+    });
+    return { operations: fused, folded: this.#folded };
+  }
+
+  #note(operation: NativeOp, index: number): void {
+    const { instruction, rd, rs1, rs2 } = operation;
+    const { readsX1, readsX2, writesX } = operandsOf(instruction);
+    const version = this.#versions[rs1];
+    for (const read of [readsX1 ? rs1 : 0, readsX2 ? rs2 : 0]) {
+      const setter = this.#setters[read];
+      if (setter !== undefined) setter.read = true;
+    }
+    if (!writesX || rd === 0) return;
+    const own = ++this.#versions[rd];
+    this.#setters[rd] = FIRST.has(instruction) ? { operation, index, version, own, read: false } : undefined;
+  }
+
+  #setter(register: number, instruction: Instruction): Setter | undefined {
+    const setter = this.#setters[register];
+    return setter?.operation.instruction === instruction ? setter : undefined;
+  }
+
+  /**
+   * Whether the register that the setter read holds the same still, or would if an instruction had not taken its place that
+   * was only there to be fused, too. That one is folded then; `rd` is what the fused instruction sets.
+   */
+  #reaches({ operation: { rs1 }, version }: Setter, rd: number): boolean {
+    if (this.#versions[rs1] === version) return true;
+    const last = this.#setters[rs1];
+    if (last === undefined || last.read || last.operation.rs1 !== rs1 || last.version !== version) return false;
+    if (rd !== rs1 || this.#versions[rs1] !== last.own) return false;
+    this.#folded.add(last.index);
+    return true;
+  }
+
+  #instead(operation: NativeOp): NativeOp | undefined {
+    switch (operation.instruction.name) {
+      case "or":
+      case "xor":
+      case "addw":
+        return this.#rotation(operation);
+      case "add":
+        return this.#rotation(operation) ?? this.#scaled(operation);
+      case "srli":
+        return this.#withoutUpper(operation);
+      case "srai":
+        return this.#withSign(operation);
+      case "addi":
+      case "addiw":
+        return this.#twoParts(operation);
+      default:
+        return undefined;
+    }
+  }
+
+  /** What is shifted out on one side comes in on the other. */
+  #rotation(operation: NativeOp): NativeOp | undefined {
+    const { rs1, rs2, instruction } = operation;
+    const wide = instruction.name === "addw" ? undefined : this.#rotated(operation, rs1, rs2, false);
+    return wide ?? this.#rotated(operation, rs1, rs2, true);
+  }
+
+  #rotated(operation: NativeOp, a: number, b: number, word: boolean): NativeOp | undefined {
+    const [right, left] = word ? [SRLIW, SLLIW] : [SRLI, SLLI];
+    const down = this.#setter(a, right) ?? this.#setter(b, right);
+    const up = this.#setter(a, left) ?? this.#setter(b, left);
+    if (down === undefined || up === undefined) return undefined;
+    const { rs1, imm } = down.operation;
+    // Of the same value.
+    if (up.operation.rs1 !== rs1 || up.version !== down.version) return undefined;
+    if (imm === 0 || imm + up.operation.imm !== (word ? 32 : 64)) return undefined;
+    if (!this.#reaches(down, operation.rd)) return undefined;
+    return { ...operation, instruction: word ? RORIW : RORI, rs1, rs2: 0, imm };
+  }
+
+  /** An index times 2, 4 or 8. */
+  #scaled(operation: NativeOp): NativeOp | undefined {
+    const { rs1, rs2 } = operation;
+    return rs1 === rs2 ? undefined : (this.#plus(operation, rs1, rs2) ?? this.#plus(operation, rs2, rs1));
+  }
+
+  #plus(operation: NativeOp, index: number, rs2: number): NativeOp | undefined {
+    const plain = this.#setter(index, SLLI);
+    const setter = plain ?? this.#setter(index, SLLI_UW);
+    if (setter === undefined) return undefined;
+    const { imm, rs1 } = setter.operation;
+    const instruction = (plain ? SCALED : SCALED_WORDS)[imm];
+    if (instruction === undefined) return undefined;
+    return this.#reaches(setter, operation.rd) ? { ...operation, instruction, rs1, rs2 } : undefined;
+  }
+
+  #withoutUpper(operation: NativeOp): NativeOp | undefined {
+    const up = this.#setter(operation.rs1, SLLI);
+    if (up === undefined) return undefined;
+    const { rs1, imm } = up.operation;
+    const { imm: down } = operation;
+    if (imm === 48 && down === 48)
+      return this.#reaches(up, operation.rd) ? { ...operation, instruction: ZEXT_H, rs1 } : undefined;
+    if (imm !== 32 || down > 32 || down === 0 || !this.#reaches(up, operation.rd)) return undefined;
+    return { ...operation, instruction: SLLI_UW, rs1, imm: 32 - down };
+  }
+
+  #withSign(operation: NativeOp): NativeOp | undefined {
+    const up = this.#setter(operation.rs1, SLLI);
+    if (up === undefined) return undefined;
+    const { rs1, imm } = up.operation;
+    if (imm !== operation.imm || (imm !== 48 && imm !== 56) || !this.#reaches(up, operation.rd)) return undefined;
+    return { ...operation, instruction: imm === 48 ? SEXT_H : SEXT_B, rs1 };
+  }
+
+  /** A constant, or an address relative to this one. */
+  #twoParts(operation: NativeOp): NativeOp | undefined {
+    const { instruction, rs1, imm, at } = operation;
+    const upper = this.#setter(rs1, LUI);
+    if (upper !== undefined) {
+      const sum = upper.operation.imm + imm;
+      const value = instruction === ADDIW ? sum | 0 : sum;
+      return value === (value | 0) ? { ...operation, instruction: LUI, rs1: 0, imm: value } : undefined;
+    }
+    const base = instruction === ADDIW ? undefined : this.#setter(rs1, AUIPC);
+    if (base === undefined) return undefined;
+    const distance = base.operation.imm + imm + base.operation.at - at;
+    return distance === (distance | 0) ? { ...operation, instruction: AUIPC, rs1: 0, imm: distance } : undefined;
+  }
+}
