@@ -1,46 +1,54 @@
 /** Which loads and stores of a block go to the same place: by the same base register, which is not written in between. */
-import { operandsOf } from "../translator/operands.ts";
 import type { NativeOp } from "./blocks.ts";
 import { type Accesses, FARTHEST_APART } from "./ways.ts";
 
-interface Group {
-  base: number;
-  store: boolean;
-  least: number;
-  bytes: number;
-  ordinal: number;
-  together: boolean;
-}
+type Group = { -readonly [Key in keyof Accesses]: Accesses[Key] };
 
 /**
  * By instruction, for loads and stores: those that it belongs to.
  * @param apart Each is to be on its own.
  */
 export function accessesOf(operations: readonly NativeOp[], apart: boolean): readonly (Accesses | undefined)[] {
-  /** The latest ones, by base and direction; and how many there have been. */
-  const latest = new Map<number, Group>();
-  const counts = new Map<number, number>();
-  return operations.map(({ instruction, rd, rs1, imm }) => {
-    const { semantics } = instruction;
-    const { writesX } = operandsOf(instruction);
-    let group: Group | undefined;
-    if (semantics.does === "load" || semantics.does === "store") {
-      const store = semantics.does === "store";
-      const key = rs1 * 2 + Number(store);
-      group = apart ? undefined : joined(latest.get(key), imm, semantics.width);
-      if (group === undefined) {
-        const ordinal = counts.get(key) ?? 0;
-        counts.set(key, ordinal + 1);
-        group = { base: rs1, store, least: imm, bytes: semantics.width, ordinal, together: false };
-        latest.set(key, group);
-      }
+  const all = new Array<Group | undefined>(operations.length);
+  let known: Groups | undefined;
+  for (let i = 0; i < operations.length; i++) {
+    const { traits, rd, rs1, imm } = operations[i];
+    const { access, width } = traits;
+    if (access !== undefined) {
+      known ??= new Groups();
+      const store = access === "store";
+      const latest = known.latest(rs1, store);
+      all[i] = (apart ? undefined : joined(latest, imm, width)) ?? known.begin(rs1, store, imm, width, i);
     }
-    if (writesX) {
-      latest.delete(rd * 2);
-      latest.delete(rd * 2 + 1);
-    }
+    if (traits.writesX) known?.end(rd);
+  }
+  return all;
+}
+
+/** Those of a block so far: few, as a rule. */
+class Groups {
+  readonly #open: Group[] = [];
+  readonly #all: Group[] = [];
+
+  /** The one that may go on. */
+  latest(base: number, store: boolean): Group | undefined {
+    return this.#open.find((group) => group.base === base && group.store === store);
+  }
+
+  begin(base: number, store: boolean, least: number, bytes: number, first: number): Group {
+    const ordinal = this.#all.filter((group) => group.base === base && group.store === store).length;
+    const group = { base, store, least, bytes, first, ordinal, together: false };
+    const before = this.#open.findIndex((other) => other.base === base && other.store === store);
+    if (before >= 0) this.#open[before] = group;
+    else this.#open.push(group);
+    this.#all.push(group);
     return group;
-  });
+  }
+
+  /** The register is set: nothing that follows goes there. */
+  end(base: number): void {
+    for (let i = this.#open.length - 1; i >= 0; i--) if (this.#open[i].base === base) this.#open.splice(i, 1);
+  }
 }
 
 /** The same accesses with one more, if it is near. */
@@ -49,5 +57,8 @@ function joined(group: Group | undefined, imm: number, width: number): Group | u
   const least = Math.min(group.least, imm);
   const bytes = Math.max(group.least + group.bytes, imm + width) - least;
   if (bytes > FARTHEST_APART) return undefined;
-  return Object.assign(group, { least, bytes, together: true });
+  group.least = least;
+  group.bytes = bytes;
+  group.together = true;
+  return group;
 }

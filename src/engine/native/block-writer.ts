@@ -7,7 +7,6 @@ import { HartField } from "../../isa/riscv/hart.ts";
 import { type Expr, rs2, type Semantics, type Width } from "../../isa/riscv/semantics.ts";
 import { MSTATUS_FS } from "../places.ts";
 import { exitTo, Leaving } from "../translator/contract.ts";
-import { operandsOf } from "../translator/operands.ts";
 import { accessesOf } from "./accesses.ts";
 import { Alu, type Assembler, Condition, isRegister, Label, type Operand, Reg } from "./assembler.ts";
 import type { NativeBlock, NativeOp } from "./blocks.ts";
@@ -74,6 +73,8 @@ interface PutOff {
   readonly narrow: number;
 }
 
+const NOTHING: readonly PutOff[] = [];
+
 /** Code that stands behind all blocks. */
 interface Later {
   readonly label: Label;
@@ -97,7 +98,7 @@ class BlockWriter {
   #held: Accesses | undefined;
   /** Of the block, at the current instruction: registers whose upper halves are anything, as bits; what was put off. */
   #loose = 0;
-  #putOff: PutOff[] = [];
+  #putOff: readonly PutOff[] = NOTHING;
   /** By block: ways for several accesses. */
   readonly #shared: Operand[][] = [];
   /** Ways out to an address in the page, or relative to it. */
@@ -212,31 +213,34 @@ class BlockWriter {
     const { code } = this;
     const { operations, folded } = fuse(original);
     const accesses = accessesOf(operations, apart);
-    const begun = new Set<Accesses>();
-    const exits = operations.map(({ instruction: { semantics } }, i) => {
-      const group = accesses[i];
-      if (group === undefined) return MAY_EXIT.has(semantics.does);
-      // The first of them finds the way for all.
-      return !begun.has(group) && begun.add(group) !== undefined;
-    });
-    const { dead, loose, narrow } = livenessOf(operations, exits, folded);
+    const simple = operations === original && !operations.some(({ traits }) => traits.isWord);
+    const liveness = simple ? undefined : livenessOf(operations, accesses, folded);
     this.#loose = 0;
-    this.#putOff = [];
-    operations.forEach((operation, i) => {
-      const { rd, instruction } = operation;
+    this.#putOff = NOTHING;
+    for (let i = 0; i < operations.length; i++, this.#left--) {
+      const operation = operations[i];
       code.remark(operation.at);
-      if (dead[i] === 0) {
-        this.#expressions.start(operation, narrow[i]);
-        this.#execute(operation, accesses[i], next, loose[i] !== 0);
+      if (liveness === undefined) {
+        this.#expressions.start(operation, 0);
+        this.#execute(operation, accesses[i], next, false);
+        if (this.#expressions.tookRcx) this.#held = undefined;
+        continue;
+      }
+      const narrow = liveness.narrow[i];
+      const isDead = liveness.dead[i] !== 0;
+      const isLoose = liveness.loose[i] !== 0;
+      if (!isDead) {
+        this.#expressions.start(operation, narrow);
+        this.#execute(operation, accesses[i], next, isLoose);
         if (this.#expressions.tookRcx) this.#held = undefined;
       }
-      this.#left--;
-      if (rd === 0 || !operandsOf(instruction).writesX) return;
-      this.#putOff = this.#putOff.filter((other) => other.operation.rd !== rd);
-      if (dead[i] !== 0) this.#putOff.push({ operation, narrow: narrow[i] });
-      else if (loose[i] !== 0) this.#loose |= 1 << rd;
+      const { rd, traits } = operation;
+      if (rd === 0 || !traits.writesX) continue;
+      if (this.#putOff.length > 0) this.#putOff = this.#putOff.filter((other) => other.operation.rd !== rd);
+      if (isDead) this.#putOff = [...this.#putOff, { operation, narrow }];
+      else if (isLoose) this.#loose |= 1 << rd;
       else this.#loose &= ~(1 << rd);
-    });
+    }
   }
 
   // ---- ways out ----
@@ -536,7 +540,5 @@ class BlockWriter {
 const RETURN_ADDRESS = 1;
 /** Places that a return compares with. */
 const MOST_RETURNS = 3;
-/** What the interpreter may take over, loads and stores aside. */
-const MAY_EXIT: ReadonlySet<Semantics["does"]> = new Set(["amo", "loadReserved", "storeConditional", "float"]);
 /** Of atomic instructions. */
 const ADDRESS: Expr = { kind: "x", field: "rs1", type: "i64" };

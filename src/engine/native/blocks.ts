@@ -15,6 +15,7 @@ import {
 } from "../interpreter/layout.ts";
 import { isKnown } from "./expressions.ts";
 import { isKnownFloat } from "./floats.ts";
+import { type Traits, traitsOf } from "./traits.ts";
 
 /** An instruction. */
 export interface NativeOp {
@@ -22,6 +23,7 @@ export interface NativeOp {
   readonly at: number;
   readonly length: number;
   readonly instruction: Instruction;
+  readonly traits: Traits;
   /** Needs the floating-point unit to be on. */
   readonly float: boolean;
   readonly rd: number;
@@ -55,6 +57,15 @@ const Kind = { straight: 0, branch: 1, jump: 2, left: 3, float: 4 } as const;
 type Kind = (typeof Kind)[keyof typeof Kind];
 
 const kinds: readonly Kind[] = handlers.map(({ instruction: { semantics } }) => kindOf(semantics));
+
+/** By handler, as they are wanted. */
+const TRAITS: (Traits | undefined)[] = [];
+
+function traitsAt(handler: number): Traits {
+  const traits = traitsOf(handlers[handler].instruction);
+  TRAITS[handler] = traits;
+  return traits;
+}
 
 function kindOf(semantics: Semantics): Kind {
   switch (semantics.does) {
@@ -223,6 +234,7 @@ class BlockFinder {
       at,
       length: u8[op + OpField.length],
       instruction,
+      traits: TRAITS[handler] ?? traitsAt(handler),
       float: extension === "f" || extension === "d",
       rd: rd === SINK ? 0 : rd,
       rs1: u16[(op + OpField.rs1) >>> 1] >>> 3,

@@ -18,8 +18,8 @@ import {
   Unary,
 } from "./assembler.ts";
 import type { NativeOp } from "./blocks.ts";
-import { areNarrow } from "./liveness.ts";
 import { field, float, type RegisterPlaces } from "./registers.ts";
+import { areNarrow } from "./traits.ts";
 
 /** What operations on two operands become, by their name without the type. */
 const ALU: Readonly<Record<string, Alu>> = { add: Alu.add, sub: Alu.sub, and: Alu.and, or: Alu.or, xor: Alu.xor };

@@ -5,8 +5,8 @@
  */
 import type { Instruction } from "../../isa/riscv/instructions/encoding.ts";
 import { instructions } from "../../isa/riscv/instructions/table.ts";
-import { operandsOf } from "../translator/operands.ts";
 import type { NativeOp } from "./blocks.ts";
+import { traitsOf } from "./traits.ts";
 
 const named = (name: string): Instruction => instructions.find((instruction) => instruction.name === name)!;
 
@@ -48,8 +48,8 @@ export interface Fused {
 }
 
 export function fuse(operations: readonly NativeOp[]): Fused {
-  if (!operations.some(({ instruction }) => FIRST.has(instruction))) return { operations, folded: NONE };
-  return new Fusion().fuse(operations);
+  for (const { instruction } of operations) if (FIRST.has(instruction)) return new Fusion().fuse(operations);
+  return { operations, folded: NONE };
 }
 
 const NONE: ReadonlySet<number> = new Set();
@@ -69,16 +69,19 @@ class Fusion {
   }
 
   #note(operation: NativeOp, index: number): void {
-    const { instruction, rd, rs1, rs2 } = operation;
-    const { readsX1, readsX2, writesX } = operandsOf(instruction);
+    const { instruction, traits, rd, rs1, rs2 } = operation;
+    const { readsX1, readsX2, writesX } = traits;
     const version = this.#versions[rs1];
-    for (const read of [readsX1 ? rs1 : 0, readsX2 ? rs2 : 0]) {
-      const setter = this.#setters[read];
-      if (setter !== undefined) setter.read = true;
-    }
+    if (readsX1) this.#read(rs1);
+    if (readsX2) this.#read(rs2);
     if (!writesX || rd === 0) return;
     const own = ++this.#versions[rd];
     this.#setters[rd] = FIRST.has(instruction) ? { operation, index, version, own, read: false } : undefined;
+  }
+
+  #read(register: number): void {
+    const setter = this.#setters[register];
+    if (setter !== undefined) setter.read = true;
   }
 
   #setter(register: number, instruction: Instruction): Setter | undefined {
@@ -136,7 +139,7 @@ class Fusion {
     if (up.operation.rs1 !== rs1 || up.version !== down.version) return undefined;
     if (imm === 0 || imm + up.operation.imm !== (word ? 32 : 64)) return undefined;
     if (!this.#reaches(down, operation.rd)) return undefined;
-    return { ...operation, instruction: word ? RORIW : RORI, rs1, rs2: 0, imm };
+    return become(operation, word ? RORIW : RORI, rs1, 0, imm);
   }
 
   /** An index times 2, 4 or 8. */
@@ -152,7 +155,7 @@ class Fusion {
     const { imm, rs1 } = setter.operation;
     const instruction = (plain ? SCALED : SCALED_WORDS)[imm];
     if (instruction === undefined) return undefined;
-    return this.#reaches(setter, operation.rd) ? { ...operation, instruction, rs1, rs2 } : undefined;
+    return this.#reaches(setter, operation.rd) ? become(operation, instruction, rs1, rs2, 0) : undefined;
   }
 
   #withoutUpper(operation: NativeOp): NativeOp | undefined {
@@ -161,9 +164,9 @@ class Fusion {
     const { rs1, imm } = up.operation;
     const { imm: down } = operation;
     if (imm === 48 && down === 48)
-      return this.#reaches(up, operation.rd) ? { ...operation, instruction: ZEXT_H, rs1 } : undefined;
+      return this.#reaches(up, operation.rd) ? become(operation, ZEXT_H, rs1, 0, 0) : undefined;
     if (imm !== 32 || down > 32 || down === 0 || !this.#reaches(up, operation.rd)) return undefined;
-    return { ...operation, instruction: SLLI_UW, rs1, imm: 32 - down };
+    return become(operation, SLLI_UW, rs1, 0, 32 - down);
   }
 
   #withSign(operation: NativeOp): NativeOp | undefined {
@@ -171,7 +174,7 @@ class Fusion {
     if (up === undefined) return undefined;
     const { rs1, imm } = up.operation;
     if (imm !== operation.imm || (imm !== 48 && imm !== 56) || !this.#reaches(up, operation.rd)) return undefined;
-    return { ...operation, instruction: imm === 48 ? SEXT_H : SEXT_B, rs1 };
+    return become(operation, imm === 48 ? SEXT_H : SEXT_B, rs1, 0, 0);
   }
 
   /** A constant, or an address relative to this one. */
@@ -181,11 +184,15 @@ class Fusion {
     if (upper !== undefined) {
       const sum = upper.operation.imm + imm;
       const value = instruction === ADDIW ? sum | 0 : sum;
-      return value === (value | 0) ? { ...operation, instruction: LUI, rs1: 0, imm: value } : undefined;
+      return value === (value | 0) ? become(operation, LUI, 0, 0, value) : undefined;
     }
     const base = instruction === ADDIW ? undefined : this.#setter(rs1, AUIPC);
     if (base === undefined) return undefined;
     const distance = base.operation.imm + imm + base.operation.at - at;
-    return distance === (distance | 0) ? { ...operation, instruction: AUIPC, rs1: 0, imm: distance } : undefined;
+    return distance === (distance | 0) ? become(operation, AUIPC, 0, 0, distance) : undefined;
   }
+}
+
+function become(operation: NativeOp, instruction: Instruction, rs1: number, rs2: number, imm: number): NativeOp {
+  return { ...operation, instruction, traits: traitsOf(instruction), rs1, rs2, imm };
 }

@@ -75,6 +75,15 @@ const WORTH = 24;
 
 /** @param uses How often each register is used, as far as that can be told. */
 export function placesFor(uses: ArrayLike<number>): RegisterPlaces {
+  let most = 0;
+  let least = Number.POSITIVE_INFINITY;
+  for (const n of OTHERS) most = Math.max(most, uses[n]);
+  for (const n of USUALLY_KEPT) least = Math.min(least, uses[n]);
+  if (most - least < WORTH) return USUAL;
+  return exchange(uses);
+}
+
+function exchange(uses: ArrayLike<number>): RegisterPlaces {
   const wanted = OTHERS.toSorted((a, b) => uses[b] - uses[a]);
   const least = USUALLY_KEPT.toSorted((a, b) => uses[a] - uses[b]);
   const exchanged: Exchange[] = [];

@@ -1,5 +1,4 @@
 /** How often the code of a region uses each integer register, as far as that can be told from how it looks. */
-import { operandsOf } from "../translator/operands.ts";
 import type { NativeBlock } from "./blocks.ts";
 
 /** A loop's body is executed more often than what is around it. */
@@ -11,11 +10,10 @@ export function usesOf(blocks: readonly NativeBlock[]): Float64Array {
   const uses = new Float64Array(32);
   const weights = weightsOf(blocks);
   blocks.forEach(({ operations }, i) => {
-    for (const { instruction, rd, rs1, rs2 } of operations) {
-      const { readsX1, readsX2, writesX } = operandsOf(instruction);
-      if (readsX1) uses[rs1] += weights[i];
-      if (readsX2) uses[rs2] += weights[i];
-      if (writesX) uses[rd] += weights[i];
+    for (const { traits, rd, rs1, rs2 } of operations) {
+      if (traits.readsX1) uses[rs1] += weights[i];
+      if (traits.readsX2) uses[rs2] += weights[i];
+      if (traits.writesX) uses[rd] += weights[i];
     }
   });
   return uses;

@@ -73,7 +73,9 @@ export interface Accesses {
   /** The least that is added to the base, and how many bytes from there may be accessed. */
   readonly least: number;
   readonly bytes: number;
-  /** How many there have been in the block by the same base. */
+  /** Position of the first of them in the block. */
+  readonly first: number;
+  /** How many other ones by the same base begin before it in the block. */
   readonly ordinal: number;
   /** There is more than one. */
   readonly together: boolean;

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { Assembler, isRegister, Reg } from "../../../src/engine/native/assembler.ts";
 import type { NativeBlock, NativeOp } from "../../../src/engine/native/blocks.ts";
 import { kept, placesFor, type RegisterPlaces } from "../../../src/engine/native/registers.ts";
+import { traitsOf } from "../../../src/engine/native/traits.ts";
 import { usesOf } from "../../../src/engine/native/uses.ts";
 import { createDecoder } from "../../../src/isa/riscv/decode.ts";
 import { below, createRandom } from "../../isa/riscv/random.ts";
@@ -22,7 +23,8 @@ function blocksOf(text: string): NativeBlock[] {
     const at = i * 4;
     if (ends || starts.has(at)) blocks.push({ at, operations: [], end: at, left: false });
     const block = blocks.at(-1)!;
-    block.operations.push({ at, length: 4, instruction, float: false, rd, rs1, rs2, rs3: 0, rm: 0, imm });
+    const traits = traitsOf(instruction);
+    block.operations.push({ at, length: 4, instruction, traits, float: false, rd, rs1, rs2, rs3: 0, rm: 0, imm });
     block.end = at + 4;
     ends = ["branch", "jump", "jumpTo"].includes(instruction.semantics.does);
   });

@@ -1,0 +1,164 @@
+/**
+ * What the passes over a block want to know of an instruction again and again, found out once for each in the table. What
+ * `narrow.ts` says of an operation depends on its immediate's sign and on which operands are narrow: few cases, kept in tables.
+ */
+import type { Instruction } from "../../isa/riscv/instructions/encoding.ts";
+import type { Expr, Semantics } from "../../isa/riscv/semantics.ts";
+import { isCopy, isNarrow, NARROW_COMPARISONS } from "../translator/narrow.ts";
+import { operandsOf } from "../translator/operands.ts";
+
+export interface Traits {
+  readonly readsX1: boolean;
+  readonly readsX2: boolean;
+  readonly writesX: boolean;
+  /** Computes rd, and does nothing else. */
+  readonly sets: boolean;
+  /** The interpreter may take over there; of loads and stores, only at the first that goes to a place. */
+  readonly leaves: boolean;
+  readonly access: "load" | "store" | undefined;
+  /** Bytes of the access. */
+  readonly width: number;
+  /** What it computes is a word, sign-extended, whatever it is computed from. */
+  readonly isWord: boolean;
+  /** By {@link caseOf}: whether the result is narrow (4), and whether all 64 bits of rs1 (1) and rs2 (2) are read. */
+  readonly narrowing: Uint8Array;
+}
+
+const RS1 = 1;
+const RS2 = 2;
+const NARROW = 4;
+/** The signs of an immediate: none of it is 0. */
+const IMMEDIATES = [0, 1, -1];
+
+/** A case of {@link Traits.narrowing}. `asked`: something reads all 64 bits of the result. */
+export function caseOf(imm: number, narrow1: boolean, narrow2: boolean, asked: boolean): number {
+  const sign = imm === 0 ? 0 : imm > 0 ? 8 : 16;
+  return sign + (narrow1 ? RS1 : 0) + (narrow2 ? RS2 : 0) + (asked ? NARROW : 0);
+}
+
+export const isNarrowIn = (found: number): boolean => (found & NARROW) !== 0;
+export const readsAllOf1 = (found: number): boolean => (found & RS1) !== 0;
+export const readsAllOf2 = (found: number): boolean => (found & RS2) !== 0;
+
+/** What the interpreter may take over, loads and stores aside. */
+const LEAVES: ReadonlySet<Semantics["does"]> = new Set(["amo", "loadReserved", "storeConditional", "float"]);
+
+const known = new Map<Instruction, Traits>();
+
+export function traitsOf(instruction: Instruction): Traits {
+  let traits = known.get(instruction);
+  if (traits === undefined) {
+    traits = find(instruction);
+    known.set(instruction, traits);
+  }
+  return traits;
+}
+
+function find(instruction: Instruction): Traits {
+  const { semantics } = instruction;
+  const { readsX1, readsX2, writesX } = operandsOf(instruction);
+  const { does } = semantics;
+  const narrowing = new Uint8Array(8 * IMMEDIATES.length);
+  for (const imm of IMMEDIATES)
+    for (const asked of [false, true])
+      for (let narrow = 0; narrow < 4; narrow++) {
+        const at = caseOf(imm, (narrow & RS1) !== 0, (narrow & RS2) !== 0, asked);
+        narrowing[at] = new Reader(imm, narrow).find(semantics, asked);
+      }
+  const access = does === "load" || does === "store" ? does : undefined;
+  return {
+    ...{ readsX1, readsX2, writesX, sets: does === "set", leaves: access !== undefined || LEAVES.has(does), access },
+    width: semantics.does === "load" || semantics.does === "store" ? semantics.width : 0,
+    isWord: semantics.does === "set" && narrowing.every(isNarrowIn),
+    narrowing,
+  };
+}
+
+/** Operand registers of the cases: their bits are those of {@link Traits.narrowing}. */
+const FIELDS = { rs1: 1, rs2: 2 } as const;
+
+class Reader {
+  readonly #operation: { readonly rs1: number; readonly rs2: number; readonly imm: number };
+  readonly #narrow: number;
+
+  constructor(imm: number, narrow: number) {
+    this.#operation = { ...FIELDS, imm };
+    // Register 0 is narrow.
+    this.#narrow = 1 | (narrow & RS1 ? 1 << FIELDS.rs1 : 0) | (narrow & RS2 ? 1 << FIELDS.rs2 : 0);
+  }
+
+  find(semantics: Semantics, asked: boolean): number {
+    switch (semantics.does) {
+      case "set": {
+        const narrow = isNarrow(semantics.value, this.#operation, this.#narrow);
+        // What is no word cannot be made up for: it has to be whole.
+        return (narrow ? NARROW : 0) | this.#reads(semantics.value, asked || !narrow);
+      }
+      case "load": {
+        const { width, signed, to } = semantics;
+        return (to === "x" && (width < 4 || (width === 4 && signed)) ? NARROW : 0) | RS1;
+      }
+      case "store":
+        return RS1 | this.#reads(semantics.value, semantics.width === 8);
+      case "branch":
+        return this.#reads(semantics.condition, true);
+      default:
+        return RS1 | RS2;
+    }
+  }
+
+  #reads(e: Expr, asked: boolean): number {
+    switch (e.kind) {
+      case "x":
+        return asked ? (e.field === "rs1" ? RS1 : RS2) : 0;
+      case "op":
+        return this.#ofOperation(e, asked);
+      case "mulHigh":
+        return this.#ofAll(e.args, true);
+      case "choose":
+        return this.#ofAll([e.condition, e.yes, e.no], true);
+      case "let":
+        return this.#ofAll([e.value, e.body], true);
+      default:
+        return 0;
+    }
+  }
+
+  #ofAll(args: readonly Expr[], asked: boolean): number {
+    let all = 0;
+    for (const arg of args) all |= this.#reads(arg, asked);
+    return all;
+  }
+
+  #ofOperation({ op, args }: Extract<Expr, { kind: "op" }>, asked: boolean): number {
+    switch (op) {
+      case "i32.wrap_i64":
+      case "i64.extend8_s":
+      case "i64.extend16_s":
+        return this.#ofAll(args, false);
+      case "i64.extend_i32_s":
+      case "i64.extend_i32_u":
+      case "i64.and":
+      case "i64.or":
+      case "i64.xor":
+        return this.#ofAll(args, asked);
+      case "i64.add":
+        return this.#ofAll(args, asked || !isCopy(args, this.#operation));
+      default:
+        if (NARROW_COMPARISONS[op] !== undefined && areNarrow(args, this.#operation, this.#narrow)) return 0;
+        return this.#ofAll(args, true);
+    }
+  }
+}
+
+/**
+ * Whether all of them are words, sign-extended, and where they are: then low words say how they compare. `narrow` has a bit
+ * for each register that is.
+ */
+export function areNarrow(
+  args: readonly Expr[],
+  operation: { readonly rs1: number; readonly rs2: number; readonly imm: number },
+  narrow: number,
+): boolean {
+  return args.every((arg) => (arg.kind === "x" || arg.kind === "imm") && isNarrow(arg, operation, narrow));
+}
