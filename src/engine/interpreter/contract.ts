@@ -21,7 +21,7 @@ export interface InterpreterImports {
   float(operation: number, rounding: number): void;
   /** Control has arrived at this op often; `pc` is its address. */
   hot(op: number): void;
-  /** Runs native code that begins here, with `nativePage` and `nativeOps` set; answers the instructions left, as regions do. */
+  /** Runs native code that begins here, with `nativePage` set; answers the instructions left, as regions do. */
   native(entry: number): number;
 }
 

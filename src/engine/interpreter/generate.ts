@@ -229,7 +229,6 @@ class InterpreterWriter extends OpWriter {
     this.#unspend();
     this.#store32(HartField.budget, () => f.get(this.#budget));
     this.#store64(HartField.nativePage, () => f.get(this.pagePc));
-    this.#store32(HartField.nativeOps, () => f.get(this.pageOps));
     this.#counter();
     f.memory("i32.load16_u", this.plan.counters).i32(2).op("i32.shl").memory("i32.load", this.plan.entries);
     f.call(this.imports.native).set(this.#budget);

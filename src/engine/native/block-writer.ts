@@ -188,8 +188,9 @@ class BlockWriter {
     const count = operations.length;
     code.bind(this.#entries.get(at)!);
     code.aluImmediate(Alu.sub, BUDGET, count, false);
+    // Processors make one operation of these two, which they would not if it was asked for a sign.
     code.jumpIf(
-      Condition.negative,
+      Condition.below,
       this.#afterwards(() => {
         code.moveImmediate(Reg.rcx, Leaving.spent(slot));
         this.#leave(this.#common("spent"), exitTo(at, count));

@@ -36,6 +36,8 @@ export interface CommonCode {
   readonly goOn: Label;
   /** The same, relative to the page, with the distance in eax. */
   readonly goOnRelative: Label;
+  /** The same, with the jump's site in rcx: the next time, that tells. */
+  readonly goOnFrom: Label;
   readonly ways: Ways;
 }
 
@@ -51,6 +53,7 @@ export function writeCommonCode(code: Assembler, surroundings: Surroundings): Co
     spent: new Label(),
     goOn: new Label(),
     goOnRelative: new Label(),
+    goOnFrom: new Label(),
     ways,
   };
   code.bind(common.interpret);
@@ -76,6 +79,11 @@ export function writeCommonCode(code: Assembler, surroundings: Surroundings): Co
   for (const reg of SAVED.toReversed()) code.pop(reg);
   code.return();
 
+  code.bind(common.goOnFrom);
+  code.moveExtended(Reg.rax, Reg.rax, 4, true);
+  code.alu(Alu.add, Reg.rax, field(HartField.nativePage));
+  ways.writeSiteNote(code);
+  code.jump(common.goOn);
   code.bind(common.goOnRelative);
   code.moveExtended(Reg.rax, Reg.rax, 4, true);
   code.alu(Alu.add, Reg.rax, field(HartField.nativePage));
@@ -105,19 +113,13 @@ function writeGoOn(code: Assembler, surroundings: Surroundings, ways: Ways, move
   // Another register is needed, and none is free.
   code.push(Reg.rsi);
   const out = new Label();
-  const known = new Label();
   code.move(Reg.rsi, Reg.rax);
   code.aluImmediate(Alu.and, Reg.rsi, -4096);
-  code.move(Reg.rdx, field(HartField.nativeOps), false);
-  code.alu(Alu.cmp, Reg.rsi, field(HartField.nativePage));
-  code.jumpIf(Condition.equal, known);
   writeTlbEntry(code, Reg.rdx, Reg.rax, HartField.tlbFetch);
   code.aluIndexed(Alu.cmp, Reg.rsi, Reg.rdx, LINEAR);
   code.jumpIf(Condition.notEqual, out);
   code.move(field(HartField.nativePage), Reg.rsi);
   code.loadIndexed(Reg.rdx, Reg.rdx, LINEAR + ADDEND, 4, false);
-  code.move(field(HartField.nativeOps), Reg.rdx, false);
-  code.bind(known);
   code.move(Reg.rsi, Reg.rax, false);
   code.aluImmediate(Alu.and, Reg.rsi, 0xffe, false);
   code.leaSum(Reg.rdx, Reg.rdx, Reg.rsi, 3, false);

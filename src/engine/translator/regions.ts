@@ -168,6 +168,7 @@ export class Regions {
 
   /** The run ended in this slot's region for want of budget: where that happens often, time is spent. Answers its level. */
   sample(slot: number): Level | undefined {
+    this.native?.settle();
     const installed = this.#bySlot.get(slot);
     if (installed !== undefined) this.#improve(installed);
     const place = installed === undefined ? this.native?.placeOf(slot) : undefined;

@@ -59,9 +59,8 @@ export const HartField = {
   reserved: 0x3f8,
   /** CSRs, by {@link CsrSlot}. */
   csr: 0x280,
-  /** For native code: the guest page that it executes, and the page's decoded page, 4 bytes. */
+  /** For native code: the guest page that it executes. */
   nativePage: 0x3d0,
-  nativeOps: 0x3d8,
   /** Not 0: the host's own flags have what was raised since; 4 bytes. */
   nativeFloat: 0x3dc,
 } as const;
