@@ -16,7 +16,7 @@ export function engineReport({ translation, native, found, asked }: EngineStatis
         `${native ? "native code" : "quick regions"} ${share(found.quick)}`,
         `thorough regions ${share(found.thorough)}`,
       );
-    rows.push(["instructions in", `${tiers.join(", ")} (found at ${count(Math.round(total))} samples)`]);
+    rows.push(["instructions in", tiers.join(", ")]);
   }
   if (translation) {
     const { regions, live, thorough, modules, bytes, failed, instructions, forming, writing, installing } = translation;

@@ -111,7 +111,7 @@ export interface EngineStatistics {
   readonly translation: TranslationStatistics | undefined;
   /** Where quick code is native. */
   readonly native?: NativeStatistics | undefined;
-  /** Where the hart was found, every 200,000 instructions: how time is shared between the tiers. */
+  /** Instructions, in units of 200,000, by where the hart was found at the end of one or a few of these. */
   readonly found: { interpreter: number; quick: number; thorough: number };
   /** How often generated code asked TypeScript, and for what. Misses of the TLB, device accesses and the like are one. */
   readonly asked: { fetch: number; load: number; store: number; atomic: number; decode: number; service: number };

@@ -209,10 +209,10 @@ export class Interpreter implements Engine {
   #sample(): void {
     const how = this.#memory.i32[LEAVING];
     const level = how > Leaving.interpret ? this.regions?.sample(Leaving.slotOf(how)) : undefined;
-    this.#found[level ?? "interpreter"] += this.#unsampled / SAMPLE;
+    this.#found[level === "native" ? "quick" : (level ?? "interpreter")] += this.#unsampled / SAMPLE;
     this.#unsampled = 0;
-    // Good code is left alone until the run ends: taken up again elsewhere, it would be found hot there, too.
-    this.#stretch = level === "thorough" ? Number.POSITIVE_INFINITY : SAMPLE;
+    // Good code is left alone, some of it until the run ends: taken up again elsewhere, it would be found hot there, too.
+    this.#stretch = level === "thorough" ? Number.POSITIVE_INFINITY : level === "native" ? 16 * SAMPLE : SAMPLE;
   }
 
   get executed(): number {

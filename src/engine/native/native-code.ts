@@ -34,17 +34,12 @@ export interface NativeHost {
 export interface NativeRegion {
   /** Guest address of its page when it was found. */
   readonly page: bigint;
-  /** Times that control was found in it. */
-  samples: number;
-  /** Was not improved because another region may do. */
-  excused: boolean;
   /** Ops that its blocks begin with. */
   readonly ops: readonly number[];
 }
 
 /** A block of it, by the op that it begins with, and the guest's address of that. */
 export interface NativePlace {
-  readonly region: NativeRegion;
   readonly op: number;
   readonly pc: bigint;
 }
@@ -165,7 +160,7 @@ export class NativeCode {
       bitsOf: (at) => this.pages.bitsOf(opOf(at)),
     });
     const region: NativeRegion = {
-      ...{ page: pc & ~BigInt(PAGE_SIZE - 1), samples: 0, excused: false },
+      ...{ page: pc & ~BigInt(PAGE_SIZE - 1) },
       ops: blocks.map(({ at }) => opOf(at)),
     };
     this.pages.protect(page);
@@ -309,5 +304,5 @@ export class NativeCode {
 }
 
 function placeOf({ block, op, region }: InstalledBlock): NativePlace {
-  return { region, op, pc: BigInt.asUintN(64, region.page + BigInt(block.at)) };
+  return { op, pc: BigInt.asUintN(64, region.page + BigInt(block.at)) };
 }

@@ -10,7 +10,7 @@ import type { DecodedPages } from "../interpreter/decoded-pages.ts";
 import type { DeviceCalls } from "../interpreter/device-calls.ts";
 import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.ts";
 import type { WrittenNative } from "../native/listing.ts";
-import { NativeCode, type NativeHost, type NativePlace } from "../native/native-code.ts";
+import { NativeCode, type NativeHost } from "../native/native-code.ts";
 import { FLOAT_PLACES } from "../places.ts";
 import { REGION_SIGNATURE } from "./contract.ts";
 import { accessOf, DeviceSites, importDevices } from "./device-sites.ts";
@@ -32,11 +32,8 @@ const REACH = {
   quick: { limit: 100, depth: 0 },
   thorough: { limit: 400, depth: 4 },
 } as const;
-/**
- * Times that a region is found to have used up what it may spend before it is worth a thorough translation; native code is
- * nearly as good, and the compiler takes the machine's time.
- */
-export const SAMPLES = { quick: 20, native: 2000 } as const;
+/** Times that a quick region is found to have used up what it may spend before it is worth a thorough translation. */
+const SAMPLES = 20;
 /** Runs of the engine after which a batch is compiled though it is not full. */
 const PATIENCE = 4;
 
@@ -166,21 +163,13 @@ export class Regions {
     return this.#free.pop() ?? (this.#slots < MAX_REGIONS ? this.#slots++ : undefined);
   }
 
-  /** The run ended in this slot's region for want of budget: where that happens often, time is spent. Answers its level. */
-  sample(slot: number): Level | undefined {
+  /** The run ended in this slot's region for want of budget: where that happens often, time is spent. Answers what it is. */
+  sample(slot: number): Level | "native" | undefined {
     this.native?.settle();
     const installed = this.#bySlot.get(slot);
-    if (installed !== undefined) this.#improve(installed);
-    const place = installed === undefined ? this.native?.placeOf(slot) : undefined;
-    if (place !== undefined) this.#improveNative(place);
-    return place === undefined ? installed?.level : "quick";
-  }
-
-  #improveNative({ region, op, pc }: NativePlace): void {
-    if (++region.samples < SAMPLES.native) return;
-    region.samples = 0;
-    if (!region.excused && this.#covered.has(op)) region.excused = true;
-    else this.#replaceNative(op, pc);
+    if (installed === undefined) return this.native?.placeOf(slot) && "native";
+    this.#improve(installed);
+    return installed.level;
   }
 
   /** Has a thorough region made in place of native code. */
@@ -189,7 +178,7 @@ export class Regions {
   }
 
   #improve(installed: Installed): void {
-    if (installed.level === "thorough" || ++installed.samples < SAMPLES.quick) return;
+    if (installed.level === "thorough" || ++installed.samples < SAMPLES) return;
     installed.samples = 0;
     // Another one that it is a part of may be under way, and make it superfluous.
     if (!installed.excused && this.#covered.has(installed.op)) installed.excused = true;

@@ -1,7 +1,5 @@
-// Loops in native code: registers in other places than usual, atomic instructions, and better code that takes over.
+// Loops in native code: registers in other places than usual, atomic instructions, and code that comes later.
 import { describe, expect, test } from "bun:test";
-import { SAMPLE } from "../../../src/engine/interpreter/interpreter.ts";
-import { SAMPLES } from "../../../src/engine/translator/regions.ts";
 import { encode } from "../../../src/isa/riscv/encode.ts";
 import { instructions } from "../../../src/isa/riscv/instructions/table.ts";
 import { below, createRandom, pick, type Random, random64 } from "../../isa/riscv/random.ts";
@@ -252,24 +250,5 @@ describe.if(hasNative)("loops that use registers which are in memory as a rule",
     compare((rig) => rig.load(text), oddBudgets(5, 60, 400));
     // All of them were taken up.
     expect(native.x(sum)).toBeGreaterThan(400n * 40n * 20n);
-  });
-
-  test("are left at once for better code that takes over", () => {
-    const FINDS = SAMPLES.native + 10;
-    const loop = `
-        li   s2, ${(FINDS * SAMPLE) / 5}
-        li   s1, ${DATA}
-        sd   s3, 8(s1)
-      again:
-        addi s3, s3, 3
-        xor  s4, s4, s3
-        add  t3, t3, s4
-        addi s2, s2, -1
-        bnez s2, again
-      done:
-        j done
-    `;
-    compare((rig) => rig.load(loop), [...Array<number>(4).fill(1_000_003), FINDS * SAMPLE, 1000]);
-    expect(native.engine.statistics.translation!.thorough).toBeGreaterThan(0);
   });
 });
