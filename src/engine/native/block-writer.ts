@@ -57,6 +57,8 @@ export interface BlockPlace {
   readonly bitManipulation: boolean;
   /** By block, in order. */
   readonly slots: readonly number[];
+  /** Idioms are fused, and what nobody reads is left out. */
+  readonly refined: boolean;
   /** Where other code of the page goes to a block that exists already; -1: there is none. */
   linkTo(at: number): number;
   /** Whether a block's accesses are to have a way each: together they have been of no use. */
@@ -74,6 +76,7 @@ interface PutOff {
 }
 
 const NOTHING: readonly PutOff[] = [];
+const NONE: ReadonlySet<number> = new Set();
 
 /** Code that stands behind all blocks. */
 interface Later {
@@ -212,9 +215,10 @@ class BlockWriter {
 
   #straightLine(original: readonly NativeOp[], apart: boolean, next: number | undefined): void {
     const { code } = this;
-    const { operations, folded } = fuse(original);
+    const { refined } = this.place;
+    const { operations, folded } = refined ? fuse(original) : { operations: original, folded: NONE };
     const accesses = accessesOf(operations, apart);
-    const simple = operations === original && !operations.some(({ traits }) => traits.isWord);
+    const simple = !refined || (operations === original && !operations.some(({ traits }) => traits.isWord));
     const liveness = simple ? undefined : livenessOf(operations, accesses, folded);
     this.#loose = 0;
     this.#putOff = NOTHING;

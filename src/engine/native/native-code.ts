@@ -34,8 +34,13 @@ export interface NativeHost {
 export interface NativeRegion {
   /** Guest address of its page when it was found. */
   readonly page: bigint;
-  /** Ops that its blocks begin with. */
+  /** Ops that its blocks begin with, and the one that was hot. */
   readonly ops: readonly number[];
+  readonly entry: number;
+  /** Its instructions were looked at together, see {@link BlockPlace.refined}. */
+  readonly refined: boolean;
+  /** Times that control was found in it. */
+  finds: number;
 }
 
 /** A block of it, by the op that it begins with, and the guest's address of that. */
@@ -71,6 +76,8 @@ export const DATA_SIZE = Ways.size;
 export const LARGEST = 0x4_0000;
 /** Ways of one find: no more than instructions, of which there are more than it has for the sake of its last block. */
 const MOST_WAYS = 1000;
+/** Times that control is found in a region before it is refined: the effort shows where time is spent, and nowhere else. */
+const FINDS = 2;
 /** Times that the accesses of a block are found on two pages before they get a way each. */
 const TIMES_APART = 8;
 /** Bytes of an instruction that jumps anywhere, and where its distance stands. */
@@ -130,8 +137,9 @@ export class NativeCode {
   /**
    * Translates what control reaches from the op at `pc`, as far as that is for native code.
    * @param all Code that never ran, too.
+   * @param refined With what it takes to have better code.
    */
-  translate(op: number, pc: bigint, all: boolean): void {
+  translate(op: number, pc: bigint, all: boolean, refined: boolean): void {
     const started = performance.now();
     const { u8, u16, i32 } = this.memory;
     const { fusedMultiplyAdd } = this.host;
@@ -150,7 +158,7 @@ export class NativeCode {
     const opOf = (at: number) => ops + at * (OP_SIZE / 2);
     const known = this.#codeOf(page);
     const place = {
-      ...{ common: this.#common, page: known.ways, slots, bitManipulation: this.host.bitManipulation },
+      ...{ common: this.#common, page: known.ways, slots, refined, bitManipulation: this.host.bitManipulation },
       linkTo: (at: number) => this.#linkTo(opOf(at)),
       isApart: (at: number) => known.apart.has(opOf(at)),
     };
@@ -160,7 +168,7 @@ export class NativeCode {
       bitsOf: (at) => this.pages.bitsOf(opOf(at)),
     });
     const region: NativeRegion = {
-      ...{ page: pc & ~BigInt(PAGE_SIZE - 1) },
+      ...{ page: pc & ~BigInt(PAGE_SIZE - 1), entry: op, refined, finds: 0 },
       ops: blocks.map(({ at }) => opOf(at)),
     };
     this.pages.protect(page);
@@ -243,10 +251,20 @@ export class NativeCode {
     }
   }
 
-  /** The block in a slot. */
-  placeOf(slot: number): NativePlace | undefined {
+  /** Control was found in a slot. Answers whether that is native code. */
+  find(slot: number): boolean {
     const found = this.#blocks.get(slot);
-    return found && placeOf(found);
+    if (found === undefined) return false;
+    const { region } = found;
+    if (!region.refined && ++region.finds === FINDS && !this.isFull) this.#refine(region);
+    return true;
+  }
+
+  /** Translates a region again, better. */
+  #refine({ page, ops, entry }: NativeRegion): void {
+    for (const op of ops) this.giveUp(op);
+    const within = (entry - this.pages.pageOfOp(entry).ops) / (OP_SIZE / 2);
+    this.translate(entry, page + BigInt(within), false, true);
   }
 
   /** Blocks with the instruction at an offset of linear memory. */

@@ -155,7 +155,7 @@ export class Regions {
     // The scratch page belongs to no page.
     if (pages.pageOfOp(op).page === undefined) return;
     if (native.isFull) native.clear();
-    native.translate(op, pc, immediate);
+    native.translate(op, pc, immediate, immediate);
     for (const offset of this.#devices.on(pages.pageOfOp(op).page)) this.#replaceAt(offset);
   }
 
@@ -167,7 +167,7 @@ export class Regions {
   sample(slot: number): Level | "native" | undefined {
     this.native?.settle();
     const installed = this.#bySlot.get(slot);
-    if (installed === undefined) return this.native?.placeOf(slot) && "native";
+    if (installed === undefined) return this.native?.find(slot) ? "native" : undefined;
     this.#improve(installed);
     return installed.level;
   }
