@@ -9,7 +9,7 @@ type Group = { -readonly [Key in keyof Accesses]: Accesses[Key] };
  * @param apart Each is to be on its own.
  */
 export function accessesOf(operations: readonly NativeOp[], apart: boolean): readonly (Accesses | undefined)[] {
-  const all = new Array<Group | undefined>(operations.length);
+  const all = new Array<Group | undefined>(operations.length).fill(undefined);
   let known: Groups | undefined;
   for (let i = 0; i < operations.length; i++) {
     const { traits, rd, rs1, imm } = operations[i];

@@ -14,7 +14,7 @@ import type { CommonCode } from "./common-code.ts";
 import { Expressions } from "./expressions.ts";
 import { FloatWriter, isDynamic, writeFloatStart } from "./floats.ts";
 import { fuse } from "./fusion.ts";
-import { livenessOf } from "./liveness.ts";
+import { Fate, livenessOf } from "./liveness.ts";
 import { BUDGET, field, float, LINEAR, placesFor, type RegisterPlaces } from "./registers.ts";
 import { addAddend, lookUp } from "./tlb.ts";
 import { usesOf } from "./uses.ts";
@@ -73,6 +73,7 @@ export function writeBlocks(code: Assembler, blocks: readonly NativeBlock[], pla
 interface PutOff {
   readonly operation: NativeOp;
   readonly narrow: number;
+  readonly fate: number;
 }
 
 const NOTHING: readonly PutOff[] = [];
@@ -219,7 +220,10 @@ class BlockWriter {
     const { operations, folded } = refined ? fuse(original) : { operations: original, folded: NONE };
     const accesses = accessesOf(operations, apart);
     const simple = !refined || (operations === original && !operations.some(({ traits }) => traits.isWord));
-    const liveness = simple ? undefined : livenessOf(operations, accesses, folded);
+    const exits = () =>
+      // The first of some accesses finds the way for all.
+      operations.map(({ traits }, i) => traits.leaves && (accesses[i] === undefined || accesses[i].first === i));
+    const liveness = simple ? undefined : livenessOf(operations, exits(), folded);
     this.#loose = 0;
     this.#putOff = NOTHING;
     for (let i = 0; i < operations.length; i++, this.#left--) {
@@ -232,9 +236,9 @@ class BlockWriter {
         continue;
       }
       const narrow = liveness.narrow[i];
-      const isDead = liveness.dead[i] !== 0;
       const isLoose = liveness.loose[i] !== 0;
-      if (!isDead) {
+      const fate = this.#fateOf(liveness.fate[i]);
+      if (fate === Fate.carriedOut) {
         this.#expressions.start(operation, narrow);
         this.#execute(operation, accesses[i], next, isLoose);
         if (this.#expressions.tookRcx) this.#held = undefined;
@@ -242,10 +246,17 @@ class BlockWriter {
       const { rd, traits } = operation;
       if (rd === 0 || !traits.writesX) continue;
       if (this.#putOff.length > 0) this.#putOff = this.#putOff.filter((other) => other.operation.rd !== rd);
-      if (isDead) this.#putOff = [...this.#putOff, { operation, narrow }];
+      if (fate === Fate.putOff || fate === Fate.folded) this.#putOff = [...this.#putOff, { operation, narrow, fate }];
       else if (isLoose) this.#loose |= 1 << rd;
       else this.#loose &= ~(1 << rd);
     }
+  }
+
+  /** There is a bound on what an exit has to make up for. */
+  #fateOf(fate: number): number {
+    if (fate !== Fate.putOff) return fate;
+    const count = this.#putOff.filter((other) => other.fate === Fate.putOff).length;
+    return count < MOST_PUT_OFF ? fate : Fate.carriedOut;
   }
 
   // ---- ways out ----
@@ -543,6 +554,8 @@ class BlockWriter {
 }
 
 const RETURN_ADDRESS = 1;
+/** See `LARGEST` (native-code.ts). */
+const MOST_PUT_OFF = 4;
 /** Places that a return compares with. */
 const MOST_RETURNS = 3;
 /** Of atomic instructions. */

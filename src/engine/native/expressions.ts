@@ -193,8 +193,7 @@ export class Expressions {
       case "constant":
         return code.moveImmediate(to, e.value);
       case "pc":
-        code.move(to, field(HartField.nativePage));
-        return code.aluImmediate(Alu.add, to, this.operation.at);
+        return this.#address(to, this.operation.at);
       case "op":
         return this.#operation(to, operationOf(e.op), e.args);
       case "mulHigh":
@@ -221,6 +220,10 @@ export class Expressions {
     const constant = this.#constant(b);
     // To move a register or to load a constant is to add to zero.
     if (op === Alu.add && this.#constant(a) === 0) return this.into(to, b);
+    if (op === Alu.add && a.kind === "pc" && constant !== undefined) {
+      const distance = this.operation.at + constant;
+      if (distance === (distance | 0)) return this.#address(to, distance);
+    }
     const left = this.operand(a);
     const inRegister = left !== undefined && isRegister(left) && left !== to;
     if (constant !== undefined) {
@@ -304,9 +307,9 @@ export class Expressions {
         return this.into(to, a);
       case "extend_i32_s":
       case "extend_i32_u": {
-        const from = this.operand(a);
+        const from = this.operand(a) ?? this.#copied(a);
         if (from === undefined) this.into(to, a);
-        if (isFlag(a)) return;
+        if (isFlag(a) || this.#isPositive(a)) return;
         return code.moveExtended(to, from ?? to, 4, name === "extend_i32_s");
       }
       case "extend8_s":
@@ -332,6 +335,24 @@ export class Expressions {
       default:
         throw new Error(`no code for ${name}`);
     }
+  }
+
+  /** `to` = an address relative to the page. */
+  #address(to: Reg, distance: number): void {
+    const { code } = this;
+    code.move(to, field(HartField.nativePage));
+    if (distance !== 0) code.aluImmediate(Alu.add, to, distance);
+  }
+
+  /** Where a word is that nothing is added to. */
+  #copied(e: Expr): Operand | undefined {
+    if (e.kind !== "op" || e.op !== "i32.add" || this.#constant(e.args[1]) !== 0) return undefined;
+    return this.operand(e.args[0]);
+  }
+
+  /** Whether a word is shifted to the right, so that nothing is in the bits above it, nor in its sign. */
+  #isPositive(e: Expr): boolean {
+    return e.kind === "op" && e.op === "i32.shr_u" && ((this.#constant(e.args[1]) ?? 0) & 31) !== 0;
   }
 
   /** Both are named, and neither overflows nor divides by zero. */

@@ -91,10 +91,12 @@ class Fusion {
 
   /**
    * Whether the register that the setter read holds the same still, or would if an instruction had not taken its place that
-   * was only there to be fused, too. That one is folded then; `rd` is what the fused instruction sets.
+   * was only there to be fused, too. That one is folded then; `rd` is what the fused instruction sets, `other` what it
+   * reads beside.
    */
-  #reaches({ operation: { rs1 }, version }: Setter, rd: number): boolean {
+  #reaches({ operation: { rs1 }, version }: Setter, rd: number, other = 0): boolean {
     if (this.#versions[rs1] === version) return true;
+    if (rs1 === other) return false;
     const last = this.#setters[rs1];
     if (last === undefined || last.read || last.operation.rs1 !== rs1 || last.version !== version) return false;
     if (rd !== rs1 || this.#versions[rs1] !== last.own) return false;
@@ -155,7 +157,7 @@ class Fusion {
     const { imm, rs1 } = setter.operation;
     const instruction = (plain ? SCALED : SCALED_WORDS)[imm];
     if (instruction === undefined) return undefined;
-    return this.#reaches(setter, operation.rd) ? become(operation, instruction, rs1, rs2, 0) : undefined;
+    return this.#reaches(setter, operation.rd, rs2) ? become(operation, instruction, rs1, rs2, 0) : undefined;
   }
 
   #withoutUpper(operation: NativeOp): NativeOp | undefined {

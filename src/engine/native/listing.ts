@@ -33,7 +33,7 @@ export interface WrittenNative {
 }
 
 /** Bytes that a listing is written to, and thrown away. */
-const ROOM = 0x4_0000;
+const ROOM = 0x8_0000;
 
 /** Without a newline at the end. */
 export function nativeText({ blocks, page, place, bitsOf }: WrittenNative): string {

@@ -5,17 +5,27 @@
  */
 import type { NativeOp } from "./blocks.ts";
 import { caseOf, isNarrowIn, readsAllOf1, readsAllOf2 } from "./traits.ts";
-import type { Accesses } from "./ways.ts";
 
 /** By instruction. Sets of registers are bits. */
 export interface Liveness {
-  /** It is not carried out where it stands. */
-  readonly dead: Uint8Array;
+  /** How it is carried out, if at all. */
+  readonly fate: Uint8Array;
   /** The upper half of its result may be anything. */
   readonly loose: Uint8Array;
   /** Registers whose values are words, sign-extended, before it. */
   readonly narrow: Int32Array;
 }
+
+/** What becomes of an instruction. */
+export const Fate = {
+  carriedOut: 0,
+  /** Nobody can tell that it is left out. */
+  leftOut: 1,
+  /** Only the interpreter may want its result, if it takes over before that is overwritten. Carrying it out does no harm. */
+  putOff: 2,
+  /** The same, but it must not be carried out. */
+  folded: 3,
+} as const;
 
 /** The registers that an operation reads, as bits. */
 function readsOf({ traits, rs1, rs2 }: NativeOp): number {
@@ -27,16 +37,16 @@ function narrowingOf({ traits, rs1, rs2, imm }: NativeOp, narrow: number, asked:
 }
 
 /**
- * @param accesses By instruction, as `accessesOf` answers it.
+ * @param exits By instruction: whether the interpreter may take over there.
  * @param folded Instructions that are not carried out in any case.
  */
 export function livenessOf(
   operations: readonly NativeOp[],
-  accesses: readonly (Accesses | undefined)[],
+  exits: readonly boolean[],
   folded: ReadonlySet<number>,
 ): Liveness {
   const count = operations.length;
-  const dead = new Uint8Array(count);
+  const fate = new Uint8Array(count);
   const loose = new Uint8Array(count);
   const narrow = new Int32Array(count);
   /** By instruction: the latest one at or before it where the interpreter may take over. */
@@ -46,7 +56,7 @@ export function livenessOf(
   for (let i = 0; i < count; i++) {
     const operation = operations[i];
     const { traits, rd } = operation;
-    if (traits.leaves && (accesses[i] === undefined || accesses[i]!.first === i)) last = i;
+    if (exits[i]) last = i;
     lastExit[i] = last;
     narrow[i] = words;
     if (!traits.writesX || rd === 0 || folded.has(i)) continue;
@@ -58,11 +68,13 @@ export function livenessOf(
   let live = -1;
   let wide = -1;
   for (let i = count - 1; i >= 0; i--) {
+    const operation = operations[i];
     if (folded.has(i)) {
-      dead[i] = 1;
+      fate[i] = Fate.folded;
+      // Where it is made up for, what it is made from has to be there.
+      live |= readsOf(operation);
       continue;
     }
-    const operation = operations[i];
     const { traits, rd, rs1, rs2 } = operation;
     let asked = true;
     if (traits.writesX && rd !== 0) {
@@ -72,13 +84,13 @@ export function livenessOf(
       if (traits.sets && (live & bit) === 0) {
         const exit = lastExit[until];
         if (exit <= i) {
-          dead[i] = 1;
+          fate[i] = Fate.leftOut;
           continue;
         }
         // What it is made from has to be there still. (What it overwrites itself is.)
         const stays = (register: number) => register === 0 || register === rd || next[register] >= exit;
-        if ((!traits.readsX1 || stays(rs1)) && (!traits.readsX2 || stays(rs2))) {
-          dead[i] = 1;
+        if (!traits.readsF && (!traits.readsX1 || stays(rs1)) && (!traits.readsX2 || stays(rs2))) {
+          fate[i] = Fate.putOff;
           live |= readsOf(operation);
           wide |= readsOf(operation);
           continue;
@@ -94,5 +106,5 @@ export function livenessOf(
     if (traits.readsX1 && readsAllOf1(found)) wide |= (1 << rs1) & ~1;
     if (traits.readsX2 && readsAllOf2(found)) wide |= (1 << rs2) & ~1;
   }
-  return { dead, loose, narrow };
+  return { fate, loose, narrow };
 }

@@ -11,6 +11,8 @@ export interface Traits {
   readonly readsX1: boolean;
   readonly readsX2: boolean;
   readonly writesX: boolean;
+  /** Reads floating-point registers. */
+  readonly readsF: boolean;
   /** Computes rd, and does nothing else. */
   readonly sets: boolean;
   /** The interpreter may take over there; of loads and stores, only at the first that goes to a place. */
@@ -56,7 +58,7 @@ export function traitsOf(instruction: Instruction): Traits {
 
 function find(instruction: Instruction): Traits {
   const { semantics } = instruction;
-  const { readsX1, readsX2, writesX } = operandsOf(instruction);
+  const { readsX1, readsX2, readsF1, readsF2, readsF3, writesX } = operandsOf(instruction);
   const { does } = semantics;
   const narrowing = new Uint8Array(8 * IMMEDIATES.length);
   for (const imm of IMMEDIATES)
@@ -67,7 +69,8 @@ function find(instruction: Instruction): Traits {
       }
   const access = does === "load" || does === "store" ? does : undefined;
   return {
-    ...{ readsX1, readsX2, writesX, sets: does === "set", leaves: access !== undefined || LEAVES.has(does), access },
+    ...{ readsX1, readsX2, writesX, readsF: readsF1 || readsF2 || readsF3 },
+    ...{ sets: does === "set", leaves: access !== undefined || LEAVES.has(does), access },
     width: semantics.does === "load" || semantics.does === "store" ? semantics.width : 0,
     isWord: semantics.does === "set" && narrowing.every(isNarrowIn),
     narrowing,

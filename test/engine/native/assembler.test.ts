@@ -289,6 +289,25 @@ for (const [name, op] of Object.entries(Shift)) {
   }
 }
 
+group = "shifts and rotations of BMI2";
+for (const [wide, width] of BOTH) {
+  const names = BY_WIDTH[width];
+  for (const from of OPERANDS) {
+    for (const to of [Reg.rax, Reg.rsi, Reg.r8, Reg.r15]) {
+      for (const by of [0, 1, 31, ...(wide ? [63] : [])]) {
+        const text = `rorx ${names[to]},${named(from, width)},${hex(by, 8)}`;
+        expectText((a) => a.rotateInto(to, from, by, wide), text);
+      }
+      for (const by of [Reg.rcx, Reg.rdx, Reg.rdi, Reg.r8, Reg.r13]) {
+        const text = `${names[to]},${named(from, width)},${names[by]}`;
+        expectText((a) => a.shiftInto(Shift.shl, to, from, by, wide), `shlx ${text}`);
+        expectText((a) => a.shiftInto(Shift.shr, to, from, by, wide), `shrx ${text}`);
+        expectText((a) => a.shiftInto(Shift.sar, to, from, by, wide), `sarx ${text}`);
+      }
+    }
+  }
+}
+
 group = "conditions";
 /** objdump's names. */
 const SUFFIXES = {

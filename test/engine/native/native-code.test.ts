@@ -186,8 +186,8 @@ describe.if(hasNative)("code space", () => {
 });
 
 /** More than there are generations. */
-const GENERATIONS = 511;
-const MANY = 4 * GENERATIONS + 100;
+const GENERATIONS = 4095;
+const MANY = 2 * GENERATIONS + 100;
 
 describe.if(hasNative)("more generations than there are", () => {
   /** The page that is mapped somewhere else each round, and those that it is mapped to. */
