@@ -120,15 +120,46 @@ export class Expressions {
     if (rd === 0) return;
     const home = this.registers.of(rd);
     const made = loose && value.kind === "op" && value.op === "i64.extend_i32_s" ? value.args[0] : value;
-    if (isRegister(home) && this.#mayBuildIn(made)) return this.into(home, made);
+    if (isRegister(home)) {
+      if (this.#mayBuildIn(made)) return this.into(home, made);
+    } else if (this.#setMemory(home, made)) return;
     this.into(Reg.rax, made);
     this.code.move(home, Reg.rax);
+  }
+
+  /** Sets a register that lies in memory with one instruction, if there is one. */
+  #setMemory(home: Operand, value: Expr): boolean {
+    const { code } = this;
+    const constant = this.#constant(value);
+    if (constant !== undefined) {
+      code.moveImmediate(home, constant);
+      return true;
+    }
+    if (value.kind !== "op") return false;
+    const { wide, name } = operationOf(value.op);
+    const [a, b] = value.args;
+    if (!wide || !(name in ALU)) return false;
+    const op = ALU[name];
+    if (op === Alu.add && this.#constant(a) === 0) {
+      const from = this.operand(b);
+      if (from === undefined || !isRegister(from)) return this.#setMemory(home, b);
+      code.move(home, from);
+      return true;
+    }
+    const by = this.#constant(b) ?? this.operand(b);
+    if (by === undefined || this.operand(a) !== home) return false;
+    if (this.#constant(b) !== undefined) code.aluImmediate(op, home, by);
+    else if (isRegister(by)) code.alu(op, home, by);
+    else return false;
+    return true;
   }
 
   /** Whether nothing of an expression reads rd but what is read first. */
   #mayBuildIn(e: Expr): boolean {
     if (e.kind === "op" && e.op === "i64.add" && scaleOf(e.args[0]) !== undefined) return true;
     if (e.kind === "op" && e.op === "i64.add" && this.#constant(e.args[0]) === 0) return true;
+    // What is compared has been read when the answer is written.
+    if (e.kind === "op" && e.op === "i64.extend_i32_u" && isFlag(e.args[0])) return true;
     let first = e;
     while (first.kind === "op") {
       const { args } = first;
