@@ -1,7 +1,7 @@
 /**
  * Writes blocks as native code. Guest registers are where `registers.ts` says, between instructions as between blocks, so
  * that control may come from anywhere. What the fast way cannot do is not done here: the block is left at that instruction,
- * and the interpreter carries it out.
+ * and the interpreter carries it out. Inside a refined block registers may be behind, and are made up for on the way out.
  */
 import { HartField } from "../../isa/riscv/hart.ts";
 import { type Expr, rs2, type Semantics, type Width } from "../../isa/riscv/semantics.ts";

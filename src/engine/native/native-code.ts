@@ -1,6 +1,6 @@
 /**
  * The native code of a machine: written as soon as its guest code is hot, block by block, entered through patched ops, linked
- * within its page, and let go with it. It is what the machine runs on until WebAssembly regions are worth their making.
+ * within its page, and let go with it. Where control is found again and again, it is written once more, refined.
  */
 import type { GuestMemory } from "../../memory/guest-memory.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
