@@ -275,32 +275,32 @@ class Programs extends Idioms {
   #labels = 0;
 
   #memory(): string {
-    const { random, any } = this;
+    const { random, one } = this;
     const offset = 8 * (below(random, 64) - 32) + (chance(random, 0.2) ? below(random, 8) : 0);
     const place = `${offset}(${pick(random, BASES)})`;
     const kinds = [
-      () => `${pick(random, LOADS)} ${any()}, ${place}`,
-      () => `${pick(random, LOADS)} ${any()}, ${place}`,
-      () => `${pick(random, STORES)} ${any()}, ${place}`,
-      () => `amoadd.w ${any()}, ${any()}, (s0)`,
-      () => `amoswap.d ${any()}, ${any()}, (s6)`,
-      () => `lr.d ${any()}, (s0)\n sc.d ${any()}, ${any()}, (s0)`,
+      () => `${pick(random, LOADS)} ${one()}, ${place}`,
+      () => `${pick(random, LOADS)} ${one()}, ${place}`,
+      () => `${pick(random, STORES)} ${one()}, ${place}`,
+      () => `amoadd.w ${one()}, ${one()}, (s0)`,
+      () => `amoswap.d ${one()}, ${one()}, (s6)`,
+      () => `lr.d ${one()}, (s0)\n sc.d ${one()}, ${one()}, (s0)`,
     ];
     return pick(random, kinds)();
   }
 
   #float(): string {
-    const { random, any } = this;
+    const { random, one } = this;
     const f = () => pick(random, FLOATS);
     const kinds = [
-      () => `fmv.x.d ${any()}, ${f()}`,
-      () => `fmv.x.w ${any()}, ${f()}`,
-      () => `fmv.d.x ${f()}, ${any()}`,
+      () => `fmv.x.d ${one()}, ${f()}`,
+      () => `fmv.x.w ${one()}, ${f()}`,
+      () => `fmv.d.x ${f()}, ${one()}`,
       () => `fld ${f()}, 16(s0)`,
-      () => `fcvt.d.l ${f()}, ${any()}`,
-      () => `fcvt.w.d ${any()}, ${f()}`,
+      () => `fcvt.d.l ${f()}, ${one()}`,
+      () => `fcvt.w.d ${one()}, ${f()}`,
       () => `fadd.d ${f()}, ${f()}, ${f()}`,
-      () => `flt.d ${any()}, ${f()}, ${f()}`,
+      () => `flt.d ${one()}, ${f()}, ${f()}`,
     ];
     return pick(random, kinds)();
   }
@@ -308,7 +308,7 @@ class Programs extends Idioms {
   #branch(): string {
     const label = `l${this.#labels++}`;
     const skipped = Array.from({ length: 1 + below(this.random, 3) }, () => this.filler());
-    const condition = `${pick(this.random, BRANCHES)} ${this.any()}, ${this.any()}, ${label}`;
+    const condition = `${pick(this.random, BRANCHES)} ${this.one()}, ${this.one()}, ${label}`;
     return [condition, ...skipped, `${label}:`].join("\n");
   }
 

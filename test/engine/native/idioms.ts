@@ -20,7 +20,7 @@ export class Idioms {
   ) {}
 
   /** Now and then x0. */
-  readonly any = (): string => (chance(this.random, 0.04) ? "zero" : pick(this.random, this.registers));
+  readonly one = (): string => (chance(this.random, 0.04) ? "zero" : pick(this.random, this.registers));
 
   #immediate(): number {
     return chance(this.random, 0.5) ? pick(this.random, IMMEDIATES) : below(this.random, 4096) - 2048;
@@ -28,17 +28,17 @@ export class Idioms {
 
   /** One instruction that computes something. */
   filler(): string {
-    const { random, any } = this;
+    const { random, one } = this;
     const kinds = [
-      () => `${pick(random, WIDE)} ${any()}, ${any()}, ${any()}`,
-      () => `${pick(random, WORDS)} ${any()}, ${any()}, ${any()}`,
-      () => `${pick(random, WORDS)} ${any()}, ${any()}, ${any()}`,
-      () => `${pick(random, UNARY)} ${any()}, ${any()}`,
-      () => `${pick(random, WITH_IMMEDIATE)} ${any()}, ${any()}, ${this.#immediate()}`,
-      () => `${pick(random, SHIFTS)} ${any()}, ${any()}, ${below(random, 64)}`,
-      () => `${pick(random, WORD_SHIFTS)} ${any()}, ${any()}, ${below(random, 32)}`,
-      () => `addi ${any()}, zero, ${this.#immediate()}`,
-      () => `lui ${any()}, ${pick(random, UPPER)}`,
+      () => `${pick(random, WIDE)} ${one()}, ${one()}, ${one()}`,
+      () => `${pick(random, WORDS)} ${one()}, ${one()}, ${one()}`,
+      () => `${pick(random, WORDS)} ${one()}, ${one()}, ${one()}`,
+      () => `${pick(random, UNARY)} ${one()}, ${one()}`,
+      () => `${pick(random, WITH_IMMEDIATE)} ${one()}, ${one()}, ${this.#immediate()}`,
+      () => `${pick(random, SHIFTS)} ${one()}, ${one()}, ${below(random, 64)}`,
+      () => `${pick(random, WORD_SHIFTS)} ${one()}, ${one()}, ${below(random, 32)}`,
+      () => `addi ${one()}, zero, ${this.#immediate()}`,
+      () => `lui ${one()}, ${pick(random, UPPER)}`,
     ];
     return pick(random, kinds)();
   }
@@ -46,11 +46,11 @@ export class Idioms {
   /** A few instructions that may be one. Often they overwrite what they read, and sometimes they only look the part. */
   idiom(): string[] {
     const { random } = this;
-    const source = this.any();
+    const source = this.one();
     const own = chance(random, 0.4);
-    const place = () => (own && chance(random, 0.7) ? source : this.any());
+    const place = () => (own && chance(random, 0.7) ? source : this.one());
     const [first, second] = [place(), place()];
-    const to = chance(random, 0.5) ? pick(random, [first, second, source]) : this.any();
+    const to = chance(random, 0.5) ? pick(random, [first, second, source]) : this.one();
     const kinds = [
       () => this.#rotation(source, first, second, to),
       () => this.#rotation(source, first, second, to),
@@ -76,7 +76,7 @@ export class Idioms {
     const bits = word ? 32 : 64;
     const by = 1 + below(random, bits - 1);
     const w = word ? "w" : "";
-    const other = chance(random, 0.9) ? source : this.any();
+    const other = chance(random, 0.9) ? source : this.one();
     const shifts = [
       `srli${w} ${first}, ${source}, ${by}`,
       `slli${w} ${second}, ${other}, ${this.#by(bits - by, 0, bits)}`,
@@ -93,7 +93,7 @@ export class Idioms {
   #scaled(source: string, first: string, to: string): string[] {
     const { random } = this;
     const shift = pick(random, ["slli", "slli", "slli.uw"]);
-    return [`${shift} ${first}, ${source}, ${below(random, 5)}`, this.#sum(to, first, this.any())];
+    return [`${shift} ${first}, ${source}, ${below(random, 5)}`, this.#sum(to, first, this.one())];
   }
 
   /** 12 times something, for example: as 8 times and 4 times. */
@@ -129,7 +129,7 @@ export class Idioms {
     return [
       `slli ${register}, ${register}, 32`,
       `srli ${register}, ${register}, ${28 + below(this.random, 5)}`,
-      this.#sum(register, register, this.any()),
+      this.#sum(register, register, this.one()),
     ];
   }
 
