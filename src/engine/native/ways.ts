@@ -368,6 +368,7 @@ export class Ways implements WayPool {
     code.storeAt(Reg.rcx, Reg.rsi, 8, WayField.added);
     code.loadAt(Reg.rax, Reg.rcx, 8, false, WayField.limit);
     code.test(Reg.rax, Reg.rax);
+    // What it may reach is the same for every page.
     code.jumpIf(Condition.notEqual, linked);
     // It is the first one of its page now.
     code.loadAt(Reg.rdx, Reg.rcx, 2, false, WayField.page);
@@ -379,9 +380,9 @@ export class Ways implements WayPool {
     code.alu(Alu.sub, Reg.rcx, Reg.rax);
     code.storeAt(Reg.rdx, Reg.rcx, 4);
     code.alu(Alu.add, Reg.rcx, Reg.rax);
-    code.bind(linked);
     code.loadAt(Reg.rax, Reg.rcx, 2, false, WayField.room);
     code.storeAt(Reg.rcx, Reg.rax, 8, WayField.limit);
+    code.bind(linked);
     code.move(Reg.rcx, Reg.rsi);
     code.alu(Alu.cmp, Reg.rax, Reg.rax, false);
     code.bind(end);
