@@ -55,8 +55,9 @@ const fits8 = (value: number) => value >= -128 && value <= 127;
 export class Label {
   /** Offset in the code; -1: not known yet. */
   at = -1;
-  /** Where distances to it stand. */
-  readonly uses: number[] = [];
+  /** Where distances to it stand: one, as a rule, and others. */
+  first = -1;
+  others: number[] | undefined = undefined;
 }
 
 export class Assembler {
@@ -425,7 +426,8 @@ export class Assembler {
 
   bind(label: Label): void {
     label.at = this.length;
-    for (const use of label.uses) this.#patch(use, label.at);
+    if (label.first >= 0) this.#patch(label.first, label.at);
+    if (label.others !== undefined) for (const use of label.others) this.#patch(use, label.at);
   }
 
   /** A distance at `use` is to lead to `target`. */
@@ -436,8 +438,14 @@ export class Assembler {
     this.length = end;
   }
 
+  #noteUse(label: Label): void {
+    if (label.first < 0) label.first = this.length;
+    else if (label.others === undefined) label.others = [this.length];
+    else label.others.push(this.length);
+  }
+
   #distanceTo(label: Label): void {
-    if (label.at < 0) label.uses.push(this.length);
+    if (label.at < 0) this.#noteUse(label);
     this.#int32(label.at < 0 ? 0 : label.at - this.length - 4);
   }
 

@@ -34,17 +34,23 @@ const CONDITIONS: Readonly<Record<string, Condition>> = {
 /** Values with names, as many as there are inside one another; and one for whoever asks for a place. */
 const NAMED = [field(HartField.mail0), field(HartField.mail1), field(HartField.mail2)];
 
-/** A WebAssembly instruction, taken apart. */
+/** A WebAssembly instruction, taken apart; of what it becomes, at most one is there. */
 interface Operation {
   readonly wide: boolean;
   readonly name: string;
+  readonly alu: Alu | undefined;
+  readonly shift: Shift | undefined;
+  /** What tells in the flags that it answers 1. */
+  readonly condition: Condition | undefined;
 }
 
 const operations = new Map<Opcode, Operation>();
 function operationOf(opcode: Opcode): Operation {
   let operation = operations.get(opcode);
   if (operation === undefined) {
-    operation = { wide: opcode.startsWith("i64."), name: opcode.slice(4) };
+    const name = opcode.slice(4);
+    const condition = name === "eqz" ? Condition.equal : CONDITIONS[name];
+    operation = { wide: opcode.startsWith("i64."), name, alu: ALU[name], shift: SHIFTS[name], condition };
     operations.set(opcode, operation);
   }
   return operation;
@@ -54,8 +60,8 @@ function operationOf(opcode: Opcode): Operation {
 export function isKnown(e: Expr): boolean {
   switch (e.kind) {
     case "op": {
-      const { name } = operationOf(e.op);
-      const known = name in ALU || name in SHIFTS || name in CONDITIONS || OTHERS.has(e.op);
+      const { alu, shift, condition } = operationOf(e.op);
+      const known = (alu ?? shift ?? condition) !== undefined || OTHERS.has(e.op);
       return known && e.args.every(isKnown);
     }
     case "mulHigh":
@@ -100,7 +106,7 @@ export class Expressions {
     this.operation = operation;
     this.#narrow = narrow;
     this.tookRcx = false;
-    this.#named.clear();
+    if (this.#named.size > 0) this.#named.clear();
   }
 
   /** Names the value in a register. Answers where it is kept. */
@@ -136,10 +142,9 @@ export class Expressions {
       return true;
     }
     if (value.kind !== "op") return false;
-    const { wide, name } = operationOf(value.op);
+    const { wide, alu: op } = operationOf(value.op);
     const [a, b] = value.args;
-    if (!wide || !(name in ALU)) return false;
-    const op = ALU[name];
+    if (!wide || op === undefined) return false;
     if (op === Alu.add && this.#constant(a) === 0) {
       const from = this.operand(b);
       if (from === undefined || !isRegister(from)) return this.#setMemory(home, b);
@@ -238,11 +243,11 @@ export class Expressions {
     }
   }
 
-  #operation(to: Reg, { wide, name }: Operation, args: readonly Expr[]): void {
+  #operation(to: Reg, { wide, name, alu, shift, condition }: Operation, args: readonly Expr[]): void {
     const [a, b] = args;
-    if (name in ALU) return this.#alu(to, ALU[name], wide, a, b);
-    if (name in SHIFTS) return this.#shift(to, SHIFTS[name], wide, a, b);
-    if (name in CONDITIONS || name === "eqz") return this.code.setIf(this.#compare(wide, name, args), to);
+    if (alu !== undefined) return this.#alu(to, alu, wide, a, b);
+    if (shift !== undefined) return this.#shift(to, shift, wide, a, b);
+    if (condition !== undefined) return this.code.setIf(this.#compare(wide, condition, args), to);
     return this.#other(to, wide, name, args);
   }
 
@@ -440,20 +445,20 @@ export class Expressions {
   /** Leaves in the flags whether an expression (i32) is not 0; answers the condition that says so. */
   condition(e: Expr): Condition {
     if (e.kind === "op") {
-      const { wide, name } = operationOf(e.op);
-      if (name in CONDITIONS || name === "eqz") return this.#compare(wide, name, e.args);
+      const { wide, condition } = operationOf(e.op);
+      if (condition !== undefined) return this.#compare(wide, condition, e.args);
     }
     this.into(Reg.rax, e);
     this.code.test(Reg.rax, Reg.rax, false);
     return Condition.notEqual;
   }
 
-  #compare(isWide: boolean, name: string, args: readonly Expr[]): Condition {
+  /** One operand is compared with 0. Answers the condition. */
+  #compare(isWide: boolean, condition: Condition, args: readonly Expr[]): Condition {
     const { code } = this;
     const [a, b] = args;
-    const wide = isWide && !areNarrow(args, this.operation, this.#narrow);
-    const constant = name === "eqz" ? 0 : this.#constant(b);
-    const condition = name === "eqz" ? Condition.equal : CONDITIONS[name];
+    const wide = isWide && !(this.#narrow !== 0 && areNarrow(args, this.operation, this.#narrow));
+    const constant = args.length === 1 ? 0 : this.#constant(b);
     let left = this.operand(a);
     if (constant !== undefined) {
       if (left === undefined) this.into(Reg.rax, a);
@@ -479,8 +484,7 @@ export class Expressions {
 /** Whether it is 0 or 1, in all bits. */
 function isFlag(e: Expr): boolean {
   if (e.kind !== "op") return false;
-  const { name } = operationOf(e.op);
-  return name in CONDITIONS || name === "eqz";
+  return operationOf(e.op).condition !== undefined;
 }
 
 /** By how much an expression shifts, where an address may. */
