@@ -252,17 +252,21 @@ export class NativeCode {
     }
   }
 
-  /** Control was found in a slot. Answers whether that is native code. */
-  find(slot: number): boolean {
-    const found = this.#blocks.get(slot);
-    if (found === undefined) return false;
-    const { region } = found;
-    if (!region.refined && ++region.finds === FINDS && !this.isFull) this.#refine(region);
-    return true;
+  /** Control was found in a slot. Answers what is there, if that is native code. */
+  find(slot: number): NativeRegion | undefined {
+    const region = this.#blocks.get(slot)?.region;
+    if (region !== undefined) region.finds++;
+    return region;
+  }
+
+  /** Whether a region is to be refined: not where something better has come to stand in its place. */
+  isDue({ refined, finds, ops }: NativeRegion): boolean {
+    if (refined || finds !== FINDS || this.isFull) return false;
+    return !ops.some((op) => this.memory.u16[op >>> 1] === Special.region);
   }
 
   /** Translates a region again, better. */
-  #refine({ page, ops, entry }: NativeRegion): void {
+  refine({ page, ops, entry }: NativeRegion): void {
     for (const op of ops) this.giveUp(op);
     const within = (entry - this.pages.pageOfOp(entry).ops) / (OP_SIZE / 2);
     this.translate(entry, page + BigInt(within), false, true);

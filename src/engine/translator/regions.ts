@@ -156,7 +156,12 @@ export class Regions {
     if (pages.pageOfOp(op).page === undefined) return;
     if (native.isFull) native.clear();
     native.translate(op, pc, immediate, immediate);
-    for (const offset of this.#devices.on(pages.pageOfOp(op).page)) this.#replaceAt(offset);
+    this.#replaceDevices(op);
+  }
+
+  /** New native code on the op's page leaves devices to the interpreter, too. */
+  #replaceDevices(op: number): void {
+    for (const offset of this.#devices.on(this.#host.pages.pageOfOp(op).page)) this.#replaceAt(offset);
   }
 
   #takeSlot(): number | undefined {
@@ -167,9 +172,19 @@ export class Regions {
   sample(slot: number): Level | "native" | undefined {
     this.native?.settle();
     const installed = this.#bySlot.get(slot);
-    if (installed === undefined) return this.native?.find(slot) ? "native" : undefined;
+    if (installed === undefined) return this.native && this.#findNative(this.native, slot);
     this.#improve(installed);
     return installed.level;
+  }
+
+  #findNative(native: NativeCode, slot: number): "native" | undefined {
+    const region = native.find(slot);
+    if (region === undefined) return undefined;
+    if (native.isDue(region)) {
+      native.refine(region);
+      this.#replaceDevices(region.entry);
+    }
+    return "native";
   }
 
   /** Has a thorough region made in place of native code. */
