@@ -1,5 +1,6 @@
 // Native code that control is found in again and again is written once more: with idioms fused, and without what nobody reads.
 import { describe, expect, test } from "bun:test";
+import { Special } from "../../../src/engine/interpreter/layout.ts";
 import { nativeText } from "../../../src/engine/native/listing.ts";
 import { Rig } from "../rig.ts";
 import { compare, DATA, hasNative, interpreted, WHY_NOT } from "./native-rig.ts";
@@ -69,5 +70,19 @@ describe.if(hasNative)("code that is refined", () => {
     expect(translated()).toBe(before);
     interpreted.run(40_000_000);
     expect(patient.state()).toEqual(interpreted.state());
+  });
+
+  test("is left where something better has come to stand in its place", () => {
+    const { u16, poolOffset } = patient.memory;
+    const native = patient.engine.regions!.native!;
+    const [one, other] = [poolOffset, poolOffset + 16];
+    const before = u16[other >>> 1];
+    const region = { page: 0n, ops: [one, other], entry: one, refined: false, finds: 2 };
+    expect(native.isDue(region)).toBe(true);
+    u16[other >>> 1] = Special.region;
+    expect(native.isDue(region)).toBe(false);
+    u16[other >>> 1] = before;
+    expect([1, 3].map((finds) => native.isDue({ ...region, finds }))).toEqual([false, false]);
+    expect(native.isDue({ ...region, refined: true })).toBe(false);
   });
 });
