@@ -519,6 +519,14 @@ class BlockWriter {
   #amo(operation: NativeOp, { width, old, combine }: Extract<Semantics, { does: "amo" }>): void {
     const { code } = this;
     this.#locate(operation, HartField.tlbWrite, width);
+    if (this.#expressions.isPlain(combine)) {
+      code.move(Reg.rcx, Reg.rax);
+      code.loadIndexed(Reg.rdx, Reg.rcx, LINEAR, width, true);
+      this.#expressions.nameRegister(old, Reg.rdx);
+      this.#expressions.into(Reg.rax, combine);
+      code.storeIndexed(Reg.rcx, LINEAR, Reg.rax, width);
+      return this.#setX(operation.rd, Reg.rdx);
+    }
     code.loadIndexed(Reg.rcx, Reg.rax, LINEAR, width, true);
     const found = this.#expressions.name(old, Reg.rcx);
     code.push(Reg.rax);

@@ -117,6 +117,17 @@ export class Expressions {
     return place;
   }
 
+  /** Names the value in a register that nothing takes: for expressions that are plain. */
+  nameRegister(variable: Shared, value: Reg): void {
+    this.#named.set(variable, value);
+  }
+
+  /** Whether an expression is one operation on what is there already, which takes no register but the one that it is made in. */
+  isPlain(e: Expr): boolean {
+    const isThere = ({ kind }: Expr) => kind === "x" || kind === "shared";
+    return isThere(e) || (e.kind === "op" && operationOf(e.op).alu !== undefined && e.args.every(isThere));
+  }
+
   /**
    * Sets the instruction's rd to the value of an expression.
    * @param loose The upper half may be anything.
