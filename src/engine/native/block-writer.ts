@@ -13,7 +13,7 @@ import type { NativeBlock, NativeOp } from "./blocks.ts";
 import type { CommonCode } from "./common-code.ts";
 import { Expressions } from "./expressions.ts";
 import { FloatWriter, isDynamic, writeFloatStart } from "./floats.ts";
-import { fuse } from "./fusion.ts";
+import { fuse, unfused } from "./fusion.ts";
 import { Fate, livenessOf } from "./liveness.ts";
 import { BUDGET, field, float, LINEAR, placesFor, type RegisterPlaces } from "./registers.ts";
 import { addAddend, lookUp } from "./tlb.ts";
@@ -77,7 +77,6 @@ interface PutOff {
 }
 
 const NOTHING: readonly PutOff[] = [];
-const NONE: ReadonlySet<number> = new Set();
 
 /** Code that stands behind all blocks. */
 interface Later {
@@ -217,7 +216,7 @@ class BlockWriter {
   #straightLine(original: readonly NativeOp[], apart: boolean, next: number | undefined): void {
     const { code } = this;
     const { refined } = this.place;
-    const { operations, folded } = refined ? fuse(original) : { operations: original, folded: NONE };
+    const { operations, folded } = (refined ? fuse : unfused)(original);
     const accesses = accessesOf(operations, apart);
     const simple = !refined || (operations === original && !operations.some(({ traits }) => traits.isWord));
     const exits = () =>

@@ -86,12 +86,8 @@ export interface Accesses {
   readonly together: boolean;
 }
 
-export interface WayPool {
-  take(page: PageWays, accesses: Accesses): Operand;
-}
-
 /** What lies beside the code, from `start` on. */
-export class Ways implements WayPool {
+export class Ways {
   readonly #missed = [new Label(), new Label()];
   readonly #entered = new Label();
   readonly #view: DataView;
