@@ -41,10 +41,6 @@ const PLACES = 4 * PLACES_EACH;
 const JUMP_BITS = 12;
 const JUMP_SIZE_BITS = 5;
 const JumpField = { code: 8, generation: 16 } as const;
-/** Where single jumps to other pages went, of which there is one goal each: `{ code: i64, generation: i32 }`. */
-const SITES = 1 << 15;
-const SITE_SIZE = 16;
-const SITE_GENERATION = 8;
 
 /** Of the tables in force; the latest one given out; the tables and the epoch that the former is for. */
 const GENERATION = 0;
@@ -59,8 +55,7 @@ const USELESS_MOST = 32;
 /** Where it all is. */
 const PLACES_START = USELESS + 4 * USELESS_MOST;
 const JUMPS_START = PLACES_START + PLACES * 8;
-const SITES_START = JUMPS_START + (1 << (JUMP_BITS + JUMP_SIZE_BITS));
-const PAGES_START = SITES_START + SITES * SITE_SIZE;
+const PAGES_START = JUMPS_START + (1 << (JUMP_BITS + JUMP_SIZE_BITS));
 const FIRST_START = PAGES_START + PAGES * 4;
 const WAYS_START = FIRST_START + PAGES * 4;
 
@@ -93,7 +88,6 @@ export class Ways {
   readonly #view: DataView;
   #next = 0;
   #pages = 0;
-  #sites = 0;
 
   /** Bytes that it takes. */
   static readonly size = WAYS_START + WAYS * WAY_SIZE;
@@ -124,7 +118,6 @@ export class Ways {
     this.memory.fill(0, USELESS_COUNT, USELESS);
     this.#next = 0;
     this.#pages = 0;
-    this.#sites = 0;
   }
 
   /** Whether this many more ways, and a page, may be more than there are. */
@@ -243,7 +236,16 @@ export class Ways {
   /** Goes to the code for the address in rax if it is known; else goes on, with where to note it in rcx. Takes rdx. */
   writeJump(code: Assembler): void {
     const elsewhere = new Label();
-    this.#writeFind(code, Reg.rcx, elsewhere);
+    code.move(Reg.rdx, Reg.rax, false);
+    code.aluImmediate(Alu.and, Reg.rdx, ((1 << JUMP_BITS) - 1) << 1, false);
+    code.shift(Shift.shl, Reg.rdx, JUMP_SIZE_BITS - 1, false);
+    code.addressOf(Reg.rcx, this.#at(JUMPS_START));
+    code.alu(Alu.add, Reg.rcx, Reg.rdx);
+    code.aluAt(Alu.cmp, Reg.rax, Reg.rcx, 8);
+    code.jumpIf(Condition.notEqual, elsewhere);
+    code.loadAt(Reg.rdx, Reg.rcx, 4, false, JumpField.generation);
+    code.alu(Alu.cmp, Reg.rdx, this.#at(GENERATION), false);
+    code.jumpIf(Condition.notEqual, elsewhere);
     code.aluImmediate(Alu.and, Reg.rax, -PAGE_SIZE);
     code.move(field(HartField.nativePage), Reg.rax);
     code.jumpToAt(Reg.rcx, JumpField.code);
@@ -256,48 +258,6 @@ export class Ways {
     code.storeAt(Reg.rcx, Reg.rdx, 8, JumpField.code);
     code.move(Reg.rax, this.#at(GENERATION), false);
     code.storeAt(Reg.rcx, Reg.rax, 4, JumpField.generation);
-  }
-
-  /** Has what is known of a jump to the address in rax where `place` leads, and the generation in rdx. */
-  #writeFind(code: Assembler, place: Reg, elsewhere: Label): void {
-    code.move(Reg.rdx, Reg.rax, false);
-    code.aluImmediate(Alu.and, Reg.rdx, ((1 << JUMP_BITS) - 1) << 1, false);
-    code.shift(Shift.shl, Reg.rdx, JUMP_SIZE_BITS - 1, false);
-    code.addressOf(place, this.#at(JUMPS_START));
-    code.alu(Alu.add, place, Reg.rdx);
-    code.aluAt(Alu.cmp, Reg.rax, place, 8);
-    code.jumpIf(Condition.notEqual, elsewhere);
-    code.loadAt(Reg.rdx, place, 4, false, JumpField.generation);
-    code.alu(Alu.cmp, Reg.rdx, this.#at(GENERATION), false);
-    code.jumpIf(Condition.notEqual, elsewhere);
-  }
-
-  /** For a jump that always goes to the same address on another page. `undefined`: there are no more. */
-  takeSite(): Operand | undefined {
-    return this.#sites === SITES ? undefined : this.#at(SITES_START + this.#sites++ * SITE_SIZE);
-  }
-
-  /** Goes to where a jump went, `pages` from this one, if that is known; else goes on. Takes rcx. */
-  writeSite(code: Assembler, site: Operand, pages: number): void {
-    const elsewhere = new Label();
-    code.move(Reg.rcx, site + SITE_GENERATION, false);
-    code.alu(Alu.cmp, Reg.rcx, this.#at(GENERATION), false);
-    code.jumpIf(Condition.notEqual, elsewhere);
-    code.aluImmediate(Alu.add, field(HartField.nativePage), pages * PAGE_SIZE);
-    code.jumpThrough(site);
-    code.bind(elsewhere);
-  }
-
-  /** With a jump's site in rcx, and the address in rax: notes where it goes, if that is known. Takes rcx and rdx. */
-  writeSiteNote(code: Assembler): void {
-    const unknown = new Label();
-    code.push(Reg.rsi);
-    this.#writeFind(code, Reg.rsi, unknown);
-    code.storeAt(Reg.rcx, Reg.rdx, 4, SITE_GENERATION);
-    code.loadAt(Reg.rdx, Reg.rsi, 8, false, JumpField.code);
-    code.storeAt(Reg.rcx, Reg.rdx, 8);
-    code.bind(unknown);
-    code.pop(Reg.rsi);
   }
 
   // ---- accesses ----
