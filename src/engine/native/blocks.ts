@@ -101,6 +101,8 @@ export interface DecodedPage {
   readonly fusedMultiplyAdd: boolean;
   /** Decodes from this op on, if that is wanted. */
   decode?(op: number): void;
+  /** Whether native code that begins at this op is to give way. */
+  takes?(op: number): boolean;
 }
 
 /** The blocks that begin with the one at `entry`, by ascending address. Empty where the entry is not for native code. */
@@ -125,7 +127,12 @@ class BlockFinder {
       for (let at = queue[i]; at < 4096 && this.#count < LIMIT; ) {
         if ((marks[at >>> 1] & 2) !== 0) break;
         const handler = this.#handlerAt(at);
-        if (handler < 0 || (at !== entry && this.#isEntered(at))) break;
+        if (handler < 0) break;
+        if (at !== queue[i] && this.#isEntered(at)) {
+          // If it gives way, a block begins there still.
+          this.#want(at, queue);
+          break;
+        }
         const kind = this.#kind(at, handler);
         const op = this.page.ops + at * (OP_SIZE / 2);
         const following = at + this.page.u8[op + OpField.length];
@@ -165,15 +172,24 @@ class BlockFinder {
 
   #want(at: number, queue: number[]): void {
     if (at < 0 || at >= 4096 || (this.#marks[at >>> 1] & 1) !== 0) return;
-    if (this.#handlerAt(at) < 0 || this.#isEntered(at)) return;
+    if (this.#handlerAt(at) < 0 || this.#stays(at)) return;
     this.#marks[at >>> 1] |= 1;
     queue.push(at);
   }
 
   /** Whether translated code begins there. */
   #isEntered(at: number): boolean {
-    const handler = this.page.u16[(this.page.ops + at * (OP_SIZE / 2)) >>> 1];
+    const handler = this.page.u16[this.#op(at) >>> 1];
     return handler === Special.native || handler === Special.region;
+  }
+
+  /** Whether it stays. */
+  #stays(at: number): boolean {
+    return this.#isEntered(at) && this.page.takes?.(this.#op(at)) !== true;
+  }
+
+  #op(at: number): number {
+    return this.page.ops + at * (OP_SIZE / 2);
   }
 
   /** The instruction's own handler, by its position in the table; -1: there is none, or it is not for native code. */

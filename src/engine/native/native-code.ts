@@ -34,9 +34,8 @@ export interface NativeHost {
 export interface NativeRegion {
   /** Guest address of its page when it was found. */
   readonly page: bigint;
-  /** Ops that its blocks begin with, and the one that was hot. */
+  /** Ops that its blocks begin with. */
   readonly ops: readonly number[];
-  readonly entry: number;
   /** Its instructions were looked at together, see {@link BlockPlace.refined}. */
   readonly refined: boolean;
   /** Times that control was found in it. */
@@ -146,8 +145,10 @@ export class NativeCode {
     const { fusedMultiplyAdd } = this.host;
     const { ops, page } = this.pages.pageOfOp(op);
     const decode = all ? (at: number) => this.pages.decodeFrom(at) : undefined;
-    const blocks = findBlocks({ u8, u16, i32, ops, fusedMultiplyAdd, decode }, (op - ops) / (OP_SIZE / 2));
+    const takes = refined && !all ? (at: number) => this.#givesWay(at) : undefined;
+    const blocks = findBlocks({ u8, u16, i32, ops, fusedMultiplyAdd, decode, takes }, (op - ops) / (OP_SIZE / 2));
     if (blocks.length === 0) return;
+    if (refined) for (const { at } of blocks) this.giveUp(ops + at * (OP_SIZE / 2));
     let slots = this.#slotsFor(blocks);
     if (slots === undefined) {
       this.clear();
@@ -169,7 +170,7 @@ export class NativeCode {
       bitsOf: (at) => this.pages.bitsOf(opOf(at)),
     });
     const region: NativeRegion = {
-      ...{ page: pc & ~BigInt(PAGE_SIZE - 1), entry: op, refined, finds: 0 },
+      ...{ page: pc & ~BigInt(PAGE_SIZE - 1), refined, finds: 0 },
       ops: blocks.map(({ at }) => opOf(at)),
     };
     this.pages.protect(page);
@@ -252,24 +253,29 @@ export class NativeCode {
     }
   }
 
-  /** Control was found in a slot. Answers what is there, if that is native code. */
-  find(slot: number): NativeRegion | undefined {
-    const region = this.#blocks.get(slot)?.region;
-    if (region !== undefined) region.finds++;
-    return region;
+  /** Control was found in a slot. Answers the op that leads there, if that is native code. */
+  find(slot: number): number | undefined {
+    const found = this.#blocks.get(slot);
+    if (found === undefined) return undefined;
+    found.region.finds++;
+    return found.op;
   }
 
-  /** Whether a region is to be refined: not where something better has come to stand in its place. */
-  isDue({ refined, finds, ops }: NativeRegion): boolean {
-    if (refined || finds !== FINDS || this.isFull) return false;
-    return !ops.some((op) => this.memory.u16[op >>> 1] === Special.region);
+  /** Has better code written for what control goes through from a slot where it was found, if that is worth it by now. */
+  refine(slot: number): boolean {
+    const { op, region } = this.#blocks.get(slot)!;
+    if (region.finds < FINDS || this.isFull || !this.#givesWay(op)) return false;
+    const within = (op - this.pages.pageOfOp(op).ops) / (OP_SIZE / 2);
+    this.translate(op, region.page + BigInt(within), false, true);
+    return true;
   }
 
-  /** Translates a region again, better. */
-  refine({ page, ops, entry }: NativeRegion): void {
-    for (const op of ops) this.giveUp(op);
-    const within = (entry - this.pages.pageOfOp(entry).ops) / (OP_SIZE / 2);
-    this.translate(entry, page + BigInt(within), false, true);
+  /** Whether a block is to become a part of what is refined: not where something better has taken the place of others. */
+  #givesWay(op: number): boolean {
+    const { u16 } = this.memory;
+    if (u16[op >>> 1] !== Special.native) return false;
+    const { refined, ops } = this.#blocks.get(u16[this.#counter(op)])!.region;
+    return !refined && !ops.some((other) => u16[other >>> 1] === Special.region);
   }
 
   /** Blocks with the instruction at an offset of linear memory. */

@@ -178,12 +178,9 @@ export class Regions {
   }
 
   #findNative(native: NativeCode, slot: number): "native" | undefined {
-    const region = native.find(slot);
-    if (region === undefined) return undefined;
-    if (native.isDue(region)) {
-      native.refine(region);
-      this.#replaceDevices(region.entry);
-    }
+    const op = native.find(slot);
+    if (op === undefined) return undefined;
+    if (native.refine(slot)) this.#replaceDevices(op);
     return "native";
   }
 

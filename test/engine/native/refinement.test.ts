@@ -1,7 +1,7 @@
 // Native code that control is found in again and again is written once more: with idioms fused, and without what nobody reads.
 import { describe, expect, test } from "bun:test";
 import { Special } from "../../../src/engine/interpreter/layout.ts";
-import { nativeText } from "../../../src/engine/native/listing.ts";
+import { nativeText, type WrittenNative } from "../../../src/engine/native/listing.ts";
 import { Rig } from "../rig.ts";
 import { compare, DATA, hasNative, interpreted, WHY_NOT } from "./native-rig.ts";
 
@@ -42,18 +42,45 @@ const program = (rounds: number) => `
     j done
 `;
 
+/** A loop with a way round that is taken every eighth time, and found hot later. */
+const loop = (rounds: number) => `
+    li   s2, ${rounds}
+    li   a1, 0x12345
+  again:
+    andi a2, s2, 7
+    beqz a2, seldom
+  on:
+    slliw t0, a1, 3
+    add   a1, t0, s2
+    addi  s2, s2, -1
+    bnez  s2, again
+    j     done
+  seldom:
+    xor   a1, a1, s2
+    j     on
+  done:
+    j done
+`;
+
+/** All native code that is written from now on. */
+function follow(rig: Rig): WrittenNative[] {
+  const written: WrittenNative[] = [];
+  rig.engine.followTranslation(
+    () => {},
+    (native) => void written.push(native),
+  );
+  return written;
+}
+
 describe.if(hasNative)("code that is refined", () => {
   /** 20 instructions a round. */
   const ROUNDS = 700_000;
   const MILLIONS = Array.from({ length: 12 }, (_, i) => 1_000_003 + i);
 
   test("does what it did, wherever a run ends", () => {
-    const written: { readonly refined: boolean; readonly text: string }[] = [];
-    patient.engine.followTranslation(
-      () => {},
-      (native) => void written.push({ refined: native.place.refined, text: nativeText(native) }),
-    );
+    const natives = follow(patient);
     compare((rig) => rig.load(program(ROUNDS)), [100_000, ...MILLIONS, 7, 4_000_000], [interpreted, patient]);
+    const written = natives.map((native) => ({ refined: native.place.refined, text: nativeText(native) }));
     const refined = written.filter((one) => one.refined);
     expect(refined.length).toBeGreaterThan(0);
     expect(written.findIndex((one) => one.refined)).toBeGreaterThan(0);
@@ -72,17 +99,36 @@ describe.if(hasNative)("code that is refined", () => {
     expect(patient.state()).toEqual(interpreted.state());
   });
 
+  test("takes over what other regions have of it", () => {
+    const written = follow(patient);
+    compare((rig) => rig.load(loop(1_500_007)), [200_000, 400_000, 20_000_000], [interpreted, patient]);
+    const blocksOf = ({ blocks }: WrittenNative) => blocks.map(({ at }) => at);
+    const refined = written.find(({ place }) => place.refined)!;
+    const earlier = written.slice(0, written.indexOf(refined)).map(blocksOf);
+    // What is seldom was found on its own, and is a part of the loop now.
+    expect(earlier.filter((blocks) => blocks.some((at) => blocksOf(refined).includes(at))).length).toBeGreaterThan(1);
+    expect(earlier.some((blocks) => blocks.length >= blocksOf(refined).length)).toBe(false);
+  });
+
   test("is left where something better has come to stand in its place", () => {
-    const { u16, poolOffset } = patient.memory;
+    const written = follow(patient);
+    compare((rig) => rig.load(program(300)), [100_000], [interpreted, patient]);
+    const { u16 } = patient.memory;
     const native = patient.engine.regions!.native!;
-    const [one, other] = [poolOffset, poolOffset + 16];
+    const { slots } = written.find(({ blocks }) => blocks.length > 1)!.place;
+    const op = native.find(slots[0])!;
+    expect(native.refine(slots[0])).toBe(false);
+    const other = native.find(slots[1])!;
     const before = u16[other >>> 1];
-    const region = { page: 0n, ops: [one, other], entry: one, refined: false, finds: 2 };
-    expect(native.isDue(region)).toBe(true);
     u16[other >>> 1] = Special.region;
-    expect(native.isDue(region)).toBe(false);
+    expect(native.refine(slots[0])).toBe(false);
     u16[other >>> 1] = before;
-    expect([1, 3].map((finds) => native.isDue({ ...region, finds }))).toEqual([false, false]);
-    expect(native.isDue({ ...region, refined: true })).toBe(false);
+    expect(native.refine(slots[0])).toBe(true);
+    const better = written.at(-1)!;
+    expect(better.place.refined).toBe(true);
+    expect(u16[op >>> 1]).toBe(Special.native);
+    // It is as good as it gets.
+    for (const slot of better.place.slots) native.find(slot);
+    expect(native.refine(better.place.slots[0])).toBe(false);
   });
 });
