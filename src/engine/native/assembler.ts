@@ -353,9 +353,9 @@ export class Assembler {
     this.#form(0x1af, wide, to, by);
   }
 
-  /** rax's sign into all of rdx. */
-  signIntoRdx(): void {
-    this.#byte(0x48);
+  /** rax's sign into all of rdx, or eax's into edx. */
+  signIntoRdx(wide = true): void {
+    if (wide) this.#byte(0x48);
     this.#byte(0x99);
   }
 

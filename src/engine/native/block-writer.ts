@@ -11,6 +11,7 @@ import { accessesOf } from "./accesses.ts";
 import { Alu, type Assembler, Condition, isRegister, Label, type Operand, Reg } from "./assembler.ts";
 import type { NativeBlock, NativeOp } from "./blocks.ts";
 import type { CommonCode } from "./common-code.ts";
+import { DivisionWriter } from "./divisions.ts";
 import { Expressions } from "./expressions.ts";
 import { FloatWriter, isDynamic, writeFloatStart } from "./floats.ts";
 import { fuse, unfused } from "./fusion.ts";
@@ -88,6 +89,7 @@ class BlockWriter {
   readonly #registers: RegisterPlaces;
   readonly #expressions: Expressions;
   readonly #floats: FloatWriter;
+  readonly #divisions: DivisionWriter;
   readonly #entries = new Map<number, Label>();
   readonly #detours = new Map<number, Label>();
   /** Where functions return to that are called in this region and may be in it. */
@@ -117,6 +119,7 @@ class BlockWriter {
     this.#registers = placesFor(usesOf(blocks));
     this.#expressions = new Expressions(code, this.#registers, place.bitManipulation);
     this.#floats = new FloatWriter(code, this.#registers);
+    this.#divisions = new DivisionWriter(code, this.#registers);
     for (const { at } of blocks) this.#entries.set(at, new Label());
     const returns = blocks.flatMap(({ operations }) => {
       const { instruction, rd, at, imm, length } = operations[operations.length - 1];
@@ -202,6 +205,7 @@ class BlockWriter {
     this.#detours.set(at, this.#wayOut(at));
     this.#left = count;
     this.#floats.startBlock();
+    this.#divisions.startBlock();
     this.#ways.clear();
     this.#held = undefined;
     if (operations.some((operation) => operation.float)) this.#requireFloat(at, operations);
@@ -229,19 +233,14 @@ class BlockWriter {
       const operation = operations[i];
       code.remark(operation.at);
       if (liveness === undefined) {
-        this.#expressions.start(operation, 0);
-        this.#execute(operation, accesses[i], next, false);
-        if (this.#expressions.tookRcx) this.#held = undefined;
+        this.#carryOut(operations, i, accesses[i], next, 0, false);
         continue;
       }
       const narrow = liveness.narrow[i];
       const isLoose = liveness.loose[i] !== 0;
       const fate = this.#fateOf(liveness.fate[i]);
-      if (fate === Fate.carriedOut) {
-        this.#expressions.start(operation, narrow);
-        this.#execute(operation, accesses[i], next, isLoose);
-        if (this.#expressions.tookRcx) this.#held = undefined;
-      }
+      if (fate === Fate.carriedOut) this.#carryOut(operations, i, accesses[i], next, narrow, isLoose);
+      else this.#divisions.note(operation);
       const { rd, traits } = operation;
       if (rd === 0 || !traits.writesX) continue;
       if (this.#putOff.length > 0) this.#putOff = this.#putOff.filter((other) => other.operation.rd !== rd);
@@ -249,6 +248,24 @@ class BlockWriter {
       else if (isLoose) this.#loose |= 1 << rd;
       else this.#loose &= ~(1 << rd);
     }
+  }
+
+  #carryOut(
+    operations: readonly NativeOp[],
+    index: number,
+    accesses: Accesses | undefined,
+    next: number | undefined,
+    narrow: number,
+    loose: boolean,
+  ): void {
+    const operation = operations[index];
+    if (operation.traits.divides) this.#divisions.write(operations, index, loose);
+    else {
+      this.#expressions.start(operation, narrow);
+      this.#execute(operation, accesses, next, loose);
+      if (this.#expressions.tookRcx) this.#held = undefined;
+    }
+    this.#divisions.note(operation);
   }
 
   /** There is a bound on what an exit has to make up for. */
@@ -289,7 +306,8 @@ class BlockWriter {
     for (const { operation, narrow } of putOff) {
       const { semantics } = operation.instruction;
       this.#expressions.start(operation, narrow);
-      if (semantics.does === "set") this.#expressions.set(semantics.value);
+      if (operation.traits.divides) this.#divisions.writeAlone(operation);
+      else if (semantics.does === "set") this.#expressions.set(semantics.value);
     }
   }
 

@@ -13,6 +13,7 @@ import {
   OpField,
   Special,
 } from "../interpreter/layout.ts";
+import { isDivision } from "./divisions.ts";
 import { isKnown } from "./expressions.ts";
 import { isKnownFloat } from "./floats.ts";
 import { type Traits, traitsOf } from "./traits.ts";
@@ -56,7 +57,9 @@ const RETURN_ADDRESS = 1;
 const Kind = { straight: 0, branch: 1, jump: 2, left: 3, float: 4 } as const;
 type Kind = (typeof Kind)[keyof typeof Kind];
 
-const kinds: readonly Kind[] = handlers.map(({ instruction: { semantics } }) => kindOf(semantics));
+const kinds: readonly Kind[] = handlers.map(({ instruction }) =>
+  isDivision(instruction) ? Kind.straight : kindOf(instruction.semantics),
+);
 
 /** By handler, as they are wanted. */
 const TRAITS: (Traits | undefined)[] = [];

@@ -78,7 +78,7 @@ export function isKnown(e: Expr): boolean {
 /** popcnt is not among them: not every processor has it. */
 const OTHERS: ReadonlySet<string> = new Set([
   ...["i32.wrap_i64", "i64.extend_i32_s", "i64.extend_i32_u", "i64.extend8_s", "i64.extend16_s"],
-  ...["i64.eqz", "i32.eqz", "i64.mul", "i32.mul", "i64.div_s", "i64.div_u", "i64.rem_s", "i64.rem_u"],
+  ...["i64.eqz", "i32.eqz", "i64.mul", "i32.mul"],
   ...["i64.clz", "i64.ctz", "i32.clz", "i32.ctz"],
 ]);
 
@@ -371,11 +371,6 @@ export class Expressions {
         else this.into(to, a);
         return code.multiply(to, by ?? Reg.rcx, wide);
       }
-      case "div_s":
-      case "div_u":
-      case "rem_s":
-      case "rem_u":
-        return this.#divide(to, name, a, b);
       case "clz":
       case "ctz":
         return this.#count(to, name, wide, a);
@@ -400,18 +395,6 @@ export class Expressions {
   /** Whether a word is shifted to the right, so that nothing is in the bits above it, nor in its sign. */
   #isPositive(e: Expr): boolean {
     return e.kind === "op" && e.op === "i32.shr_u" && ((this.#constant(e.args[1]) ?? 0) & 31) !== 0;
-  }
-
-  /** Both are named, and neither overflows nor divides by zero. */
-  #divide(to: Reg, name: string, a: Expr, b: Expr): void {
-    const { code } = this;
-    this.into(Reg.rax, a);
-    const signed = name.endsWith("_s");
-    if (signed) code.signIntoRdx();
-    else code.moveImmediate(Reg.rdx, 0);
-    code.unary(signed ? Unary.idiv : Unary.div, this.operand(b)!);
-    const result = name.startsWith("div") ? Reg.rax : Reg.rdx;
-    if (to !== result) code.move(to, result);
   }
 
   /** Zeroes from the top or from the bottom; all of them where there is nothing else. */

@@ -254,9 +254,9 @@ class Listing extends Assembler {
     super.multiply(to, by, wide);
   }
 
-  override signIntoRdx(): void {
-    this.#line("cqo");
-    super.signIntoRdx();
+  override signIntoRdx(wide = true): void {
+    this.#line(wide ? "cqo" : "cdq");
+    super.signIntoRdx(wide);
   }
 
   override shift(op: Shift, reg: Reg, by: number, wide = true): void {

@@ -6,6 +6,7 @@ import type { Instruction } from "../../isa/riscv/instructions/encoding.ts";
 import type { Expr, Semantics } from "../../isa/riscv/semantics.ts";
 import { isCopy, isNarrow, NARROW_COMPARISONS } from "../translator/narrow.ts";
 import { operandsOf } from "../translator/operands.ts";
+import { isDivision } from "./divisions.ts";
 
 export interface Traits {
   readonly readsX1: boolean;
@@ -15,6 +16,8 @@ export interface Traits {
   readonly readsF: boolean;
   /** Computes rd, and does nothing else. */
   readonly sets: boolean;
+  /** Divides. */
+  readonly divides: boolean;
   /** The interpreter may take over there; of loads and stores, only at the first that goes to a place. */
   readonly leaves: boolean;
   readonly access: "load" | "store" | undefined;
@@ -70,7 +73,12 @@ function find(instruction: Instruction): Traits {
   const access = does === "load" || does === "store" ? does : undefined;
   return {
     ...{ readsX1, readsX2, writesX, readsF: readsF1 || readsF2 || readsF3 },
-    ...{ sets: does === "set", leaves: access !== undefined || LEAVES.has(does), access },
+    ...{
+      sets: does === "set",
+      divides: isDivision(instruction),
+      leaves: access !== undefined || LEAVES.has(does),
+      access,
+    },
     width: semantics.does === "load" || semantics.does === "store" ? semantics.width : 0,
     isWord: semantics.does === "set" && narrowing.every(isNarrowIn),
     narrowing,

@@ -63,6 +63,8 @@ export const HartField = {
   nativePage: 0x3d0,
   /** Not 0: the host's own flags have what was raised since; 4 bytes. */
   nativeFloat: 0x3dc,
+  /** What a division found beside what was asked, 8 bytes. */
+  nativeDivision: 0x3e0,
 } as const;
 
 /** Storage of the CSRs that have state of their own, as indices of 8-byte slots behind `HartField.csr`. */
