@@ -115,6 +115,45 @@ export function findBlocks(page: DecodedPage, entry: number): readonly NativeBlo
   return finder.blocks();
 }
 
+/** The same function's blocks as the one at `entry`, of those that are reached from there or from `others`. */
+export function findFunction(page: DecodedPage, entry: number, others: readonly number[]): readonly NativeBlock[] {
+  const finder = new BlockFinder(page);
+  finder.find(entry);
+  for (const other of others) finder.find(other);
+  return withinFunction(finder.blocks(), entry);
+}
+
+/** Those that lead to each other, but for calls. */
+function withinFunction(blocks: readonly NativeBlock[], entry: number): readonly NativeBlock[] {
+  const neighbours = new Map<number, number[]>(blocks.map(({ at }) => [at, []]));
+  for (const { at, operations, end, left } of blocks) {
+    for (const next of successorsOf(operations, end, left)) {
+      if (!neighbours.has(next)) continue;
+      neighbours.get(next)!.push(at);
+      neighbours.get(at)!.push(next);
+    }
+  }
+  const reached = new Set([entry]);
+  for (const at of reached) for (const next of neighbours.get(at) ?? []) reached.add(next);
+  return blocks.filter(({ at }) => reached.has(at));
+}
+
+function successorsOf(operations: readonly NativeOp[], end: number, left: boolean): readonly number[] {
+  const last = operations[operations.length - 1];
+  const calls = last.rd === RETURN_ADDRESS;
+  switch (last.instruction.semantics.does) {
+    case "branch":
+      return [last.at + last.imm, end];
+    case "jump":
+      return [calls ? end : last.at + last.imm];
+    case "jumpTo":
+      return calls ? [end] : [];
+    default:
+      // What the interpreter carries out is a part of it, too.
+      return [left ? end + 4 : end];
+  }
+}
+
 class BlockFinder {
   /** By halfword: 1 where a block begins, 2 where an instruction was reached. */
   readonly #marks = new Uint8Array(OPS_PER_PAGE);
@@ -125,7 +164,7 @@ class BlockFinder {
   find(entry: number): void {
     const marks = this.#marks;
     const queue = [entry];
-    marks[entry >>> 1] = 1;
+    marks[entry >>> 1] |= 1;
     for (let i = 0; i < queue.length && this.#count < LIMIT; i++) {
       for (let at = queue[i]; at < 4096 && this.#count < LIMIT; ) {
         if ((marks[at >>> 1] & 2) !== 0) break;
@@ -148,9 +187,10 @@ class BlockFinder {
         this.#count++;
         if (kind === Kind.jump) {
           const { does } = handlers[handler].instruction.semantics;
-          if (does === "jump") this.#want(at + this.#distance(op, handler), queue);
+          const calls = this.page.u16[(op + OpField.rd) >>> 1] >>> 3 === RETURN_ADDRESS;
+          if (does === "jump") this.#goTo(at + this.#distance(op, handler), calls, queue);
           // So does who was called.
-          if (this.page.u16[(op + OpField.rd) >>> 1] >>> 3 === RETURN_ADDRESS) this.#want(following, queue);
+          if (calls) this.#want(following, queue);
           break;
         }
         if (kind === Kind.branch) {
@@ -171,6 +211,11 @@ class BlockFinder {
     const { u8, ops, fusedMultiplyAdd } = this.page;
     const rm = u8[ops + at * (OP_SIZE / 2) + OpField.rm];
     return semantics.does === "float" && isKnownFloat(semantics, rm, fusedMultiplyAdd) ? Kind.straight : Kind.left;
+  }
+
+  /** Who is called and has code of its own keeps it: another function is better off with other registers. */
+  #goTo(at: number, calls: boolean, queue: number[]): void {
+    if (!calls || at < 0 || at >= 4096 || !this.#isEntered(at)) this.#want(at, queue);
   }
 
   #want(at: number, queue: number[]): void {

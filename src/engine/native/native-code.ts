@@ -9,7 +9,7 @@ import type { DecodedPages } from "../interpreter/decoded-pages.ts";
 import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.ts";
 import { Assembler, type Operand } from "./assembler.ts";
 import { type WrittenBlock, writeBlocks } from "./block-writer.ts";
-import { findBlocks, type NativeBlock } from "./blocks.ts";
+import { findBlocks, findFunction, type NativeBlock } from "./blocks.ts";
 import { type CommonCode, writeCommonCode } from "./common-code.ts";
 import type { WrittenNative } from "./listing.ts";
 import { type PageWays, Ways } from "./ways.ts";
@@ -136,19 +136,23 @@ export class NativeCode {
 
   /**
    * Translates what control reaches from the op at `pc`, as far as that is for native code.
-   * @param all Code that never ran, too.
-   * @param refined With what it takes to have better code.
+   * @param all Code that never ran, too, and all of it refined.
+   * @param refines Ops with code that was found to be worth it: what of them is in the same function is refined, too.
    */
-  translate(op: number, pc: bigint, all: boolean, refined: boolean): void {
+  translate(op: number, pc: bigint, all: boolean, refines?: readonly number[]): void {
     const started = performance.now();
     const { u8, u16, i32 } = this.memory;
     const { fusedMultiplyAdd } = this.host;
     const { ops, page } = this.pages.pageOfOp(op);
     const decode = all ? (at: number) => this.pages.decodeFrom(at) : undefined;
-    const takes = refined && !all ? (at: number) => this.#givesWay(at) : undefined;
-    const blocks = findBlocks({ u8, u16, i32, ops, fusedMultiplyAdd, decode, takes }, (op - ops) / (OP_SIZE / 2));
+    const takes = refines && ((at: number) => this.#givesWay(at));
+    const source = { u8, u16, i32, ops, fusedMultiplyAdd, decode, takes };
+    const inPage = (one: number) => (one - ops) / (OP_SIZE / 2);
+    const entry = inPage(op);
+    const blocks = refines === undefined ? findBlocks(source, entry) : findFunction(source, entry, refines.map(inPage));
     if (blocks.length === 0) return;
-    if (refined) for (const { at } of blocks) this.giveUp(ops + at * (OP_SIZE / 2));
+    const refined = all || refines !== undefined;
+    if (refines !== undefined) for (const { at } of blocks) this.giveUp(ops + at * (OP_SIZE / 2));
     let slots = this.#slotsFor(blocks);
     if (slots === undefined) {
       this.clear();
@@ -166,7 +170,7 @@ export class NativeCode {
     };
     const written = writeBlocks(this.#code, blocks, place);
     this.follower()?.({
-      ...{ blocks, page: pc & ~BigInt(PAGE_SIZE - 1), entry: (op - ops) / (OP_SIZE / 2), place },
+      ...{ blocks, page: pc & ~BigInt(PAGE_SIZE - 1), entry, place },
       bitsOf: (at) => this.pages.bitsOf(opOf(at)),
     });
     const region: NativeRegion = {
@@ -266,7 +270,8 @@ export class NativeCode {
     const { op, region } = this.#blocks.get(slot)!;
     if (region.finds < FINDS || this.isFull || !this.#givesWay(op)) return false;
     const within = (op - this.pages.pageOfOp(op).ops) / (OP_SIZE / 2);
-    this.translate(op, region.page + BigInt(within), false, true);
+    const others = region.ops.filter((other) => this.#givesWay(other));
+    this.translate(op, region.page + BigInt(within), false, others);
     return true;
   }
 

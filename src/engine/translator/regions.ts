@@ -155,7 +155,7 @@ export class Regions {
     // The scratch page belongs to no page.
     if (pages.pageOfOp(op).page === undefined) return;
     if (native.isFull) native.clear();
-    native.translate(op, pc, immediate, immediate);
+    native.translate(op, pc, immediate);
     this.#replaceDevices(op);
   }
 

@@ -110,6 +110,20 @@ describe.if(hasNative)("code that is refined", () => {
     expect(earlier.some((blocks) => blocks.length >= blocksOf(refined).length)).toBe(false);
   });
 
+  test("is a function at a time", () => {
+    const written = follow(patient);
+    compare((rig) => rig.load(program(ROUNDS)), [30_000_000], [interpreted, patient]);
+    const { labels } = patient.load(program(ROUNDS));
+    const mix = labels.mix & 0xfff;
+    const sides = (wanted: boolean) =>
+      written
+        .filter(({ place }) => place.refined === wanted)
+        .map(({ blocks }) => new Set(blocks.map(({ at }) => at >= mix && at < (labels.done & 0xfff))).size);
+    expect(sides(false)).toContain(2);
+    expect(new Set(sides(true))).toEqual(new Set([1]));
+    expect(sides(true).length).toBeGreaterThan(1);
+  });
+
   test("is left where something better has come to stand in its place", () => {
     const written = follow(patient);
     compare((rig) => rig.load(program(300)), [100_000], [interpreted, patient]);
