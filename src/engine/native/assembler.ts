@@ -341,6 +341,12 @@ export class Assembler {
     this.#byte(value >> 8);
   }
 
+  /** With the lowest byte of a register. */
+  compareByte(reg: Reg, value: number): void {
+    this.#form(0x80, false, Alu.cmp, reg, true);
+    this.#byte(value);
+  }
+
   test(a: Reg, b: Reg, wide = true): void {
     this.#form(0x85, wide, a, b);
   }

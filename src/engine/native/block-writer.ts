@@ -7,16 +7,16 @@ import { HartField } from "../../isa/riscv/hart.ts";
 import { type Expr, rs2, type Semantics, type Width } from "../../isa/riscv/semantics.ts";
 import { MSTATUS_FS } from "../places.ts";
 import { exitTo, Leaving } from "../translator/contract.ts";
-import { accessesOf } from "./accesses.ts";
 import { Alu, type Assembler, Condition, isRegister, Label, type Operand, Reg } from "./assembler.ts";
 import type { NativeBlock, NativeOp } from "./blocks.ts";
 import type { CommonCode } from "./common-code.ts";
 import { DivisionWriter } from "./divisions.ts";
 import { Expressions } from "./expressions.ts";
 import { FloatWriter, isDynamic, writeFloatStart } from "./floats.ts";
-import { fuse, unfused } from "./fusion.ts";
-import { Fate, livenessOf } from "./liveness.ts";
+import { Fate } from "./liveness.ts";
+import { type BlockPlan, planOf } from "./plans.ts";
 import { BUDGET, field, float, LINEAR, placesFor, type RegisterPlaces } from "./registers.ts";
+import { type Rounds, RoundsWriter } from "./rounds.ts";
 import { addAddend, lookUp } from "./tlb.ts";
 import { usesOf } from "./uses.ts";
 import type { Accesses, PageWays } from "./ways.ts";
@@ -90,6 +90,7 @@ class BlockWriter {
   readonly #expressions: Expressions;
   readonly #floats: FloatWriter;
   readonly #divisions: DivisionWriter;
+  readonly #rounds: RoundsWriter;
   readonly #entries = new Map<number, Label>();
   readonly #detours = new Map<number, Label>();
   /** Where functions return to that are called in this region and may be in it. */
@@ -99,7 +100,7 @@ class BlockWriter {
   /** Where registers are in other places than usual: what brings them back, by where control goes then. */
   readonly #back = new Map<string, Label>();
   /** Of the block: those that were looked up; and the one whose addend is in rcx. */
-  readonly #ways = new Map<Accesses, Operand>();
+  #ways = new Map<Accesses, Operand>();
   #held: Accesses | undefined;
   /** Of the block, at the current instruction: registers whose upper halves are anything, as bits; what was put off. */
   #loose = 0;
@@ -110,6 +111,12 @@ class BlockWriter {
   readonly #exits = new Map<number, Label>();
   /** Instructions of the block from the current one on. */
   #left = 0;
+  /** Where the block goes when it goes to itself. */
+  #again: { readonly at: number; readonly label: Label } | undefined;
+  /** Ways of accesses that are written for the second time. */
+  #known: ReadonlyMap<Accesses, Operand> | undefined;
+  /** A part of the budget is put by. */
+  #hasRest = false;
 
   constructor(
     readonly code: Assembler,
@@ -120,6 +127,7 @@ class BlockWriter {
     this.#expressions = new Expressions(code, this.#registers, place.bitManipulation);
     this.#floats = new FloatWriter(code, this.#registers);
     this.#divisions = new DivisionWriter(code, this.#registers);
+    this.#rounds = new RoundsWriter(code, this.#registers, place.common.ways);
     for (const { at } of blocks) this.#entries.set(at, new Label());
     const returns = blocks.flatMap(({ operations }) => {
       const { instruction, rd, at, imm, length } = operations[operations.length - 1];
@@ -189,9 +197,23 @@ class BlockWriter {
     return label;
   }
 
-  #block({ at, operations, end, left }: NativeBlock, slot: number, next: number | undefined): void {
+  #block(block: NativeBlock, slot: number, next: number | undefined): void {
     const { code } = this;
+    const { at, operations, end, left } = block;
     const count = operations.length;
+    const plan = planOf(block, this.place.refined, this.place.isApart(at));
+    const { rounds } = plan;
+    const ways = new Map<Accesses, Operand>();
+    this.#ways = ways;
+    this.#again = undefined;
+    if (rounds !== undefined) {
+      this.#again = { at, label: new Label() };
+      code.bind(this.#again.label);
+      this.#rounds.writeChoice(
+        rounds,
+        this.#afterwards(() => this.#writeRounds(block, plan, rounds, ways)),
+      );
+    }
     code.bind(this.#entries.get(at)!);
     code.aluImmediate(Alu.sub, BUDGET, count, false);
     // Processors make one operation of these two, which they would not if it was asked for a sign.
@@ -203,30 +225,53 @@ class BlockWriter {
       }),
     );
     this.#detours.set(at, this.#wayOut(at));
-    this.#left = count;
-    this.#floats.startBlock();
-    this.#divisions.startBlock();
-    this.#ways.clear();
-    this.#held = undefined;
     if (operations.some((operation) => operation.float)) this.#requireFloat(at, operations);
-    this.#straightLine(operations, this.place.isApart(at), next);
-    this.#shared.push([...this.#ways].filter(([{ together }]) => together).map(([, way]) => way));
+    this.#straightLine(plan, next);
+    this.#shared.push([...ways].filter(([{ together }]) => together).map(([, way]) => way));
     const { semantics } = operations[count - 1].instruction;
     if (semantics.does === "jump" || semantics.does === "jumpTo") return;
     if (left) this.#leave(this.#common("interpret"), exitTo(end, 0));
     else this.#goTo(end, next);
   }
 
-  #straightLine(original: readonly NativeOp[], apart: boolean, next: number | undefined): void {
+  /** Code for rounds in which nothing that moves has to be looked up. */
+  #writeRounds({ at, end }: NativeBlock, plan: BlockPlan, rounds: Rounds, ways: ReadonlyMap<Accesses, Operand>): void {
     const { code } = this;
-    const { refined } = this.place;
-    const { operations, folded } = (refined ? fuse : unfused)(original);
-    const accesses = accessesOf(operations, apart);
-    const simple = !refined || (operations === original && !operations.some(({ traits }) => traits.isWord));
-    const exits = () =>
-      // The first of some accesses finds the way for all.
-      operations.map(({ traits }, i) => traits.leaves && (accesses[i] === undefined || accesses[i].first === i));
-    const liveness = simple ? undefined : livenessOf(operations, exits(), folded);
+    const { moving, count } = rounds;
+    const counting = new Label();
+    const round = new Label();
+    code.bind(counting);
+    this.#rounds.writeCount(rounds, (accesses) => ways.get(accesses)!, {
+      usual: this.#entries.get(at)!,
+      afterwards: (write) => this.#afterwards(write),
+    });
+    code.bind(round);
+    code.aluImmediate(Alu.sub, BUDGET, count, false);
+    code.jumpIf(
+      Condition.below,
+      this.#afterwards(() => {
+        code.aluImmediate(Alu.add, BUDGET, count, false);
+        this.#rounds.writeRest();
+        code.jump(counting);
+      }),
+    );
+    this.#ways = new Map(moving.map(({ accesses }) => [accesses, ways.get(accesses)!]));
+    this.#known = ways;
+    this.#again = { at, label: round };
+    this.#hasRest = true;
+    this.#straightLine(plan, undefined);
+    this.#hasRest = false;
+    this.#known = undefined;
+    this.#rounds.writeRest();
+    this.#goTo(end);
+  }
+
+  #straightLine({ operations, accesses, liveness }: BlockPlan, next: number | undefined): void {
+    const { code } = this;
+    this.#left = operations.length;
+    this.#floats.startBlock();
+    this.#divisions.startBlock();
+    this.#held = undefined;
     this.#loose = 0;
     this.#putOff = NOTHING;
     for (let i = 0; i < operations.length; i++, this.#left--) {
@@ -287,7 +332,9 @@ class BlockWriter {
     const exit = exitTo(at, this.#left);
     const loose = this.#loose;
     const putOff = this.#putOff;
+    const hasRest = this.#hasRest;
     return this.#afterwards(() => {
+      if (hasRest) this.#rounds.writeRest();
       this.#makeUp(loose, putOff);
       this.#leave(this.#common("interpret"), exit);
     });
@@ -335,7 +382,7 @@ class BlockWriter {
 
   /** Where a jump to an address in the page goes, or to one relative to it. */
   #labelOf(at: number): Label {
-    const own = this.#entries.get(at);
+    const own = at === this.#again?.at ? this.#again.label : this.#entries.get(at);
     if (own !== undefined) return own;
     if (at < 0 || at >= 4096) return this.#wayOut(at);
     return this.#isUsual ? this.#elsewhere(at) : this.#backAndElsewhere(at);
@@ -503,7 +550,7 @@ class BlockWriter {
     if (base !== place) code.move(base, place);
     const known = this.#ways.get(accesses);
     if (known === undefined) {
-      const way = ways.take(this.place.page, accesses);
+      const way = this.#known?.get(accesses) ?? ways.take(this.place.page, accesses);
       this.#ways.set(accesses, way);
       if (accesses.least === 0) code.move(Reg.rdx, base);
       else code.lea(Reg.rdx, base, accesses.least);

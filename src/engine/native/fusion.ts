@@ -49,15 +49,10 @@ export interface Fused {
 
 export function fuse(operations: readonly NativeOp[]): Fused {
   for (const { instruction } of operations) if (FIRST.has(instruction)) return new Fusion().fuse(operations);
-  return unfused(operations);
+  return { operations, folded: NONE };
 }
 
 const NONE: ReadonlySet<number> = new Set();
-
-/** Instructions as they are. */
-export function unfused(operations: readonly NativeOp[]): Fused {
-  return { operations, folded: NONE };
-}
 
 class Fusion {
   readonly #versions = new Int32Array(32);

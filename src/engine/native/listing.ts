@@ -33,7 +33,7 @@ export interface WrittenNative {
 }
 
 /** Bytes that a listing is written to, and thrown away. */
-const ROOM = 0x8_0000;
+const ROOM = 0x10_0000;
 
 /** Without a newline at the end. */
 export function nativeText({ blocks, page, place, bitsOf }: WrittenNative): string {
@@ -252,6 +252,11 @@ class Listing extends Assembler {
   override multiply(to: Reg, by: Operand, wide = true): void {
     this.#line(`imul ${this.#operand(to, wide)}, ${this.#operand(by, wide)}`);
     super.multiply(to, by, wide);
+  }
+
+  override compareByte(reg: Reg, value: number): void {
+    this.#line(`cmp byte ${WIDE[reg]}, ${value}`);
+    super.compareByte(reg, value);
   }
 
   override signIntoRdx(wide = true): void {

@@ -71,9 +71,10 @@ export const DATA_SIZE = Ways.size;
 /**
  * What the code of one find takes at most. No instruction becomes more than 200 bytes, and with what an exit may have to make
  * up for (a word and a folded instruction for each register, a few that were put off) no more than 2 KiB; none of its blocks,
- * of which there are as many at most, needs more than a KiB to be entered and left with all registers exchanged.
+ * of which there are as many at most, needs more than a KiB to be entered and left with all registers exchanged. Blocks that
+ * go to themselves may be there twice.
  */
-export const LARGEST = 0x8_0000;
+export const LARGEST = 0x10_0000;
 /** Ways of one find: no more than instructions, of which there are more than it has for the sake of its last block. */
 const MOST_WAYS = 1000;
 /** Times that control is found in a region before it is refined: the effort shows where time is spent, and nowhere else. */

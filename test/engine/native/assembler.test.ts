@@ -166,6 +166,14 @@ for (const reg of [Reg.rax, Reg.rbx, Reg.rsi, Reg.rdi, Reg.r9, Reg.r13]) {
   }
 }
 
+for (const [reg, name] of [
+  [Reg.rax, "al"],
+  [Reg.rdi, "dil"],
+  [Reg.r15, "r15b"],
+] as const) {
+  expectText((a) => a.compareByte(reg, 48), `cmp ${name},0x30`);
+}
+
 group = "loads and stores at a host's address";
 for (const base of [Reg.rax, Reg.rcx, Reg.rdx]) {
   for (const reg of [Reg.rax, Reg.rdx, Reg.rsi, Reg.rdi, Reg.r8, Reg.r15]) {
@@ -274,6 +282,7 @@ for (const [wide, width] of BOTH) {
   }
 }
 expectText((a) => a.signIntoRdx(), "cqo");
+expectText((a) => a.signIntoRdx(false), "cdq");
 
 group = "shifts";
 for (const [name, op] of Object.entries(Shift)) {

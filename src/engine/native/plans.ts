@@ -1,0 +1,33 @@
+/** What is decided about a block before it is written. */
+import { accessesOf } from "./accesses.ts";
+import type { NativeBlock, NativeOp } from "./blocks.ts";
+import { fuse } from "./fusion.ts";
+import { type Liveness, livenessOf } from "./liveness.ts";
+import { type Rounds, roundsOf } from "./rounds.ts";
+import type { Accesses } from "./ways.ts";
+
+export interface BlockPlan {
+  readonly operations: readonly NativeOp[];
+  /** By instruction, for loads and stores: those that it belongs to. */
+  readonly accesses: readonly (Accesses | undefined)[];
+  /** Absent where everything is carried out as it stands there. */
+  readonly liveness?: Liveness;
+  readonly rounds?: Rounds | undefined;
+}
+
+/**
+ * @param refined With what takes more effort.
+ * @param apart Each access is to have a way of its own.
+ */
+export function planOf({ at, operations: original }: NativeBlock, refined: boolean, apart: boolean): BlockPlan {
+  if (!refined) return { operations: original, accesses: accessesOf(original, apart) };
+  const { operations, folded } = fuse(original);
+  const accesses = accessesOf(operations, apart);
+  const plan = { operations, accesses, rounds: roundsOf(at, operations, accesses) };
+  if (operations === original && !operations.some(({ traits }) => traits.isWord)) return plan;
+  // The first of some accesses finds the way for all.
+  const exits = operations.map(
+    ({ traits }, i) => traits.leaves && (accesses[i] === undefined || accesses[i].first === i),
+  );
+  return { ...plan, liveness: livenessOf(operations, exits, folded) };
+}

@@ -1,0 +1,138 @@
+/**
+ * Blocks that branch to themselves, and what they access in the same place in every round or a step further on: for as many
+ * rounds as all of that stays on the pages where it is, nothing has to be looked up. Those rounds have code of their own.
+ */
+import { HartField } from "../../isa/riscv/hart.ts";
+import { Alu, type Assembler, Condition, isRegister, type Label, type Operand, Reg, Shift } from "./assembler.ts";
+import type { NativeOp } from "./blocks.ts";
+import { BUDGET, field, type RegisterPlaces } from "./registers.ts";
+import { type Accesses, WayField, type WayPlace, type Ways } from "./ways.ts";
+
+/** Instructions that are worth being there twice. */
+const MOST_INSTRUCTIONS = 48;
+/** Fewer rounds than that are not worth it to count them. */
+const LEAST_ROUNDS = 4;
+const MOST_ROUNDS = 4096;
+/** One of 16 rounds is one where they are counted, so that loops that end soon do not pay for it. */
+const SELDOM = 16;
+/** Instructions left beside those of the rounds that were counted. */
+const REST = field(HartField.nativeRest);
+
+interface Moving {
+  readonly accesses: Accesses;
+  /** From the base at the beginning of a round to the first byte. */
+  readonly from: number;
+  /** What a round adds to that. */
+  readonly step: number;
+}
+
+export interface Rounds {
+  readonly moving: readonly Moving[];
+  /** Instructions of a round. */
+  readonly count: number;
+}
+
+/** `undefined`: the block is none, or nothing of it would become better. */
+export function roundsOf(
+  at: number,
+  operations: readonly NativeOp[],
+  accesses: readonly (Accesses | undefined)[],
+): Rounds | undefined {
+  const last = operations[operations.length - 1];
+  if (last.instruction.semantics.does !== "branch" || last.at + last.imm !== at) return undefined;
+  if (operations.length > MOST_INSTRUCTIONS) return undefined;
+  // What else may be left to the interpreter has more to ask for at the beginning of a block.
+  if (operations.some(({ traits, float }) => float || (traits.leaves && traits.access === undefined))) return undefined;
+  const moving = [...new Set(accesses)].flatMap((group) => {
+    const step = group && stepOf(group.base, operations);
+    if (step === undefined) return [];
+    const from = group!.least + (group!.first > step.index ? step.by : 0);
+    return [{ accesses: group!, from, step: step.by }];
+  });
+  return moving.length === 0 ? undefined : { moving, count: operations.length };
+}
+
+/** What a round adds to a register, and where; `undefined`: something else may happen to it. */
+function stepOf(register: number, operations: readonly NativeOp[]): { by: number; index: number } | undefined {
+  const indices = operations.flatMap(({ traits, rd }, i) => (traits.writesX && rd === register ? [i] : []));
+  if (register === 0 || indices.length === 0) return { by: 0, index: operations.length };
+  const [index] = indices;
+  const { instruction, rs1, imm } = operations[index];
+  const isStep = instruction.name === "addi" && rs1 === register && Number.isInteger(Math.log2(Math.abs(imm)));
+  return isStep && indices.length === 1 ? { by: imm, index } : undefined;
+}
+
+export interface CountPlaces extends Pick<WayPlace, "afterwards"> {
+  /** The block as it is written otherwise. */
+  readonly usual: Label;
+}
+
+export class RoundsWriter {
+  constructor(
+    readonly code: Assembler,
+    readonly registers: RegisterPlaces,
+    readonly ways: Ways,
+  ) {}
+
+  /** Where a round is over: sometimes goes to count how many may follow. */
+  writeChoice(rounds: Rounds, counting: Label): void {
+    this.code.compareByte(BUDGET, Math.max(SELDOM, rounds.count));
+    this.code.jumpIf(Condition.below, counting);
+  }
+
+  /**
+   * Has the budget be what the rounds that may follow take, and the rest put by. Goes to `usual` if that is not worth it,
+   * or if something has to be found out. Takes rax, rcx and rdx.
+   */
+  writeCount({ moving, count }: Rounds, wayOf: (accesses: Accesses) => Operand, places: CountPlaces): void {
+    const { code } = this;
+    const { usual, afterwards } = places;
+    for (const { accesses, from } of moving) {
+      this.#address(accesses.base, from);
+      this.ways.writeLookUp(code, { way: wayOf(accesses), store: accesses.store, interpret: usual, afterwards });
+    }
+    code.moveImmediate(Reg.rcx, MOST_ROUNDS);
+    for (const { accesses, from, step } of moving) {
+      if (step === 0) continue;
+      const way = wayOf(accesses);
+      this.#address(accesses.base, from);
+      code.alu(Alu.sub, Reg.rdx, way + WayField.start);
+      code.move(Reg.rax, way + WayField.limit);
+      // Where two pages meet.
+      code.alu(Alu.cmp, Reg.rdx, Reg.rax);
+      code.jumpIf(Condition.notBelow, usual);
+      if (step < 0) code.move(Reg.rax, Reg.rdx);
+      else {
+        code.alu(Alu.sub, Reg.rax, Reg.rdx);
+        code.aluImmediate(Alu.sub, Reg.rax, 1);
+      }
+      code.shift(Shift.shr, Reg.rax, Math.log2(Math.abs(step)));
+      code.aluImmediate(Alu.add, Reg.rax, 1);
+      code.alu(Alu.cmp, Reg.rax, Reg.rcx);
+      code.moveIf(Condition.below, Reg.rcx, Reg.rax);
+    }
+    code.aluImmediate(Alu.cmp, Reg.rcx, LEAST_ROUNDS, false);
+    code.jumpIf(Condition.below, usual);
+    code.moveImmediate(Reg.rax, count);
+    code.multiply(Reg.rcx, Reg.rax, false);
+    code.move(Reg.rax, BUDGET, false);
+    code.alu(Alu.sub, Reg.rax, Reg.rcx, false);
+    code.jumpIf(Condition.notAbove, usual);
+    code.move(REST, Reg.rax, false);
+    code.move(BUDGET, Reg.rcx, false);
+  }
+
+  /** Has the budget be what is left of all. */
+  writeRest(): void {
+    this.code.alu(Alu.add, BUDGET, REST, false);
+  }
+
+  /** In rdx. */
+  #address(base: number, from: number): void {
+    const { code } = this;
+    const place = this.registers.of(base);
+    if (isRegister(place) && from !== 0) return code.lea(Reg.rdx, place, from);
+    code.move(Reg.rdx, place);
+    if (from !== 0) code.aluImmediate(Alu.add, Reg.rdx, from);
+  }
+}
