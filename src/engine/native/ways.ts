@@ -8,7 +8,7 @@
  * and a list of them, and lets them go when it is entered in another. What is remembered of jumps (which code is at a guest
  * address) has a generation, too.
  */
-import { HartField, TLB_TABLE_SIZE } from "../../isa/riscv/hart.ts";
+import { HartField, Privilege, TLB_TABLE_SIZE } from "../../isa/riscv/hart.ts";
 import { ADDEND } from "../tlb-code.ts";
 import { Alu, type Assembler, Condition, data, Label, type Operand, Reg, Shift } from "./assembler.ts";
 import { field, LINEAR } from "./registers.ts";
@@ -298,75 +298,117 @@ export class Ways {
    * way knows the first page, and what is added is in rcx: right for these accesses, even where two pages meet. Takes rdx.
    */
   #writeMiss(code: Assembler, table: number): void {
-    const crossing = new Label();
-    const apart = new Label();
+    const elsewhere = new Label();
+    const unknown = new Label();
     const fill = new Label();
-    const linked = new Label();
+    const first = new Label();
+    const guess = new Label();
+    const other = new Label();
     const end = new Label();
     code.push(Reg.rax);
-    code.push(Reg.rsi);
     code.aluAt(Alu.add, Reg.rdx, Reg.rcx, 8, WayField.start);
-    writeTlbEntry(code, Reg.rsi, Reg.rdx, table);
-    code.move(Reg.rax, Reg.rdx);
-    code.aluImmediate(Alu.and, Reg.rax, -PAGE_SIZE);
-    code.aluIndexed(Alu.cmp, Reg.rax, Reg.rsi, LINEAR);
-    code.jumpIf(Condition.notEqual, end);
-    code.loadIndexed(Reg.rsi, Reg.rsi, LINEAR + ADDEND, 4, false);
-    code.aluImmediate(Alu.and, Reg.rdx, PAGE_SIZE - 1, false);
+    writeTlbEntry(code, Reg.rax, Reg.rdx, table);
+    // If it is that page, how far from its start.
+    code.aluIndexed(Alu.xor, Reg.rdx, Reg.rax, LINEAR);
+    code.aluImmediate(Alu.cmp, Reg.rdx, PAGE_SIZE);
+    code.jumpIf(Condition.notBelow, elsewhere);
     code.aluAt(Alu.cmp, Reg.rdx, Reg.rcx, 2, WayField.room);
-    code.jumpIf(Condition.notBelow, crossing);
+    code.jumpIf(Condition.notBelow, elsewhere);
     code.bind(fill);
-    code.storeAt(Reg.rcx, Reg.rax, 8, WayField.start);
-    code.alu(Alu.add, Reg.rsi, Reg.rax, false);
-    code.leaSum(Reg.rsi, Reg.rsi, Reg.rbp);
-    code.lea(Reg.rsi, Reg.rsi, LINEAR);
-    code.alu(Alu.sub, Reg.rsi, Reg.rax);
-    code.storeAt(Reg.rcx, Reg.rsi, 8, WayField.added);
-    code.loadAt(Reg.rax, Reg.rcx, 8, false, WayField.limit);
-    code.test(Reg.rax, Reg.rax);
+    code.loadIndexed(Reg.rdx, Reg.rax, LINEAR, 8, false);
+    // Of no page, and not far from the last one there could be.
+    code.aluImmediate(Alu.cmp, Reg.rdx, -1);
+    code.jumpIf(Condition.equal, unknown);
+    code.loadIndexed(Reg.rax, Reg.rax, LINEAR + ADDEND, 4, false);
+    code.storeAt(Reg.rcx, Reg.rdx, 8, WayField.start);
+    code.alu(Alu.add, Reg.rax, Reg.rdx, false);
+    code.leaSum(Reg.rax, Reg.rax, Reg.rbp);
+    code.lea(Reg.rax, Reg.rax, LINEAR);
+    code.alu(Alu.sub, Reg.rax, Reg.rdx);
     // What it may reach is the same for every page.
-    code.jumpIf(Condition.notEqual, linked);
-    // It is the first one of its page now.
+    code.loadAt(Reg.rdx, Reg.rcx, 8, false, WayField.limit);
+    code.test(Reg.rdx, Reg.rdx);
+    code.jumpIf(Condition.equal, first);
+    code.move(Reg.rdx, this.#at(TABLE), false);
+    code.aluImmediate(Alu.and, Reg.rdx, Privilege.machine, false);
+    code.jumpIf(Condition.notEqual, guess);
+    code.bind(other);
+    code.storeAt(Reg.rcx, Reg.rax, 8, WayField.added);
+    code.move(Reg.rcx, Reg.rax);
+    code.alu(Alu.cmp, Reg.rax, Reg.rax, false);
+    code.bind(end);
+    code.pop(Reg.rax);
+    code.return();
+
+    // To kernels, and without page tables, most pages lie as they do in memory. Then the access need not wait for what the
+    // TLB says: that is foretold.
+    code.bind(guess);
+    code.aluAt(Alu.cmp, Reg.rax, Reg.rcx, 8, WayField.added);
+    code.jumpIf(Condition.notEqual, other);
+    code.loadAt(Reg.rcx, Reg.rcx, 8, false, WayField.added);
+    code.jump(end);
+
+    code.bind(first);
+    code.storeAt(Reg.rcx, Reg.rax, 8, WayField.added);
+    this.#writeFirst(code);
+    code.alu(Alu.cmp, Reg.rax, Reg.rax, false);
+    code.jump(end);
+
+    code.bind(elsewhere);
+    this.#writeCrossing(code, table, fill);
+    code.bind(unknown);
+    // Not equal.
+    code.test(Reg.rsp, Reg.rsp);
+    code.jump(end);
+  }
+
+  /** The way in rcx is the first one of its page now. Has what is added, in rax, in rcx. Takes rdx. */
+  #writeFirst(code: Assembler): void {
+    code.push(Reg.rax);
+    code.push(Reg.rsi);
     code.loadAt(Reg.rdx, Reg.rcx, 2, false, WayField.page);
     code.addressOf(Reg.rax, this.#at(FIRST_START));
     code.leaSum(Reg.rdx, Reg.rax, Reg.rdx, 2);
     code.loadAt(Reg.rax, Reg.rdx, 4, false);
     code.storeAt(Reg.rcx, Reg.rax, 4, WayField.next);
     code.addressOf(Reg.rax, this.#at(0));
-    code.alu(Alu.sub, Reg.rcx, Reg.rax);
-    code.storeAt(Reg.rdx, Reg.rcx, 4);
-    code.alu(Alu.add, Reg.rcx, Reg.rax);
+    code.move(Reg.rsi, Reg.rcx);
+    code.alu(Alu.sub, Reg.rsi, Reg.rax);
+    code.storeAt(Reg.rdx, Reg.rsi, 4);
     code.loadAt(Reg.rax, Reg.rcx, 2, false, WayField.room);
     code.storeAt(Reg.rcx, Reg.rax, 8, WayField.limit);
-    code.bind(linked);
-    code.move(Reg.rcx, Reg.rsi);
-    code.alu(Alu.cmp, Reg.rax, Reg.rax, false);
-    code.bind(end);
     code.pop(Reg.rsi);
-    code.pop(Reg.rax);
-    code.return();
-
-    // The next page's has to be the same.
-    code.bind(crossing);
-    code.push(Reg.rdi);
-    code.push(Reg.rcx);
-    code.lea(Reg.rcx, Reg.rax, PAGE_SIZE);
-    writeTlbEntry(code, Reg.rdi, Reg.rcx, table);
-    code.aluIndexed(Alu.cmp, Reg.rcx, Reg.rdi, LINEAR);
     code.pop(Reg.rcx);
+  }
+
+  /**
+   * With an address's entry in rax, and what differs between the two in rdx: goes to `fill` if the address is on the entry's
+   * page, and the next page follows it in memory, too; else goes on. Takes rdx.
+   */
+  #writeCrossing(code: Assembler, table: number, fill: Label): void {
     const unknown = new Label();
+    const apart = new Label();
+    code.push(Reg.rsi);
+    code.push(Reg.rdi);
+    code.aluIndexed(Alu.xor, Reg.rdx, Reg.rax, LINEAR);
+    code.aluImmediate(Alu.and, Reg.rdx, -PAGE_SIZE);
+    code.aluIndexed(Alu.cmp, Reg.rdx, Reg.rax, LINEAR);
     code.jumpIf(Condition.notEqual, unknown);
-    code.aluIndexed(Alu.cmp, Reg.rsi, Reg.rdi, LINEAR + ADDEND, false);
+    code.aluImmediate(Alu.add, Reg.rdx, PAGE_SIZE);
+    writeTlbEntry(code, Reg.rdi, Reg.rdx, table);
+    code.aluIndexed(Alu.cmp, Reg.rdx, Reg.rdi, LINEAR);
+    code.jumpIf(Condition.notEqual, unknown);
+    code.loadIndexed(Reg.rsi, Reg.rdi, LINEAR + ADDEND, 4, false);
+    code.aluIndexed(Alu.cmp, Reg.rsi, Reg.rax, LINEAR + ADDEND, false);
     code.jumpIf(Condition.notEqual, apart);
     code.pop(Reg.rdi);
+    code.pop(Reg.rsi);
     code.jump(fill);
     code.bind(apart);
     this.#writeUseless(code);
     code.bind(unknown);
     code.pop(Reg.rdi);
-    // Not equal.
-    code.test(Reg.rsp, Reg.rsp);
-    code.jump(end);
+    code.pop(Reg.rsi);
   }
 
   /** Tells about the way in rcx. Takes rax, rcx and rdx. */
