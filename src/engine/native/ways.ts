@@ -15,6 +15,7 @@ import { field, LINEAR } from "./registers.ts";
 import { writeTlbEntry } from "./tlb.ts";
 
 const PAGE_SIZE = 4096;
+const PAGE_BITS = 12;
 /**
  * What a way says. `start`: the guest's address of a page; `added`: what makes the host's of an address; `limit`: how far from
  * `start` accesses may begin, 0 while nothing is remembered; `room`: what `limit` is otherwise; `page`: whose it is; `next`:
@@ -37,8 +38,8 @@ const GENERATIONS = 1 << 12;
 /** Every set of TLB tables has a place, by privilege and by where it lies: `{ epoch: i32, generation: i32 }`. */
 const PLACES_EACH = 256;
 const PLACES = 4 * PLACES_EACH;
-/** Where jumps went: `{ address: i64, code: i64, generation: i32 }`, by a part of the address. */
-const JUMP_BITS = 12;
+/** Where jumps went: `{ address: i64, code: i64, generation: i32 }`, by the address, mixed. */
+const JUMP_BITS = 14;
 const JUMP_SIZE_BITS = 5;
 const JumpField = { code: 8, generation: 16 } as const;
 
@@ -237,6 +238,8 @@ export class Ways {
   writeJump(code: Assembler): void {
     const elsewhere = new Label();
     code.move(Reg.rdx, Reg.rax, false);
+    code.shift(Shift.shr, Reg.rdx, PAGE_BITS, false);
+    code.alu(Alu.xor, Reg.rdx, Reg.rax, false);
     code.aluImmediate(Alu.and, Reg.rdx, ((1 << JUMP_BITS) - 1) << 1, false);
     code.shift(Shift.shl, Reg.rdx, JUMP_SIZE_BITS - 1, false);
     code.addressOf(Reg.rcx, this.#at(JUMPS_START));
