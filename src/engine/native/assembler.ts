@@ -480,6 +480,11 @@ export class Assembler {
     this.#form(0xff, false, 4, reg);
   }
 
+  /** To the address that an operand in memory holds. */
+  jumpThrough(operand: Operand): void {
+    this.#form(0xff, false, 4, operand);
+  }
+
   return(): void {
     this.#byte(0xc3);
   }

@@ -5,6 +5,7 @@
  */
 import { HartField } from "../../isa/riscv/hart.ts";
 import { type Expr, rs2, type Semantics, type Width } from "../../isa/riscv/semantics.ts";
+import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import { MSTATUS_FS } from "../places.ts";
 import { exitTo, Leaving } from "../translator/contract.ts";
 import { Alu, type Assembler, Condition, isRegister, Label, type Operand, Reg } from "./assembler.ts";
@@ -362,10 +363,24 @@ class BlockWriter {
   #wayOut(at: number): Label {
     let label = this.#exits.get(at);
     if (label === undefined) {
-      label = this.#afterwards(() => this.#leave(this.#common("goOnRelative"), at));
+      const site = at < 0 || at >= PAGE_SIZE ? this.place.common.ways.takeSite() : undefined;
+      label = this.#afterwards(() => {
+        if (site === undefined) this.#leave(this.#common("goOnRelative"), at);
+        else this.#leaveBySite(site, at);
+      });
       this.#exits.set(at, label);
     }
     return label;
+  }
+
+  /** To an address on another page, which is always the same. */
+  #leaveBySite(site: Operand, at: number): void {
+    const { code } = this;
+    const { ways, goOnFrom } = this.place.common;
+    this.#registers.write(code, true);
+    ways.writeSite(code, site, Math.floor(at / PAGE_SIZE));
+    code.addressOf(Reg.rcx, site);
+    this.#leave(goOnFrom, at);
   }
 
   #goTo(at: number, next?: number): void {
@@ -384,7 +399,7 @@ class BlockWriter {
   #labelOf(at: number): Label {
     const own = at === this.#again?.at ? this.#again.label : this.#entries.get(at);
     if (own !== undefined) return own;
-    if (at < 0 || at >= 4096) return this.#wayOut(at);
+    if (at < 0 || at >= PAGE_SIZE) return this.#wayOut(at);
     return this.#isUsual ? this.#elsewhere(at) : this.#backAndElsewhere(at);
   }
 
@@ -420,7 +435,7 @@ class BlockWriter {
 
   /** The jump that was just written goes to a block of another region, or may do so once there is one. */
   #noteOpen(at: number): void {
-    if (!this.#isUsual || at < 0 || at >= 4096 || this.#entries.has(at)) return;
+    if (!this.#isUsual || at < 0 || at >= PAGE_SIZE || this.#entries.has(at)) return;
     this.#open.push({ use: this.code.length - 4, to: at });
   }
 

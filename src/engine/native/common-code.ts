@@ -36,6 +36,8 @@ export interface CommonCode {
   readonly goOn: Label;
   /** The same, relative to the page, with the distance in eax. */
   readonly goOnRelative: Label;
+  /** The same, with the jump's site in rcx: the next time, that tells. */
+  readonly goOnFrom: Label;
   readonly ways: Ways;
 }
 
@@ -51,6 +53,7 @@ export function writeCommonCode(code: Assembler, surroundings: Surroundings): Co
     spent: new Label(),
     goOn: new Label(),
     goOnRelative: new Label(),
+    goOnFrom: new Label(),
     ways,
   };
   code.bind(common.interpret);
@@ -76,6 +79,11 @@ export function writeCommonCode(code: Assembler, surroundings: Surroundings): Co
   for (const reg of SAVED.toReversed()) code.pop(reg);
   code.return();
 
+  code.bind(common.goOnFrom);
+  code.moveExtended(Reg.rax, Reg.rax, 4, true);
+  code.alu(Alu.add, Reg.rax, field(HartField.nativePage));
+  ways.writeSiteNote(code);
+  code.jump(common.goOn);
   code.bind(common.goOnRelative);
   code.moveExtended(Reg.rax, Reg.rax, 4, true);
   code.alu(Alu.add, Reg.rax, field(HartField.nativePage));

@@ -39,7 +39,8 @@ const ROOM = 0x10_0000;
 export function nativeText({ blocks, page, place, bitsOf }: WrittenNative): string {
   const names = new Map<Label, string>();
   const { common } = place;
-  for (const name of ["interpret", "spent", "goOn", "goOnRelative"] as const) names.set(common[name], named(name));
+  for (const name of ["interpret", "spent", "goOn", "goOnRelative", "goOnFrom"] as const)
+    names.set(common[name], named(name));
   const code = new Listing(names, (at) => {
     const address = BigInt.asUintN(64, page + BigInt(at));
     return `0x${address.toString(16)}  ${disassemble(bitsOf(at), address, (bitsOf(at) & 3) === 3 ? 4 : 2)}`;
@@ -328,6 +329,11 @@ class Listing extends Assembler {
   override jumpIf(condition: Condition, label: Label): void {
     this.#line(`j${CONDITIONS[condition]} ${this.#label(label)}`);
     super.jumpIf(condition, label);
+  }
+
+  override jumpThrough(operand: Operand): void {
+    this.#line(`jmp ${this.#operand(operand)}`);
+    super.jumpThrough(operand);
   }
 
   override call(label: Label): void {

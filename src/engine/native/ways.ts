@@ -34,6 +34,7 @@ export const FARTHEST_APART = 512;
 /** Pages of code: each has a generation and the first of its ways (two arrays of i32). */
 const PAGES = 1 << 15;
 
+/** They fit beside a page's address. */
 const GENERATIONS = 1 << 12;
 /** Every set of TLB tables has a place, by privilege and by where it lies: `{ epoch: i32, generation: i32 }`. */
 const PLACES_EACH = 256;
@@ -42,8 +43,15 @@ const PLACES = 4 * PLACES_EACH;
 const JUMP_BITS = 14;
 const JUMP_SIZE_BITS = 5;
 const JumpField = { code: 8, generation: 16 } as const;
+/**
+ * Where single jumps to other pages went, which always go as far: `{ code: i64, key: i64 }`. The key is the guest's address of
+ * the page that they are on, of which there may be several, with the generation in its lowest bits.
+ */
+const SITES = 1 << 15;
+const SITE_SIZE = 16;
+const SITE_KEY = 8;
 
-/** Of the tables in force; the latest one given out; the tables and the epoch that the former is for. */
+/** Of the tables in force (8 bytes); the latest one given out; the tables and the epoch that the former is for. */
 const GENERATION = 0;
 const LATEST = 8;
 const TABLE = 12;
@@ -56,7 +64,8 @@ const USELESS_MOST = 32;
 /** Where it all is. */
 const PLACES_START = USELESS + 4 * USELESS_MOST;
 const JUMPS_START = PLACES_START + PLACES * 8;
-const PAGES_START = JUMPS_START + (1 << (JUMP_BITS + JUMP_SIZE_BITS));
+const SITES_START = JUMPS_START + (1 << (JUMP_BITS + JUMP_SIZE_BITS));
+const PAGES_START = SITES_START + SITES * SITE_SIZE;
 const FIRST_START = PAGES_START + PAGES * 4;
 const WAYS_START = FIRST_START + PAGES * 4;
 
@@ -89,6 +98,7 @@ export class Ways {
   readonly #view: DataView;
   #next = 0;
   #pages = 0;
+  #sites = 0;
 
   /** Bytes that it takes. */
   static readonly size = WAYS_START + WAYS * WAY_SIZE;
@@ -119,6 +129,7 @@ export class Ways {
     this.memory.fill(0, USELESS_COUNT, USELESS);
     this.#next = 0;
     this.#pages = 0;
+    this.#sites = 0;
   }
 
   /** Whether this many more ways, and a page, may be more than there are. */
@@ -237,18 +248,7 @@ export class Ways {
   /** Goes to the code for the address in rax if it is known; else goes on, with where to note it in rcx. Takes rdx. */
   writeJump(code: Assembler): void {
     const elsewhere = new Label();
-    code.move(Reg.rdx, Reg.rax, false);
-    code.shift(Shift.shr, Reg.rdx, PAGE_BITS, false);
-    code.alu(Alu.xor, Reg.rdx, Reg.rax, false);
-    code.aluImmediate(Alu.and, Reg.rdx, ((1 << JUMP_BITS) - 1) << 1, false);
-    code.shift(Shift.shl, Reg.rdx, JUMP_SIZE_BITS - 1, false);
-    code.addressOf(Reg.rcx, this.#at(JUMPS_START));
-    code.alu(Alu.add, Reg.rcx, Reg.rdx);
-    code.aluAt(Alu.cmp, Reg.rax, Reg.rcx, 8);
-    code.jumpIf(Condition.notEqual, elsewhere);
-    code.loadAt(Reg.rdx, Reg.rcx, 4, false, JumpField.generation);
-    code.alu(Alu.cmp, Reg.rdx, this.#at(GENERATION), false);
-    code.jumpIf(Condition.notEqual, elsewhere);
+    this.#writeFind(code, Reg.rcx, elsewhere);
     code.aluImmediate(Alu.and, Reg.rax, -PAGE_SIZE);
     code.move(field(HartField.nativePage), Reg.rax);
     code.jumpToAt(Reg.rcx, JumpField.code);
@@ -261,6 +261,57 @@ export class Ways {
     code.storeAt(Reg.rcx, Reg.rdx, 8, JumpField.code);
     code.move(Reg.rax, this.#at(GENERATION), false);
     code.storeAt(Reg.rcx, Reg.rax, 4, JumpField.generation);
+  }
+
+  /** Has what is known of a jump to the address in rax where `place` leads. Takes rdx. */
+  #writeFind(code: Assembler, place: Reg, elsewhere: Label): void {
+    code.move(Reg.rdx, Reg.rax, false);
+    code.shift(Shift.shr, Reg.rdx, PAGE_BITS, false);
+    code.alu(Alu.xor, Reg.rdx, Reg.rax, false);
+    code.aluImmediate(Alu.and, Reg.rdx, ((1 << JUMP_BITS) - 1) << 1, false);
+    code.shift(Shift.shl, Reg.rdx, JUMP_SIZE_BITS - 1, false);
+    code.addressOf(place, this.#at(JUMPS_START));
+    code.alu(Alu.add, place, Reg.rdx);
+    code.aluAt(Alu.cmp, Reg.rax, place, 8);
+    code.jumpIf(Condition.notEqual, elsewhere);
+    code.loadAt(Reg.rdx, place, 4, false, JumpField.generation);
+    code.alu(Alu.cmp, Reg.rdx, this.#at(GENERATION), false);
+    code.jumpIf(Condition.notEqual, elsewhere);
+  }
+
+  /** For a jump that always goes to the same address on another page. `undefined`: there are no more. */
+  takeSite(): Operand | undefined {
+    return this.#sites === SITES ? undefined : this.#at(SITES_START + this.#sites++ * SITE_SIZE);
+  }
+
+  /** Goes to where a jump went, `pages` from this one, if that is known; else goes on. Takes rcx. */
+  writeSite(code: Assembler, site: Operand, pages: number): void {
+    const elsewhere = new Label();
+    this.#writeKey(code, Reg.rcx);
+    code.alu(Alu.cmp, Reg.rcx, site + SITE_KEY);
+    code.jumpIf(Condition.notEqual, elsewhere);
+    code.aluImmediate(Alu.add, field(HartField.nativePage), pages * PAGE_SIZE);
+    code.jumpThrough(site);
+    code.bind(elsewhere);
+  }
+
+  /** The key of jumps on the current page. */
+  #writeKey(code: Assembler, to: Reg): void {
+    code.move(to, field(HartField.nativePage));
+    code.alu(Alu.or, to, this.#at(GENERATION));
+  }
+
+  /** With a jump's site in rcx, and the address in rax: notes where it goes, if that is known. Takes rcx and rdx. */
+  writeSiteNote(code: Assembler): void {
+    const unknown = new Label();
+    code.push(Reg.rsi);
+    this.#writeFind(code, Reg.rsi, unknown);
+    this.#writeKey(code, Reg.rdx);
+    code.storeAt(Reg.rcx, Reg.rdx, 8, SITE_KEY);
+    code.loadAt(Reg.rdx, Reg.rsi, 8, false, JumpField.code);
+    code.storeAt(Reg.rcx, Reg.rdx, 8);
+    code.bind(unknown);
+    code.pop(Reg.rsi);
   }
 
   // ---- accesses ----

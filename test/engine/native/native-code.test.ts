@@ -102,6 +102,44 @@ describe.if(hasNative)("code that is stored over", () => {
   });
 });
 
+test.if(hasNative)("a page that lies at several addresses leads to what follows it at each", () => {
+  const [one, other] = [0x40_0000, 0x50_0000];
+  const [shared, first, second] = [RAM + 0x2000, RAM + 0x5000, RAM + 0x7000];
+  compare((rig) => {
+    // Jumps and calls to the next page, and from there back to who called.
+    const there = (at: number) => shared + at + 0x1000;
+    rig.load(`mv t2, ra\n jal ra, ${there(4)}\n addi a2, a2, 1\n mv ra, t2\n j ${there(16)}`, shared);
+    for (const [at, sum] of [
+      [first, "a0"],
+      [second, "a1"],
+    ] as const)
+      rig.load(`nop\n addi ${sum}, ${sum}, 3\n ret\n nop\n addi ${sum}, ${sum}, 5\n ret`, at);
+    const loaded = rig.load(`
+        li   s0, ${one}
+        li   s1, ${other}
+        li   s3, 400
+      again:
+        jalr ra, 0(s0)
+        jalr ra, 0(s1)
+        addi s3, s3, -1
+        bnez s3, again
+      done:
+        j done
+    `);
+    paged(rig, (tables) => {
+      for (const [at, next] of [
+        [one, first],
+        [other, second],
+      ]) {
+        tables.map(at, shared, PTE_RWX);
+        tables.map(at + 0x1000, next, PTE_RWX);
+      }
+    });
+    return loaded;
+  }, BUDGETS);
+  expect([native.x("a0"), native.x("a1"), native.x("a2")]).toEqual([3200n, 3200n, 800n]);
+});
+
 describe.if(hasNative)("code space", () => {
   const EXTENSIONS = "i m a f d c zicsr zifencei zicntr zba zbb zbs zicbom zicboz sstc svadu".split(" ");
   const PAGES = 48;
