@@ -208,6 +208,8 @@ class BlockWriter {
     this.#ways = ways;
     this.#again = undefined;
     if (rounds !== undefined) {
+      // Only what went through the block has made sure that floating point is on.
+      if (operations.some((operation) => operation.float)) code.jump(this.#entries.get(at)!);
       this.#again = { at, label: new Label() };
       code.bind(this.#again.label);
       this.#rounds.writeChoice(

@@ -3,6 +3,7 @@
  * rounds as all of that stays on the pages where it is, nothing has to be looked up. Those rounds have code of their own.
  */
 import { HartField } from "../../isa/riscv/hart.ts";
+import type { Semantics } from "../../isa/riscv/semantics.ts";
 import { Alu, type Assembler, Condition, isRegister, type Label, type Operand, Reg, Shift } from "./assembler.ts";
 import type { NativeOp } from "./blocks.ts";
 import { BUDGET, field, type RegisterPlaces } from "./registers.ts";
@@ -17,6 +18,9 @@ const MOST_ROUNDS = 4096;
 const SELDOM = 16;
 /** Instructions left beside those of the rounds that were counted. */
 const REST = field(HartField.nativeRest);
+
+/** Loads and stores that are looked up otherwise, and may end somebody's reservation. */
+const OTHERS: ReadonlySet<Semantics["does"]> = new Set(["amo", "loadReserved", "storeConditional"]);
 
 interface Moving {
   readonly accesses: Accesses;
@@ -41,8 +45,7 @@ export function roundsOf(
   const last = operations[operations.length - 1];
   if (last.instruction.semantics.does !== "branch" || last.at + last.imm !== at) return undefined;
   if (operations.length > MOST_INSTRUCTIONS) return undefined;
-  // What else may be left to the interpreter has more to ask for at the beginning of a block.
-  if (operations.some(({ traits, float }) => float || (traits.leaves && traits.access === undefined))) return undefined;
+  if (operations.some(({ instruction }) => OTHERS.has(instruction.semantics.does))) return undefined;
   const moving = [...new Set(accesses)].flatMap((group) => {
     const step = group && stepOf(group.base, operations);
     if (step === undefined) return [];

@@ -21,6 +21,7 @@ describe("what moves by steps", () => {
     ["forwards", "lw a0, 4(a1)\n addi a1, a1, 8\n addi a5, a5, -1", ["x11:4:8"]],
     ["backwards", "addi a1, a1, -8\n sd a0, 16(a1)\n addi a5, a5, -1", ["x11:8:-8"]],
     ["on both sides of its step", "lw a0, 0(a1)\n addi a1, a1, 4\n sw a0, -8(a1)", ["x11:0:4", "x11:-4:4"]],
+    ["to floating point", "fld fa0, 8(a1)\n addi a1, a1, 8\n fadd.d fa1, fa1, fa0", ["x11:8:8"]],
     ["not at all", "sd a0, 8(a1)\n addi a5, a5, -1", ["x11:8:0"]],
     ["beside what does not", "lbu a0, 0(a1)\n addi a1, a1, 1\n add a2, a2, a0\n lw a3, 0(a2)", ["x11:0:1"]],
   ])("%s", (_, text, right) => {
@@ -34,7 +35,6 @@ describe("what moves by steps", () => {
     ["what comes from another register", "lw a0, 0(a1)\n addi a1, a2, 4"],
     ["what only computes", "addi a5, a5, -1"],
     ["reservations", "lw a0, 0(a1)\n lr.w a2, (a3)"],
-    ["floating point", "fld fa0, 0(a1)\n addi a1, a1, 8"],
     ["many instructions", `lw a0, 0(a1)\n ${"add a2, a2, a0\n".repeat(60)}`],
   ])("not %s", (_, text) => {
     expect(moving(text)).toBeUndefined();
@@ -73,9 +73,13 @@ function program(random: Random): string {
     const border = at + pick(random, [0x1000, 0x2000, 0x3000]);
     const near = border + (chance(random, 0.5) ? -1 : 1) * below(random, 80 * (step + 1));
     const free = at + 16 + below(random, Math.max(1, size - way - 64));
-    if (at === DATA && chance(random, 0.6)) return { base, step: near < border ? step : -step, first: near };
+    // Before the pages there is the handler of traps.
+    const back = near >= border && near - rounds * step > at - 0x4000;
+    if (at === DATA && chance(random, 0.6)) return { base, step: back ? -step : step, first: near };
     const first = at === DATA ? free + 32 : free;
-    return chance(random, 0.5) ? { base, step, first } : { base, step: -step, first: first + way };
+    return chance(random, 0.5) || rounds * step > size
+      ? { base, step, first }
+      : { base, step: -step, first: first + way };
   });
   const accesses = starts.flatMap(({ base }) =>
     Array.from({ length: 1 + below(random, 3) }, () => {
@@ -94,7 +98,15 @@ function program(random: Random): string {
   const chased = chance(random, 0.3)
     ? [[`and a4, ${pick(random, VALUES)}, s5`, "add a4, a4, s2", "ld a6, 0(a4)", "add s1, s1, a6"]]
     : [];
-  const body = [...accesses, ...steps, ...others, ...chased].sort(() => random() - 2 ** 31).flat();
+  const floats = chance(random, 0.3)
+    ? [
+        [`fld fa0, 0(${bases[0]})`, "fadd.d fa1, fa1, fa0"],
+        [`fsw fa1, 12(${bases[0]})`],
+        ["fcvt.w.d a2, fa1"],
+        ["fmul.s fa2, fa2, fa0"],
+      ]
+    : [];
+  const body = [...accesses, ...floats, ...steps, ...others, ...chased].sort(() => random() - 2 ** 31).flat();
   return `
     ${starts.map(({ base, first }) => `li ${base}, ${first}`).join("\n")}
     ${VALUES.map((name) => `li ${name}, ${BigInt.asIntN(64, random64(random))}`).join("\n")}
@@ -114,6 +126,8 @@ function program(random: Random): string {
   `;
 }
 
+/** mstatus.FS: off, initial, dirty. */
+const FLOAT_STATES = [0x6000n, 0x2000n, 0n];
 /** Where the three pages are in memory, and what may be done with the second and the third. */
 const PLACES = [RAM + 0x10_4000, RAM + 0x10_5000, RAM + 0x10_2000];
 const MAPPINGS = [
@@ -134,12 +148,13 @@ describe.if(hasNative)("loops are what they are interpreted", () => {
       for (const [i, place] of PLACES.entries()) tables.map(DATA + i * 0x1000, place, flags[i]);
     });
     skipTraps(rig);
+    rig.setCsr("mstatus", FLOAT_STATES[seed % FLOAT_STATES.length]);
     return rig.load(text);
   }
 
   test("across pages, with traps, wherever a run ends", () => {
     let trapped = 0;
-    for (let seed = 1; seed <= 160; seed++) {
+    for (let seed = 1; seed <= 200; seed++) {
       const random = createRandom(seed);
       const text = program(random);
       const budgets = Array.from({ length: 6 }, () => 1 + below(random, 4000));
@@ -174,6 +189,30 @@ describe.if(hasNative)("loops are what they are interpreted", () => {
         const text = reader(name, (step > 0 ? DATA + 0x900 : DATA + 0x2700) + off, step);
         compare((rig) => prepare(rig, text, 0), [100_000], [interpreted, native], { name, off });
       }
+  });
+
+  test("with floating point that is not on yet, or not known to be in use", () => {
+    const text = `
+      li s4, 4
+    outer:
+      li a0, ${DATA}
+      li s3, 20
+      ld a2, 0(a0)
+      sd a2, 8(a0)
+    again:
+      fld fa0, 0(a0)
+      fsd fa0, 8(a0)
+      addi a0, a0, 8
+      addi s3, s3, -1
+      bnez s3, again
+      addi s4, s4, -1
+      bnez s4, outer
+    done:
+      j done
+    `;
+    for (const seed of [1, 2])
+      for (let more = 0; more < 256; more += 8)
+        compare((rig) => prepare(rig, text, seed), [100_000 + more], undefined, { seed, more });
   });
 
   test("after every single instruction", () => {
