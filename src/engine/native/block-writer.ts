@@ -3,7 +3,8 @@
  * that control may come from anywhere. What the fast way cannot do is not done here: the block is left at that instruction,
  * and the interpreter carries it out. Inside a refined block registers may be behind, and are made up for on the way out.
  */
-import { HartField } from "../../isa/riscv/hart.ts";
+import { Environment } from "../../isa/riscv/fields.ts";
+import { CsrSlot, HartField, Privilege } from "../../isa/riscv/hart.ts";
 import { type Expr, rs2, type Semantics, type Width } from "../../isa/riscv/semantics.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import { MSTATUS_FS } from "../places.ts";
@@ -496,6 +497,8 @@ class BlockWriter {
         return this.#amo(operation, semantics);
       case "loadReserved":
         return this.#loadReserved(operation, semantics.width);
+      case "zeroBlock":
+        return this.#zeroBlock(operation);
       case "float":
         this.#held = undefined;
         return this.#floats.write(operation, semantics, this.#interpret(operation));
@@ -618,6 +621,31 @@ class BlockWriter {
     this.#setX(operation.rd, Reg.rax);
   }
 
+  /** Where nothing forbids it; M-mode, which nobody can forbid it, is for the interpreter if it forbids the others. */
+  #zeroBlock(operation: NativeOp): void {
+    const { code } = this;
+    const interpret = this.#interpret(operation);
+    const allowed = new Label();
+    const require = (slot: number) => {
+      code.move(Reg.rax, field(HartField.csr + slot * 8), false);
+      code.aluImmediate(Alu.and, Reg.rax, Environment.CBZE, false);
+      code.jumpIf(Condition.equal, interpret);
+    };
+    require(CsrSlot.menvcfg);
+    code.aluImmediate(Alu.cmp, field(HartField.privilege), Privilege.user, false);
+    code.jumpIf(Condition.notEqual, allowed);
+    require(CsrSlot.senvcfg);
+    code.bind(allowed);
+    this.#held = undefined;
+    this.#expressions.into(Reg.rax, ADDRESS);
+    code.aluImmediate(Alu.and, Reg.rax, -CACHE_BLOCK);
+    lookUp(code, HartField.tlbWrite, 8);
+    code.jumpIf(Condition.notEqual, interpret);
+    addAddend(code);
+    code.moveImmediate(Reg.rcx, 0);
+    for (let at = 0; at < CACHE_BLOCK; at += 8) code.storeIndexed(Reg.rax, LINEAR + at, Reg.rcx, 8);
+  }
+
   #loadReserved(operation: NativeOp, width: 4 | 8): void {
     const { code } = this;
     this.#locate(operation, HartField.tlbRead, width);
@@ -647,5 +675,7 @@ const RETURN_ADDRESS = 1;
 const MOST_PUT_OFF = 4;
 /** Places that a return compares with. */
 const MOST_RETURNS = 3;
-/** Of atomic instructions. */
+/** What cbo.zero makes zero. */
+const CACHE_BLOCK = 64;
+/** Of atomic instructions, and of cache blocks. */
 const ADDRESS: Expr = { kind: "x", field: "rs1", type: "i64" };

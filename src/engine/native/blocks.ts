@@ -80,7 +80,6 @@ function kindOf(semantics: Semantics): Kind {
     case "float":
       return Kind.float;
     case "service":
-    case "zeroBlock":
       return Kind.left;
     case "set":
       return isKnown(semantics.value) ? Kind.straight : Kind.left;

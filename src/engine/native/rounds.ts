@@ -19,8 +19,8 @@ const SELDOM = 16;
 /** Instructions left beside those of the rounds that were counted. */
 const REST = field(HartField.nativeRest);
 
-/** Loads and stores that are looked up otherwise, and may end somebody's reservation. */
-const OTHERS: ReadonlySet<Semantics["does"]> = new Set(["amo", "loadReserved", "storeConditional"]);
+/** What accesses memory otherwise. */
+const OTHERS: ReadonlySet<Semantics["does"]> = new Set(["amo", "loadReserved", "storeConditional", "zeroBlock"]);
 
 interface Moving {
   readonly accesses: Accesses;

@@ -140,6 +140,60 @@ test.if(hasNative)("a page that lies at several addresses leads to what follows 
   expect([native.x("a0"), native.x("a1"), native.x("a2")]).toEqual([3200n, 3200n, 800n]);
 });
 
+describe.if(hasNative)("cbo.zero", () => {
+  const zero = (base: number) => `.word ${encode("cbo.zero", { rs1: base })}`;
+  /** Makes blocks zero from the middle of a page over to the next, from odd places, with what else the program stores. */
+  const program = `
+      li   s0, ${DATA + 0xe05}
+      li   s1, 24
+    again:
+      sd   s1, 16(s0)
+      ${zero(8)}
+      ld   a0, 16(s0)
+      add  a1, a1, a0
+      ld   a0, 72(s0)
+      add  a1, a1, a0
+      addi s0, s0, 40
+      addi s1, s1, -1
+      bnez s1, again
+    done:
+      j done
+  `;
+  const CBZE = 0x80n;
+  const [FORBIDDEN, ALLOWED] = [0n, CBZE];
+
+  test.each([
+    ["in M-mode", 3, FORBIDDEN, FORBIDDEN],
+    ["in M-mode, where others may", 3, ALLOWED, FORBIDDEN],
+    ["in S-mode", 1, ALLOWED, FORBIDDEN],
+    ["in S-mode, where it may not", 1, FORBIDDEN, ALLOWED],
+    ["in U-mode", 0, ALLOWED, ALLOWED],
+    ["in U-mode, where S-mode does not let it", 0, ALLOWED, FORBIDDEN],
+    ["in U-mode, where M-mode lets nobody", 0, FORBIDDEN, ALLOWED],
+  ] as const)("%s", (_, privilege, machine, supervisor) => {
+    const isUser = privilege === 0;
+    for (const second of [PTE_RW, PTE_RW & ~Pte.W, 0]) {
+      compare((rig) => {
+        for (let at = 0; at < 0x1000; at += 8)
+          rig.memory.load(physicalOf(DATA) + at, Uint8Array.of(at, 1, 2, 3, at >> 8));
+        paged(rig, (tables) => {
+          const user = isUser ? Pte.U : 0;
+          mapData(tables, PTE_RW | user, second === 0 ? 0 : second | user);
+          if (isUser) tables.map(0x40_0000, RAM, PTE_RWX | Pte.U);
+        });
+        rig.setCsr("menvcfg", machine);
+        rig.setCsr("senvcfg", supervisor);
+        skipTraps(rig);
+        const { labels } = rig.load(program);
+        rig.enter(privilege);
+        if (!isUser) return { labels };
+        rig.hart.pc = 0x40_0000n;
+        return { labels: { done: labels.done - RAM + 0x40_0000 } };
+      }, BUDGETS);
+    }
+  });
+});
+
 describe.if(hasNative)("code space", () => {
   const EXTENSIONS = "i m a f d c zicsr zifencei zicntr zba zbb zbs zicbom zicboz sstc svadu".split(" ");
   const PAGES = 48;
