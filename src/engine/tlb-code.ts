@@ -1,5 +1,11 @@
 /** Code that looks something up in the TLB. */
-import { TLB_ENTRIES, TLB_ENTRY_SIZE } from "../isa/riscv/hart.ts";
+import {
+  MEGAPAGE_TAG_FOLDS,
+  MEGAPAGE_TAG_SHIFT,
+  MEGAPAGE_TAGS,
+  TLB_ENTRIES,
+  TLB_ENTRY_SIZE,
+} from "../isa/riscv/hart.ts";
 import type { FunctionWriter, Local } from "../wasm/function.ts";
 import { at } from "./places.ts";
 
@@ -19,6 +25,17 @@ export function pushTlbEntry(f: FunctionWriter, address: Local, table: () => voi
     .op("i32.and");
   table();
   f.op("i32.add");
+}
+
+/** Pushes the tag of an address among those of its megapage's mark, as `megapageTag` in hart.ts. */
+export function pushMegapageTag(f: FunctionWriter, address: Local): void {
+  const upper = f.local("i32");
+  f.get(address).i64(BigInt(MEGAPAGE_TAG_SHIFT)).op("i64.shr_u", "i32.wrap_i64").tee(upper);
+  for (const by of MEGAPAGE_TAG_FOLDS) f.get(upper).i32(by).op("i32.shr_u", "i32.xor");
+  f.i32(MEGAPAGE_TAGS - 1)
+    .op("i32.and")
+    .i32(1)
+    .op("i32.add");
 }
 
 /** Pushes where one of the resident hart's tables begins. */

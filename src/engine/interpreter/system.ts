@@ -10,6 +10,7 @@ import {
   HartField,
   MEGAPAGES,
   Privilege,
+  SEVERAL_MEGAPAGES,
   TLB_MEGAPAGES,
   TLB_TABLE_SIZE,
   TLB_TABLES,
@@ -19,7 +20,7 @@ import { Cause } from "../../isa/riscv/trap.ts";
 import type { Callable, FunctionWriter, Local } from "../../wasm/function.ts";
 import type { ModuleWriter } from "../../wasm/module.ts";
 import { at, csrAt, MSTATUS } from "../places.ts";
-import { pushTlbEntry } from "../tlb-code.ts";
+import { pushMegapageTag, pushTlbEntry } from "../tlb-code.ts";
 import type { InterpreterPlan } from "./contract.ts";
 import { OpField } from "./layout.ts";
 
@@ -199,6 +200,7 @@ function defineFence(module: ModuleWriter): Callable {
   const [op] = f.params;
   const address = f.local("i64");
   const tlb = f.local("i32");
+  const mark = f.local("i32");
   const entry = f.local("i32");
   const table = f.local("i32");
   f.get(op).memory("i32.load16_u", OpField.rs1).tee(entry).op("i32.eqz");
@@ -211,7 +213,9 @@ function defineFence(module: ModuleWriter): Callable {
     .op("i64.shr_u", "i32.wrap_i64")
     .i32(MEGAPAGES - 1)
     .op("i32.and", "i32.add");
-  f.memory("i32.load8_u", TLB_MEGAPAGES);
+  f.memory("i32.load8_u", TLB_MEGAPAGES).tee(mark);
+  pushMegapageTag(f, address);
+  f.op("i32.eq").get(mark).i32(SEVERAL_MEGAPAGES).op("i32.eq", "i32.or");
   load32(f, at(HartField.gigapages)).op("i32.or");
   giveUpIf(f);
   store32(f, at(HartField.epoch), () => load32(f, at(HartField.epoch)).i32(1).op("i32.add"));

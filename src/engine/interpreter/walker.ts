@@ -9,6 +9,7 @@ import {
   HartField,
   MEGAPAGES,
   Privilege,
+  SEVERAL_MEGAPAGES,
   TLB_MEGAPAGES,
   TLB_TABLE_SIZE,
   TlbFlag,
@@ -17,7 +18,7 @@ import { Pte } from "../../isa/riscv/mmu.ts";
 import type { Callable, FunctionWriter, Local } from "../../wasm/function.ts";
 import type { ModuleWriter } from "../../wasm/module.ts";
 import { at, csrAt, MSTATUS, PAGE_MASK } from "../places.ts";
-import { ADDEND, pushTlbEntry } from "../tlb-code.ts";
+import { ADDEND, pushMegapageTag, pushTlbEntry } from "../tlb-code.ts";
 
 /** Where generated code finds what it has to know about a page, by the page's number in the linear memory. */
 export interface PageTables {
@@ -269,13 +270,26 @@ class WalkerWriter {
   /** As `Hart.noteSuperpage`. */
   #note(): void {
     const { f } = this;
+    const mark = f.local("i32");
+    const tag = f.local("i32");
+    const earlier = f.local("i32");
     f.get(this.#flags).i32(TlbFlag.megapage).op("i32.and").if();
     f.get(this.#address)
       .i64(PAGE_SHIFT + VPN_BITS)
       .op("i64.shr_u", "i32.wrap_i64")
       .i32(MEGAPAGES - 1)
       .op("i32.and");
-    f.i32(0).memory("i32.load", at(HartField.tlb)).op("i32.add").i32(1).memory("i32.store8", TLB_MEGAPAGES);
+    f.i32(0)
+      .memory("i32.load", at(HartField.tlb))
+      .op("i32.add")
+      .tee(mark)
+      .memory("i32.load8_u", TLB_MEGAPAGES)
+      .set(earlier);
+    pushMegapageTag(f, this.#address);
+    f.set(tag);
+    f.get(mark).get(tag).i32(SEVERAL_MEGAPAGES);
+    f.get(earlier).op("i32.eqz").get(earlier).get(tag).op("i32.eq", "i32.or", "select");
+    f.memory("i32.store8", TLB_MEGAPAGES);
     f.end();
     f.get(this.#flags).i32(TlbFlag.gigapage).op("i32.and").if();
     f.i32(0).i32(1).memory("i32.store", at(HartField.gigapages));

@@ -120,9 +120,15 @@ export const TLB_ENTRY_SIZE = 16;
 export const TLB_TABLE_SIZE = TLB_ENTRIES * TLB_ENTRY_SIZE;
 const TLBS = 0x10000;
 /**
- * Behind a hart's TLB tables: where translations came from megapages, 1 byte each, by {@link megapageOf} an address.
+ * Behind a hart's TLB tables: where translations came from megapages, 1 byte each, by {@link megapageOf} an address: 0 is
+ * nowhere, else {@link megapageTag} of the address, or {@link SEVERAL_MEGAPAGES} for those of different tags.
  */
 export const TLB_MEGAPAGES = TLB_TABLES * TLB_TABLE_SIZE;
+export const MEGAPAGE_TAGS = 128;
+export const SEVERAL_MEGAPAGES = 255;
+/** Tags are made from this bit of an address on: kernels with more levels of page tables lie apart in the upper ones. */
+export const MEGAPAGE_TAG_SHIFT = 33;
+export const MEGAPAGE_TAG_FOLDS = [12, 21] as const;
 const TLB_STRIDE = TLB_MEGAPAGES + MEGAPAGES;
 /** Bytes at the bottom of linear memory that engine state takes. */
 export const ENGINE_RESERVED = TLBS + MAX_HARTS * TLB_STRIDE;
@@ -348,7 +354,7 @@ export class Hart {
     }
     // The larger leaf that the page may be a part of has entries elsewhere, too.
     const range = this.#tlb + TLB_MEGAPAGES + megapageOf(low, high);
-    if (u8[range] !== 0) {
+    if (u8[range] === megapageTag(high) || u8[range] === SEVERAL_MEGAPAGES) {
       u8[range] = 0;
       const first = (low >>> 12) & (TLB_ENTRIES - 1) & -PAGES_OF_MEGAPAGE;
       this.#flushWhere(TlbFlag.megapage, TlbFlag.megapage, first, PAGES_OF_MEGAPAGE);
@@ -409,9 +415,19 @@ export class Hart {
 
   /** Remembers that pages around this one have entries from a larger leaf: of level 1, or above. */
   noteSuperpage(low: number, high: number, level: number): void {
-    if (level === 1) this.memory.u8[this.#tlb + TLB_MEGAPAGES + megapageOf(low, high)] = 1;
-    else this.setWord(HartField.gigapages, 1);
+    if (level > 1) return this.setWord(HartField.gigapages, 1);
+    const { u8 } = this.memory;
+    const mark = this.#tlb + TLB_MEGAPAGES + megapageOf(low, high);
+    const tag = megapageTag(high);
+    u8[mark] = u8[mark] === 0 || u8[mark] === tag ? tag : SEVERAL_MEGAPAGES;
   }
+}
+
+/** Tells many addresses apart that have the same mark: a program's and the kernel's, as a rule. */
+function megapageTag(high: number): number {
+  const upper = high >>> (MEGAPAGE_TAG_SHIFT - 32);
+  const [first, second] = MEGAPAGE_TAG_FOLDS;
+  return 1 + ((upper ^ (upper >>> first) ^ (upper >>> second)) & (MEGAPAGE_TAGS - 1));
 }
 
 /** Which of the marks behind the TLB speaks for the megapage of an address. */

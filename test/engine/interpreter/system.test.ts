@@ -5,7 +5,15 @@ import { defineSystem } from "../../../src/engine/interpreter/system.ts";
 import { accessCsr, type CsrOperation } from "../../../src/isa/riscv/csr.ts";
 import { csrs, SSTATUS, statusWritable } from "../../../src/isa/riscv/csr-table.ts";
 import { Status } from "../../../src/isa/riscv/fields.ts";
-import { CsrSlot, type Hart, HartField, Privilege, RESIDENT, TLB_MEGAPAGES } from "../../../src/isa/riscv/hart.ts";
+import {
+  CsrSlot,
+  type Hart,
+  HartField,
+  Privilege,
+  RESIDENT,
+  TLB_MEGAPAGES,
+  TlbFlag,
+} from "../../../src/isa/riscv/hart.ts";
 import { mayFence } from "../../../src/isa/riscv/mmu.ts";
 import { Cause, mret, raise, sret } from "../../../src/isa/riscv/trap.ts";
 import { ModuleWriter } from "../../../src/wasm/module.ts";
@@ -168,6 +176,9 @@ test("a call from U-mode", () => {
   expect(done).toBeGreaterThan(ROUNDS / 20);
 });
 
+/** Upper halves of addresses that have their marks in common: of programs, and of kernels with 3, 4 and 5 levels. */
+const HIGH_HALVES = [0, 2, 0xffff_ffd6 | 0, 0xffff_af80 | 0, 0xff60_0000 | 0];
+
 test("a fence for one page", () => {
   const tlb = hart.word(HartField.tlb);
   const tables = () => memory.u8.slice(tlb, tlb + TLB_MEGAPAGES);
@@ -175,23 +186,30 @@ test("a fence for one page", () => {
   for (let i = 0; i < 300; i++) {
     hart.flushTlb();
     randomState();
+    const high = chance.pick(HIGH_HALVES);
     const page = BigInt(chance.below(64)) << 12n;
+    const address = BigInt.asUintN(64, (BigInt(high) << 32n) | page);
     for (const field of [HartField.tlbRead, HartField.tlbWrite, HartField.tlbFetch]) {
       if (chance.below(3) === 0) continue;
       const table = hart.word(field);
       hart.noteFill(table);
-      for (let entry = 0; entry < 64; entry++) memory.data.setBigUint64(table + entry * 16, BigInt(entry) << 12n, true);
+      for (let entry = 0; entry < 64; entry++) {
+        memory.data.setBigUint64(table + entry * 16, BigInt(entry) << 12n, true);
+        memory.i32[(table + entry * 16 + 12) >> 2] = chance.pick([0, 0, TlbFlag.megapage]);
+      }
     }
-    if (chance.below(8) === 0) hart.noteSuperpage(Number(page), 0, chance.pick([1, 2]));
+    // A mark may speak for several megapages.
+    for (let n = chance.below(3); n > 0; n--) hart.noteSuperpage(Number(page), chance.pick(HIGH_HALVES), 1);
+    if (chance.below(16) === 0) hart.noteSuperpage(Number(page), 0, 2);
     const rs1 = chance.below(32);
-    if (rs1 !== 0) hart.setX(rs1, page | BigInt(chance.below(4096)));
+    if (rs1 !== 0) hart.setX(rs1, address | BigInt(chance.below(4096)));
     memory.u16[(OP + OpField.rs1) >> 1] = rs1 * 8;
     const before = tables();
     const reference = () => {
       const after = tables();
       memory.u8.set(before, tlb);
       if (!mayFence(hart) || rs1 === 0) return false;
-      hart.flushTlbPage(Number(page), 0);
+      hart.flushTlbPage(Number(page), high);
       return Buffer.compare(after, tables()) === 0;
     };
     if (compare({ rs1, page, privilege: hart.privilege }, () => wasm.fence(OP), reference)) done++;

@@ -6,9 +6,11 @@ import {
   CsrSlot,
   type Hart,
   HartField,
+  MEGAPAGES,
   Privilege,
   TLB_ENTRIES,
   TLB_ENTRY_SIZE,
+  TLB_MEGAPAGES,
   TlbFlag,
 } from "../../../src/isa/riscv/hart.ts";
 import { translate, walk } from "../../../src/isa/riscv/mmu.ts";
@@ -82,6 +84,12 @@ function expected(address: bigint, access: Access): { addend: number; flags: num
   };
 }
 
+/** Where megapages were. */
+function marks(): Uint8Array {
+  const start = hart.word(HartField.tlb) + TLB_MEGAPAGES;
+  return memory.u8.slice(start, start + MEGAPAGES);
+}
+
 /** Asks both about an address; answers whether it was filled. */
 function compare(address: bigint, access: Access): boolean {
   const { walks } = hart;
@@ -100,6 +108,22 @@ function compare(address: bigint, access: Access): boolean {
     expect(wasm(address, access)).toBe(true);
     hart.flushTlb();
     expect(entryOf(address, access)).toBeUndefined();
+    const megapage = (right!.flags & TlbFlag.megapage) !== 0;
+    const [low, high] = [Number(BigInt.asIntN(32, address)), Number(BigInt.asIntN(32, address >> 32n))];
+    // Alone, and with another one that has the same mark.
+    for (const others of [[], [high ^ 0x5a5a_0000]]) {
+      const begin = () => {
+        hart.flushTlb();
+        for (const other of others) hart.noteSuperpage(low, other, 1);
+      };
+      begin();
+      expect(wasm(address, access)).toBe(true);
+      const marked = marks();
+      begin();
+      if (megapage) hart.noteSuperpage(low, high, 1);
+      expect(Buffer.compare(marked, marks())).toBe(0);
+    }
+    hart.flushTlb();
   } else expect(walked).toBe(0);
   return filled;
 }

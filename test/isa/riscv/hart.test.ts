@@ -48,6 +48,28 @@ describe("one page", () => {
     expect([2 * MIB, 4 * MIB - 0x1000, 2 * MIB + 0x3000, 5 * MIB].map(found)).toEqual([0, 0, 3, 3]);
   });
 
+  test.each([0xffff_ffd6, 0xffff_af80, 0xff60_0000])(
+    "leaves megapages alone that only have the same mark: %d",
+    (high) => {
+      enter(2 * MIB, TlbFlag.megapage, 1);
+      hart.flushTlbPage(2 * MIB, high | 0);
+      // It is in the entry's place, not of the megapage.
+      expect(found(2 * MIB)).toBe(0);
+      enter(2 * MIB + 0x1000, TlbFlag.megapage, 1);
+      hart.flushTlbPage(2 * MIB, high | 0);
+      expect(found(2 * MIB + 0x1000)).toBe(3);
+      hart.flushTlbPage(2 * MIB, 0);
+      expect(found(2 * MIB + 0x1000)).toBe(0);
+    },
+  );
+
+  test("of one of several megapages that have the same mark takes all of their entries along", () => {
+    enter(2 * MIB + 0x1000, TlbFlag.megapage, 1);
+    hart.noteSuperpage(2 * MIB, 0xff60_0000 | 0, 1);
+    hart.flushTlbPage(2 * MIB, 0xff60_0000 | 0);
+    expect(found(2 * MIB + 0x1000)).toBe(0);
+  });
+
   test("of a larger leaf takes all entries from such leaves along", () => {
     enter(0x1000_0000, TlbFlag.gigapage, 2);
     enter(0x2000_1000, TlbFlag.gigapage, 2);
