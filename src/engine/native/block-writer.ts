@@ -270,8 +270,9 @@ class BlockWriter {
     this.#goTo(end);
   }
 
-  #straightLine({ operations, accesses, liveness }: BlockPlan, next: number | undefined): void {
+  #straightLine(plan: BlockPlan, next: number | undefined): void {
     const { code } = this;
+    const { operations, liveness } = plan;
     this.#left = operations.length;
     this.#floats.startBlock();
     this.#divisions.startBlock();
@@ -282,13 +283,13 @@ class BlockWriter {
       const operation = operations[i];
       code.remark(operation.at);
       if (liveness === undefined) {
-        this.#carryOut(operations, i, accesses[i], next, 0, false);
+        this.#carryOut(plan, i, next, 0, false);
         continue;
       }
       const narrow = liveness.narrow[i];
       const isLoose = liveness.loose[i] !== 0;
       const fate = this.#fateOf(liveness.fate[i]);
-      if (fate === Fate.carriedOut) this.#carryOut(operations, i, accesses[i], next, narrow, isLoose);
+      if (fate === Fate.carriedOut) this.#carryOut(plan, i, next, narrow, isLoose);
       else this.#divisions.note(operation);
       const { rd, traits } = operation;
       if (rd === 0 || !traits.writesX) continue;
@@ -299,19 +300,13 @@ class BlockWriter {
     }
   }
 
-  #carryOut(
-    operations: readonly NativeOp[],
-    index: number,
-    accesses: Accesses | undefined,
-    next: number | undefined,
-    narrow: number,
-    loose: boolean,
-  ): void {
+  #carryOut(plan: BlockPlan, index: number, next: number | undefined, narrow: number, loose: boolean): void {
+    const { operations, accesses } = plan;
     const operation = operations[index];
     if (operation.traits.divides) this.#divisions.write(operations, index, loose);
     else {
       this.#expressions.start(operation, narrow);
-      this.#execute(operation, accesses, next, loose);
+      this.#execute(operation, accesses[index], next, loose);
       if (this.#expressions.tookRcx) this.#held = undefined;
     }
     this.#divisions.note(operation);

@@ -94,8 +94,8 @@ export class DivisionWriter {
 
   #set({ instruction, rd }: NativeOp, from: Reg, loose: boolean): void {
     const { code } = this;
-    const place = this.registers.of(rd);
     if (rd === 0) return;
+    const place = this.registers.of(rd);
     if (divisionOf(instruction)!.wide || loose) return code.move(place, from);
     const reg = isRegister(place) ? place : Reg.rax;
     code.moveExtended(reg, from, 4, true);

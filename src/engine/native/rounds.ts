@@ -4,17 +4,20 @@
  */
 import { HartField } from "../../isa/riscv/hart.ts";
 import type { Semantics } from "../../isa/riscv/semantics.ts";
-import { Alu, type Assembler, Condition, isRegister, type Label, type Operand, Reg, Shift } from "./assembler.ts";
+import { Alu, type Assembler, Condition, isRegister, type Label, type Operand, Reg } from "./assembler.ts";
 import type { NativeOp } from "./blocks.ts";
 import { BUDGET, field, type RegisterPlaces } from "./registers.ts";
-import { type Accesses, WayField, type WayPlace, type Ways } from "./ways.ts";
+import type { Accesses, WayPlace, Ways } from "./ways.ts";
 
 /** Instructions that are worth being there twice. */
 const MOST_INSTRUCTIONS = 48;
 /** Fewer rounds than that are not worth it to count them. */
 const LEAST_ROUNDS = 4;
 const MOST_ROUNDS = 4096;
-/** One of 16 rounds is one where they are counted, so that loops that end soon do not pay for it. */
+/**
+ * Rounds are counted where the lowest byte of the budget is less than this, or than a round takes: in one of 16 rounds, of
+ * long ones more often, so that loops that end soon do not pay for it.
+ */
 const SELDOM = 16;
 /** Instructions left beside those of the rounds that were counted. */
 const REST = field(HartField.nativeRest);
@@ -97,20 +100,8 @@ export class RoundsWriter {
     code.moveImmediate(Reg.rcx, MOST_ROUNDS);
     for (const { accesses, from, step } of moving) {
       if (step === 0) continue;
-      const way = wayOf(accesses);
       this.#address(accesses.base, from);
-      code.alu(Alu.sub, Reg.rdx, way + WayField.start);
-      code.move(Reg.rax, way + WayField.limit);
-      // Where two pages meet.
-      code.alu(Alu.cmp, Reg.rdx, Reg.rax);
-      code.jumpIf(Condition.notBelow, usual);
-      if (step < 0) code.move(Reg.rax, Reg.rdx);
-      else {
-        code.alu(Alu.sub, Reg.rax, Reg.rdx);
-        code.aluImmediate(Alu.sub, Reg.rax, 1);
-      }
-      code.shift(Shift.shr, Reg.rax, Math.log2(Math.abs(step)));
-      code.aluImmediate(Alu.add, Reg.rax, 1);
+      this.ways.writeSteps(code, wayOf(accesses), step, usual);
       code.alu(Alu.cmp, Reg.rax, Reg.rcx);
       code.moveIf(Condition.below, Reg.rcx, Reg.rax);
     }

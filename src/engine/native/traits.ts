@@ -46,9 +46,7 @@ export const readsAllOf1 = (found: number): boolean => (found & RS1) !== 0;
 export const readsAllOf2 = (found: number): boolean => (found & RS2) !== 0;
 
 /** What the interpreter may take over, loads and stores aside. */
-const LEAVES: ReadonlySet<Semantics["does"]> = new Set([
-  ...(["amo", "loadReserved", "storeConditional", "zeroBlock", "float"] as const),
-]);
+const LEAVES = new Set<Semantics["does"]>(["amo", "loadReserved", "storeConditional", "zeroBlock", "float"]);
 
 const known = new Map<Instruction, Traits>();
 

@@ -21,7 +21,7 @@ const PAGE_BITS = 12;
  * `start` accesses may begin, 0 while nothing is remembered; `room`: what `limit` is otherwise; `page`: whose it is; `next`:
  * the next one of the page that remembers something.
  */
-export const WayField = { start: 0, added: 8, limit: 16, room: 24, page: 26, next: 28 } as const;
+const WayField = { start: 0, added: 8, limit: 16, room: 24, page: 26, next: 28 } as const;
 const WAY_SIZE = 32;
 const WAYS = 1 << 16;
 /** The stack, globals and the thread have the same few pages wherever the code is: ways by them are shared on a page. */
@@ -500,6 +500,24 @@ export class Ways {
   /** The same once more, for a way that was looked up in the same block. */
   writeAgain(code: Assembler, way: Operand): void {
     code.move(Reg.rcx, way + WayField.added);
+  }
+
+  /**
+   * Has in rax for how many accesses the way is right that begin at the address in rdx, and each a step (a power of two,
+   * forwards or backwards) from the last. Goes elsewhere if the first is on two pages. Takes rdx.
+   */
+  writeSteps(code: Assembler, way: Operand, step: number, elsewhere: Label): void {
+    code.alu(Alu.sub, Reg.rdx, way + WayField.start);
+    code.move(Reg.rax, way + WayField.limit);
+    code.alu(Alu.cmp, Reg.rdx, Reg.rax);
+    code.jumpIf(Condition.notBelow, elsewhere);
+    if (step < 0) code.move(Reg.rax, Reg.rdx);
+    else {
+      code.alu(Alu.sub, Reg.rax, Reg.rdx);
+      code.aluImmediate(Alu.sub, Reg.rax, 1);
+    }
+    code.shift(Shift.shr, Reg.rax, Math.log2(Math.abs(step)));
+    code.aluImmediate(Alu.add, Reg.rax, 1);
   }
 }
 
