@@ -4,6 +4,7 @@ import { DecodedPages } from "../../src/engine/interpreter/decoded-pages.ts";
 import { DECODED_PAGE_SIZE, OP_SIZE } from "../../src/engine/interpreter/layout.ts";
 import { createDecoder } from "../../src/isa/riscv/decode.ts";
 import { ENGINE_RESERVED } from "../../src/isa/riscv/hart.ts";
+import { bytesOf, Held } from "../../src/machine/boot/contents.ts";
 import { readElf } from "../../src/machine/boot/elf.ts";
 import { GuestMemory, PAGE_SIZE } from "../../src/memory/guest-memory.ts";
 import type { Benchmark } from "../benchmark.ts";
@@ -46,8 +47,8 @@ export const decode: Benchmark = {
 /** Compiled code, repeated to fill a page. */
 function pageOfCode(): Uint8Array {
   const file = benchFirmware("coremark-like");
-  const { segments } = readElf(readFileSync(file), file);
-  const { bytes } = segments[0];
+  const { segments } = readElf(new Held(readFileSync(file)), file);
+  const bytes = bytesOf(segments[0].contents);
   // Long enough for any instruction to be whole; the last one may straddle the page's end, as in any code.
   const code = bytes.subarray(0, bytes.length & ~3);
   return Uint8Array.from({ length: PAGE_SIZE }, (_, i) => code[i % code.length]);

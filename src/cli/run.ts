@@ -15,7 +15,7 @@ import { hostChannels } from "../machine/channels.ts";
 import { Heartbeat } from "../machine/heartbeat.ts";
 import type { Machine, MachineHost } from "../machine/machine.ts";
 import { type RunEnd, Runner } from "../machine/runner.ts";
-import { Script, type ScriptStep } from "../machine/script.ts";
+import type { Script, ScriptStep } from "../machine/script.ts";
 import { type MessageLevel, reasonOf } from "../machine/tenant.ts";
 import { hostHardware } from "../pass/lazy-hardware.ts";
 import type { Board } from "../profile/board.ts";
@@ -234,7 +234,8 @@ interface RunSetup {
 /** One machine and the process around it: its streams, signals, script, and what is said at the end. */
 class Session {
   readonly #stdio: BufferedStream;
-  readonly #script: Script;
+  /** Absent where nothing is expected or typed. */
+  readonly #script: Script | undefined;
   readonly #options: SessionOptions;
   #input: HostInput | undefined;
   #interrupt: number | undefined;
@@ -247,7 +248,10 @@ class Session {
     this.#options = options;
     const sink = (bytes: Uint8Array) => this.#output(bytes);
     this.#stdio = options.observation?.console(sink) ?? new BufferedStream(sink);
-    this.#script = new Script(steps, (bytes) => this.#stdio.push(bytes));
+    if (steps.length > 0) {
+      const { Script } = require("../machine/script.ts") as typeof import("../machine/script.ts");
+      this.#script = new Script(steps, (bytes) => this.#stdio.push(bytes));
+    }
     this.host = {
       stdio: this.#stdio,
       openChannel: hostChannels({ commands: options.hostCommands }),
@@ -274,7 +278,7 @@ class Session {
       listening: () => watched !== undefined || (this.#input?.isOpen() ?? false),
       between: () => {
         if (!this.#stdio.full) this.#input?.hold(false);
-        return this.#interrupt !== undefined || this.#script.fulfilled || this.#bug !== undefined;
+        return this.#interrupt !== undefined || this.#script?.fulfilled || this.#bug !== undefined;
       },
     });
     const interrupt = (code: number) => () => {
@@ -357,14 +361,14 @@ class Session {
   }
 
   #output(bytes: Uint8Array): void {
-    this.#script.output(bytes);
+    this.#script?.output(bytes);
     this.#atLineStart = bytes.at(-1) === 0x0a;
     // Nobody reads any more: there is no point in going on.
     if (!this.#options.output(bytes)) this.#interrupt ??= ExitCode.success;
   }
 
   #verdict(end: RunEnd): readonly [ExitCode, string] {
-    const waited = this.#script.pending;
+    const waited = this.#script?.pending;
     const unmet = waited === undefined ? undefined : ` without ${JSON.stringify(readable(waited))} having appeared`;
     const judged = (code: ExitCode, how: string) => [unmet ? ExitCode.expectation : code, how + (unmet ?? "")] as const;
     switch (end.kind) {

@@ -1,5 +1,4 @@
 /** From a board to a machine: device tree, boot images, and everything put together. */
-import { readFileSync } from "node:fs";
 import { fail } from "../diagnostics/diagnostic.ts";
 import type { EngineKind } from "../engine/engine.ts";
 import { writeDtb } from "../fdt/writer.ts";
@@ -8,18 +7,21 @@ import type { Board } from "../profile/board.ts";
 import { boardTree } from "../profile/devicetree.ts";
 import type { HostObject, HostObjectRequest } from "../vdev/host-object.ts";
 import type { VdevRegistry } from "../vdev/registry.ts";
+import { type Contents, ImageFiles } from "./boot/contents.ts";
 import { planBoot } from "./boot/plan.ts";
 import { Machine, type MachineHost } from "./machine.ts";
 
 /** A machine at power-on. Throws a `VmrunError` where images cannot be read or do not fit. */
 export function assemble(board: Board, registry: VdevRegistry, host: MachineHost, engine?: EngineKind): Machine {
+  const files = new ImageFiles();
   try {
     const clocks = startingClocks(board, (spec, request) => openHardware(board, host, spec, request));
-    const plan = planBoot(board, { read: readImageFile }, (initrd) =>
+    const plan = planBoot(board, { read: (path) => contentsOf(files, path) }, (initrd) =>
       writeDtb(boardTree(board, registry, { initrd, clocks })),
     );
-    return new Machine(board, registry, plan, host, engine);
+    return new Machine(board, registry, { ...plan, close: () => files.close() }, host, engine);
   } catch (error) {
+    files.close();
     // What was opened for it would have its owner until the process ends.
     host.hardware?.close();
     throw error;
@@ -42,9 +44,9 @@ function openHardware({ name }: Board, host: MachineHost, spec: string, request:
   return host.hardware.open(spec, request, { name, ram: () => [] });
 }
 
-function readImageFile(path: string): Uint8Array {
+function contentsOf(files: ImageFiles, path: string): Contents {
   try {
-    return readFileSync(path);
+    return files.open(path);
   } catch (error) {
     return fail("boot/file", `cannot read ${path}: ${error instanceof Error ? error.message : error}`);
   }

@@ -37,7 +37,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import { type LaidPages, layPages } from "./lazy-laid-memory.ts";
 import type { Observer } from "./observer.ts";
 import type { ParallelHarts } from "./parallel/harts.ts";
-import { enterFirmware, resetHart } from "./power-on.ts";
+import { enterFirmware, layImages, resetHart, startOf } from "./power-on.ts";
 import { SeededRandom } from "./random.ts";
 import { SlowTurns } from "./slow-turns.ts";
 import { type StreamHost, Streams } from "./streams.ts";
@@ -215,16 +215,9 @@ export class Machine implements EnginePort {
     this.#powerOn();
   }
 
-  /**
-   * Memory is all zeroes: fresh pages of the host stay untouched, which is what makes starting quick. But for what lies in
-   * files and is shared: there, what a program expects to be zero is made so.
-   */
   #powerOn(): void {
     this.#ending = undefined;
-    for (const { at, size } of this.#plan.clears) {
-      if (this.memory.blockAt(at)?.startOver) this.memory.load(at, new Uint8Array(size));
-    }
-    for (const { at, bytes } of this.#plan.loads) this.memory.load(at, bytes);
+    layImages(this.#plan, this.memory);
     this.#tenants.powerOn();
     if (this.parallel) return this.parallel.powerOn();
     this.#engine.reset();
@@ -368,6 +361,7 @@ export class Machine implements EnginePort {
     this.streams.close();
     this.#host.hardware?.close();
     this.laidMemory.release();
+    this.#plan.close?.();
   }
 
   // ---- the port of the engine ----
@@ -411,7 +405,7 @@ export class Machine implements EnginePort {
     const { threshold, store } = options;
     return new (parallel().ParallelHarts)(
       {
-        ...{ board: this.#board, memory: this.memory, timebase: this.timebase, start: this.#plan, config },
+        ...{ board: this.#board, memory: this.memory, timebase: this.timebase, start: startOf(this.#plan), config },
         ...{ pool: DECODED_POOL, threshold, stores: store !== undefined, observed: this.#host.observer !== undefined },
       },
       {

@@ -205,11 +205,17 @@ export class GuestMemory implements DmaMemory {
 
   /** Loads an image, into ROM too. Used before the guest runs. */
   load(at: number, bytes: Uint8Array): boolean {
-    const offset = this.locate(at, bytes.length);
-    if (offset < 0) return false;
-    this.#announce(offset, bytes.length);
-    this.u8.set(bytes, offset);
-    return true;
+    const target = this.toLoad(at, bytes.length);
+    target?.set(bytes);
+    return target !== undefined;
+  }
+
+  /** As {@link mutable}, of ROM too, and before the guest runs. */
+  toLoad(at: number, length: number): Uint8Array | undefined {
+    const offset = this.locate(at, length);
+    if (offset < 0) return undefined;
+    this.#announce(offset, length);
+    return this.u8.subarray(offset, offset + length);
   }
 
   /** Gives every block its contents of power-on: zeroes, unless the host has laid something else here. */

@@ -1,6 +1,7 @@
 /** A board with vdevs of a test's own, run by a guest of a few instructions. */
 
 import type { EngineKind } from "../../src/engine/engine.ts";
+import { Held } from "../../src/machine/boot/contents.ts";
 import { BufferedStream } from "../../src/machine/buffered-stream.ts";
 import { Machine, type MachineHost } from "../../src/machine/machine.ts";
 import { loadProfile } from "../../src/profile/load.ts";
@@ -71,7 +72,7 @@ export function boardRig(text: string, options: BoardRigOptions = {}): BoardRig 
     ...options.host,
   };
   const plan = {
-    loads: [{ name: "program", at: RAM, bytes: program.bytes }],
+    loads: [{ name: "program", at: RAM, contents: new Held(program.bytes) }],
     clears: [],
     fdtAt: RAM + 0x10_0000,
     entry: RAM,

@@ -1,6 +1,7 @@
 /** Boards from a few lines of profile, with a guest of a few instructions, on a host that only remembers. */
 import * as v from "valibot";
 import type { EngineKind } from "../../src/engine/engine.ts";
+import { Held } from "../../src/machine/boot/contents.ts";
 import { BufferedStream } from "../../src/machine/buffered-stream.ts";
 import { Machine, type MachineHost } from "../../src/machine/machine.ts";
 import type { Observer } from "../../src/machine/observer.ts";
@@ -122,7 +123,7 @@ export function rig(text: string, options: RigOptions = {}): Rig {
     observer: options.observe?.(board, registry),
   };
   const plan = {
-    loads: [{ name: "program", at: RAM, bytes: program.bytes }],
+    loads: [{ name: "program", at: RAM, contents: new Held(program.bytes) }],
     clears: [],
     fdtAt: RAM + 0x10_0000,
     entry: RAM,

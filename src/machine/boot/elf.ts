@@ -1,12 +1,13 @@
 /** ELF executables for riscv64: where each segment goes and where execution starts. Everything in the file is checked. */
 import { fail } from "../../diagnostics/diagnostic.ts";
 import { hex } from "../../profile/place.ts";
+import { bytesOf, type Contents, Part } from "./contents.ts";
 
 export interface ElfSegment {
   /** Physical address, `p_paddr`. */
   readonly at: number;
-  readonly bytes: Uint8Array;
-  /** Bytes in memory; what `bytes` does not fill is zero. */
+  readonly contents: Contents;
+  /** Bytes in memory; what `contents` does not fill is zero. */
   readonly memorySize: number;
 }
 
@@ -20,6 +21,7 @@ export interface ElfImage {
 }
 
 const HEADER_SIZE = 64;
+const IDENTITY_SIZE = 16;
 const SEGMENT_HEADER_SIZE = 56;
 /** Far beyond any firmware or kernel. Bounds the work that a hostile file can ask for. */
 const MAX_SEGMENTS = 256;
@@ -58,8 +60,8 @@ export function isElf(bytes: Uint8Array): boolean {
   return bytes[0] === 0x7f && bytes[1] === 0x45 && bytes[2] === 0x4c && bytes[3] === 0x46;
 }
 
-export function readElf(bytes: Uint8Array, file: string): ElfImage {
-  const fields = new Fields(bytes, file);
+export function readElf(contents: Contents, file: string): ElfImage {
+  const fields = new Fields(contents, file);
   const type = checkIdentity(fields);
   const table = fields.offset(Header.segments, "the program header table begins at");
   const count = fields.u16(Header.segmentCount);
@@ -91,7 +93,7 @@ export function readElf(bytes: Uint8Array, file: string): ElfImage {
   checkOverlaps(fields, segments);
   return {
     entry: entry ?? fields.address(Header.entry, "the entry point"),
-    segments: segments.map(({ at, bytes, memorySize }) => ({ at, bytes, memorySize })),
+    segments: segments.map(({ at, contents, memorySize }) => ({ at, contents, memorySize })),
     movable: type === FileType.dynamic,
   };
 }
@@ -102,15 +104,16 @@ interface LocatedSegment extends ElfSegment {
 
 /** That the file is a riscv64 executable at all. Answers `e_type`. */
 function checkIdentity(fields: Fields): number {
-  const { bytes } = fields;
-  if (!isElf(bytes)) fields.fail("elf/magic", 0, "this is no ELF file: it does not begin with 7f 45 4c 46");
-  if (bytes.length < HEADER_SIZE) {
-    fields.fail("elf/truncated", bytes.length, `the file ends after ${bytes.length} of the ELF header's 64 bytes`);
+  const { size } = fields;
+  const identity = fields.bytes(0, IDENTITY_SIZE);
+  if (!isElf(identity)) fields.fail("elf/magic", 0, "this is no ELF file: it does not begin with 7f 45 4c 46");
+  if (size < HEADER_SIZE) {
+    fields.fail("elf/truncated", size, `the file ends after ${size} of the ELF header's 64 bytes`);
   }
   // The class decides the layout of the header, but e_machine stands at the same offset in both, so name it first.
   const wanted = { hint: "vmrun's CPU is riscv64: build for ELF64, little endian, EM_RISCV" };
-  if (bytes[5] === 2) fields.fail("elf/byte-order", 5, "this ELF is big endian", wanted);
-  if (bytes[5] !== 1) fields.fail("elf/byte-order", 5, `EI_DATA is ${bytes[5]}; little endian is 1`, wanted);
+  if (identity[5] === 2) fields.fail("elf/byte-order", 5, "this ELF is big endian", wanted);
+  if (identity[5] !== 1) fields.fail("elf/byte-order", 5, `EI_DATA is ${identity[5]}; little endian is 1`, wanted);
   const machine = fields.u16(Header.machine);
   if (machine !== EM_RISCV) {
     const name = MACHINES[machine] ?? `machine ${machine}`;
@@ -118,8 +121,8 @@ function checkIdentity(fields: Fields): number {
       hint: "build it with a riscv64 compiler, or name another file",
     });
   }
-  if (bytes[4] === 1) fields.fail("elf/class", 4, "this ELF is for 32-bit RISC-V; vmrun's CPU is riscv64", wanted);
-  if (bytes[4] !== 2) fields.fail("elf/class", 4, `EI_CLASS is ${bytes[4]}; ELF64 is 2`, wanted);
+  if (identity[4] === 1) fields.fail("elf/class", 4, "this ELF is for 32-bit RISC-V; vmrun's CPU is riscv64", wanted);
+  if (identity[4] !== 2) fields.fail("elf/class", 4, `EI_CLASS is ${identity[4]}; ELF64 is 2`, wanted);
   const version = fields.u32(Header.version);
   if (version !== 1) fields.fail("elf/version", Header.version, `e_version is ${version}; the only version is 1`);
   const type = fields.u16(Header.type);
@@ -143,8 +146,8 @@ function checkTable(fields: Fields, table: number, count: number): void {
     fields.fail("elf/header", Header.segmentCount, message);
   }
   const end = table + count * SEGMENT_HEADER_SIZE;
-  if (end > fields.bytes.length) {
-    const message = `the program headers end at ${hex(end)}, the file at ${hex(fields.bytes.length)}`;
+  if (end > fields.size) {
+    const message = `the program headers end at ${hex(end)}, the file at ${hex(fields.size)}`;
     fields.fail("elf/truncated", Header.segments, message, { hint: "the file was cut short, or its header is wrong" });
   }
 }
@@ -155,8 +158,8 @@ function readSegment(fields: Fields, header: number): LocatedSegment {
   const memorySize = fields.address(header + Segment.memorySize, "the segment's size in memory");
   const at = fields.address(header + Segment.physical, "the segment's address");
   const end = offset + fileSize;
-  if (end > fields.bytes.length) {
-    const message = `a segment's bytes end at ${hex(end)}, the file at ${hex(fields.bytes.length)}`;
+  if (end > fields.size) {
+    const message = `a segment's bytes end at ${hex(end)}, the file at ${hex(fields.size)}`;
     fields.fail("elf/truncated", header + Segment.offset, message, { hint: "the file was cut short" });
   }
   if (fileSize > memorySize) {
@@ -166,7 +169,7 @@ function readSegment(fields: Fields, header: number): LocatedSegment {
   if (!Number.isSafeInteger(at + memorySize)) {
     fields.fail("elf/address", header + Segment.physical, `a segment at ${hex(at)} reaches beyond 2^53`);
   }
-  return { at, bytes: fields.bytes.subarray(offset, end), memorySize, header };
+  return { at, contents: new Part(fields.contents, offset, fileSize), memorySize, header };
 }
 
 function checkOverlaps(fields: Fields, sorted: readonly LocatedSegment[]): void {
@@ -190,32 +193,40 @@ function checkOverlaps(fields: Fields, sorted: readonly LocatedSegment[]): void 
 
 /** Reads fields, and says which one is wrong. */
 class Fields {
-  readonly #view: DataView;
-
   constructor(
-    readonly bytes: Uint8Array,
+    readonly contents: Contents,
     readonly file: string,
-  ) {
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  ) {}
+
+  get size(): number {
+    return this.contents.size;
+  }
+
+  bytes(at: number, size: number): Uint8Array {
+    return bytesOf(this.contents, at, at + size);
   }
 
   u16(at: number): number {
-    return this.#view.getUint16(at, true);
+    return this.#view(at, 2).getUint16(0, true);
   }
 
   u32(at: number): number {
-    return this.#view.getUint32(at, true);
+    return this.#view(at, 4).getUint32(0, true);
   }
 
   u64(at: number): bigint {
-    return this.#view.getBigUint64(at, true);
+    return this.#view(at, 8).getBigUint64(0, true);
+  }
+
+  #view(at: number, size: number): DataView {
+    return new DataView(this.bytes(at, size).buffer);
   }
 
   /** A 64-bit value that counts bytes of this file. */
   offset(at: number, what: string): number {
     const value = this.u64(at);
-    if (value > BigInt(this.bytes.length)) {
-      const message = `${what} 0x${value.toString(16)}, but the file ends at ${hex(this.bytes.length)}`;
+    if (value > BigInt(this.size)) {
+      const message = `${what} 0x${value.toString(16)}, but the file ends at ${hex(this.size)}`;
       this.fail("elf/truncated", at, message, { hint: "the file was cut short, or its header is wrong" });
     }
     return Number(value);

@@ -1,5 +1,6 @@
 /** What kind of file a firmware or kernel is: ELF, Linux `Image`, or raw bytes; gzip around any of them is taken off. */
 import { fail } from "../../diagnostics/diagnostic.ts";
+import { bytesOf, type Contents, Held } from "./contents.ts";
 import { type ElfImage, isElf, readElf } from "./elf.ts";
 import { shownSize } from "./room.ts";
 
@@ -11,7 +12,7 @@ export interface ElfBootImage extends ElfImage {
 
 export interface LinuxImage {
   readonly kind: "linux";
-  readonly bytes: Uint8Array;
+  readonly contents: Contents;
   /** Where the kernel wants to lie, from the start of RAM. */
   readonly textOffset: number;
   /** Bytes that it takes in memory, with what its file does not hold. 0 where it does not say. */
@@ -20,7 +21,7 @@ export interface LinuxImage {
 
 export interface RawImage {
   readonly kind: "raw";
-  readonly bytes: Uint8Array;
+  readonly contents: Contents;
 }
 
 /** What a compressed image may unpack to. */
@@ -29,6 +30,9 @@ export const UNPACKED_LIMIT = 2 ** 30;
 // Linux, Documentation/arch/riscv/boot-image-header.rst
 const LinuxHeader = { textOffset: 8, imageSize: 16, flags: 24, magic: 0x38, size: 64 } as const;
 const BIG_ENDIAN = 1;
+
+/** Of a file's beginning, as much as tells what it is: the last thing to see is x86's `HdrS`. */
+const HEAD = 0x400;
 
 const RISCV_IMAGE = "RSC\x05";
 /** Linux, Documentation/arch/arm64/booting.rst: at the same offset as RISC-V's. */
@@ -75,27 +79,29 @@ const REFUSED: readonly {
 ];
 
 /** `limit` bounds what a compressed image may unpack to. */
-export function readImage(bytes: Uint8Array, file: string, limit: number = UNPACKED_LIMIT): BootImage {
-  const image = isGzip(bytes) ? unpack(bytes, file, limit) : bytes;
-  if (image.length === 0) {
-    fail("image/empty", image === bytes ? "the file is empty" : "the file unpacks to nothing", { place: { file } });
+export function readImage(found: Contents, file: string, limit: number = UNPACKED_LIMIT): BootImage {
+  const packed = isGzip(bytesOf(found, 0, HEAD));
+  const contents = packed ? new Held(unpack(bytesOf(found), file, limit)) : found;
+  if (contents.size === 0) {
+    fail("image/empty", packed ? "the file unpacks to nothing" : "the file is empty", { place: { file } });
   }
-  if (isElf(image)) return { kind: "elf", ...readElf(image, file) };
-  if (hasText(image, LinuxHeader.magic, RISCV_IMAGE)) return readLinux(image, file);
+  const head = bytesOf(contents, 0, HEAD);
+  if (isElf(head)) return { kind: "elf", ...readElf(contents, file) };
+  if (hasText(head, LinuxHeader.magic, RISCV_IMAGE)) return readLinux(contents, head, file);
   for (const { magic, at = 0, what, hint } of REFUSED) {
-    if (hasText(image, at, magic))
+    if (hasText(head, at, magic))
       fail("image/unsupported", `this file is ${what}`, { place: { file, offset: at }, hint });
   }
-  if (isGzip(image)) {
+  if (isGzip(head)) {
     fail("image/unsupported", "this file is compressed with gzip twice", { place: { file }, hint: "`gunzip` it once" });
   }
-  if (isPortableExecutable(image)) {
+  if (isPortableExecutable(contents, head)) {
     fail("image/unsupported", "this file is an EFI program and no Linux `Image`; vmrun has no UEFI of its own", {
       place: { file, offset: 0 },
       hint: `${USE_IMAGE}; or boot a UEFI firmware with it`,
     });
   }
-  return { kind: "raw", bytes: image };
+  return { kind: "raw", contents };
 }
 
 function isGzip(bytes: Uint8Array): boolean {
@@ -129,14 +135,14 @@ function unpack(bytes: Uint8Array, file: string, limit: number): Uint8Array {
   }
 }
 
-function readLinux(bytes: Uint8Array, file: string): LinuxImage {
-  if (bytes.length < LinuxHeader.size) {
-    fail("image/truncated", `the file ends after ${bytes.length} of the Linux header's 64 bytes`, {
-      place: { file, offset: bytes.length },
+function readLinux(contents: Contents, head: Uint8Array, file: string): LinuxImage {
+  if (head.length < LinuxHeader.size) {
+    fail("image/truncated", `the file ends after ${head.length} of the Linux header's 64 bytes`, {
+      place: { file, offset: head.length },
       hint: "it was cut short: copy or fetch it again",
     });
   }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = new DataView(head.buffer);
   const field = (at: number, name: string): number => {
     const value = view.getBigUint64(at, true);
     if (value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);
@@ -150,17 +156,17 @@ function readLinux(bytes: Uint8Array, file: string): LinuxImage {
   }
   return {
     kind: "linux",
-    bytes,
+    contents,
     textOffset: field(LinuxHeader.textOffset, "text_offset"),
     imageSize: field(LinuxHeader.imageSize, "image_size"),
   };
 }
 
 /** `MZ`, and `PE\0\0` where the field at 0x3c points. */
-function isPortableExecutable(bytes: Uint8Array): boolean {
-  if (bytes.length < 0x40 || !hasText(bytes, 0, "MZ")) return false;
-  const header = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0x3c, true);
-  return hasText(bytes, header, "PE\0\0");
+function isPortableExecutable(contents: Contents, head: Uint8Array): boolean {
+  if (head.length < 0x40 || !hasText(head, 0, "MZ")) return false;
+  const header = new DataView(head.buffer).getUint32(0x3c, true);
+  return hasText(bytesOf(contents, header, header + 4), 0, "PE\0\0");
 }
 
 function hasText(bytes: Uint8Array, at: number, text: string): boolean {

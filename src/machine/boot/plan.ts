@@ -5,6 +5,7 @@
 import { fail, type Place, VmrunError } from "../../diagnostics/diagnostic.ts";
 import type { Board, BoardBlob, BoardMemory, BoardReserve } from "../../profile/board.ts";
 import { alignUp, hex, shownSpan } from "../../profile/place.ts";
+import { bytesOf, type Contents, Held } from "./contents.ts";
 import { FIRMWARE_INFO_SIZE, firmwareInfo } from "./firmware-info.ts";
 import { type ElfBootImage, type LinuxImage, type RawImage, readImage, UNPACKED_LIMIT } from "./image.ts";
 import { Room, type Span, shownSize } from "./room.ts";
@@ -13,7 +14,7 @@ export interface BootLoad {
   /** For people: `kernel`, `firmware segment 1`, `rom "flash"`. */
   readonly name: string;
   readonly at: number;
-  readonly bytes: Uint8Array;
+  readonly contents: Contents;
 }
 
 export interface BootPlan {
@@ -28,10 +29,13 @@ export interface BootPlan {
   readonly mode: "machine" | "supervisor";
   /** Where `struct fw_dynamic_info` is: a2 of every hart, with firmware from a file. */
   readonly info?: number;
+  /** Closes what contents are read from, when the machine ends. */
+  readonly close?: () => void;
 }
 
 export interface BootFiles {
-  read(path: string): Uint8Array;
+  /** What is in the file is had whenever the machine is switched on. */
+  read(path: string): Contents;
 }
 
 /** Makes the device tree (DTB) once it is known where the initrd lies. */
@@ -116,10 +120,10 @@ class Planner {
     for (const range of this.board.reserve) if (range.guest) this.#reserve(range, firmware);
     if (boot.fdtAt !== undefined) this.#avoid.push({ at: boot.fdtAt, size: 2 * TREE_GROWTH });
     const initrd = boot.initrd === undefined ? undefined : this.#read(boot.initrd, "initrd");
-    const kernel = boot.kernel === undefined ? undefined : this.#kernel(boot.kernel, firmware, initrd?.length ?? 0);
+    const kernel = boot.kernel === undefined ? undefined : this.#kernel(boot.kernel, firmware, initrd?.size ?? 0);
     const entry = this.#entry(firmware, kernel);
     const initrdAt = initrd && this.#initrd(initrd, kernel);
-    const tree = makeTree(initrd && { start: initrdAt!, end: initrdAt! + initrd.length });
+    const tree = makeTree(initrd && { start: initrdAt!, end: initrdAt! + initrd.size });
     const fdtAt = this.#tree(tree, kernel);
     return {
       info: firmware && this.#info(firmwareInfo(kernel?.entry ?? 0), fdtAt),
@@ -143,29 +147,29 @@ class Planner {
   #loadMemory(block: BoardMemory): void {
     if (block.image === undefined) return;
     const place = { file: block.image, path: `memory "${block.name}"` };
-    const bytes = this.#readFile(block.image, place);
+    const contents = this.#readFile(block.image, place);
     const name = `${block.kind} "${block.name}"`;
-    if (bytes.length > block.size) {
-      const message = `the image of ${name} has ${shownSize(bytes.length)}, the memory ${shownSize(block.size)}`;
+    if (contents.size > block.size) {
+      const message = `the image of ${name} has ${shownSize(contents.size)}, the memory ${shownSize(block.size)}`;
       fail("boot/too-small", message, { place, hint: "make the memory larger or the image smaller" });
     }
-    this.#room.claim({ name, at: block.at, size: bytes.length, place });
-    if (bytes.length > 0) this.#loads.push({ name, at: block.at, bytes });
+    this.#room.claim({ name, at: block.at, size: contents.size, place });
+    if (contents.size > 0) this.#loads.push({ name, at: block.at, contents });
   }
 
   #loadBlob({ name, at, size, path, kind }: BoardBlob): void {
     const place = { file: path, path: `blob.${name}` };
-    const bytes = this.#readFile(path, place);
+    const contents = this.#readFile(path, place);
     // The file may be another one than when the profile was checked.
-    if (bytes.length > size) {
-      fail("boot/too-small", `blob "${name}" has ${shownSize(size)}, its file ${shownSize(bytes.length)}`, { place });
+    if (contents.size > size) {
+      fail("boot/too-small", `blob "${name}" has ${shownSize(size)}, its file ${shownSize(contents.size)}`, { place });
     }
     if (kind === "fdt") {
       const { readDtb } = require("../../fdt/reader.ts") as typeof import("../../fdt/reader.ts");
-      readDtb(bytes, { file: path });
+      readDtb(bytesOf(contents), { file: path });
     }
     this.#room.claim({ name: `blob "${name}"`, at, size, place, mover: `blob.${name}.at` });
-    if (bytes.length > 0) this.#loads.push({ name: `blob "${name}"`, at, bytes });
+    if (contents.size > 0) this.#loads.push({ name: `blob "${name}"`, at, contents });
   }
 
   #firmware(path: string): Placed {
@@ -200,20 +204,20 @@ class Planner {
         hint: `${hex(alignUp(kernelAt, LINUX_ALIGN))} is the next one`,
       });
     }
-    const { bytes } = image;
-    const size = Math.max(image.imageSize, bytes.length);
+    const { contents } = image;
+    const size = Math.max(image.imageSize, contents.size);
     const from = this.#ram.at + image.textOffset;
     const at = kernelAt ?? this.#room.lowest(this.#ram, size, LINUX_ALIGN, from, this.#firmwareRoom);
     if (at === undefined) this.#noRoom("kernel", place, size, alignUp(from, LINUX_ALIGN), initrdSize);
     this.#room.claim({ name: "kernel", at, size, place, mover: MOVERS.kernel });
-    this.#loads.push({ name: "kernel", at, bytes });
+    this.#loads.push({ name: "kernel", at, contents });
     return { entry: at, start: at, end: at + size };
   }
 
-  #raw(role: "firmware" | "kernel", path: string, { bytes }: RawImage, at: number): Placed {
-    this.#room.claim({ name: role, at, size: bytes.length, place: placeOf(role, path), mover: MOVERS[role] });
-    this.#loads.push({ name: role, at, bytes });
-    return { entry: at, start: at, end: at + bytes.length };
+  #raw(role: "firmware" | "kernel", path: string, { contents }: RawImage, at: number): Placed {
+    this.#room.claim({ name: role, at, size: contents.size, place: placeOf(role, path), mover: MOVERS[role] });
+    this.#loads.push({ name: role, at, contents });
+    return { entry: at, start: at, end: at + contents.size };
   }
 
   /** An ELF goes where it is linked; one that relocates itself goes where it is told, or where there is memory. */
@@ -239,12 +243,13 @@ class Planner {
       );
     }
     let end = start;
-    image.segments.forEach(({ at: linkedAt, bytes, memorySize }, i) => {
+    image.segments.forEach(({ at: linkedAt, contents, memorySize }, i) => {
       const name = image.segments.length > 1 ? `${role} segment ${i}` : role;
       const at = linkedAt + slide;
       this.#room.claim({ name, at, size: memorySize, place, mover: image.movable ? MOVERS[role] : undefined });
-      if (bytes.length > 0) this.#loads.push({ name, at, bytes });
-      if (memorySize > bytes.length) this.#clears.push({ at: at + bytes.length, size: memorySize - bytes.length });
+      const { size } = contents;
+      if (size > 0) this.#loads.push({ name, at, contents });
+      if (memorySize > size) this.#clears.push({ at: at + size, size: memorySize - size });
       end = at + memorySize;
     });
     return { entry: image.entry + slide, start, end };
@@ -280,17 +285,17 @@ class Planner {
     return entry;
   }
 
-  #initrd(bytes: Uint8Array, kernel: Placed | undefined): number {
+  #initrd(contents: Contents, kernel: Placed | undefined): number {
     const { initrd: path = "", initrdAt } = this.board.boot;
     const place = placeOf("initrd", path);
-    const [ram, size] = [this.#ram, bytes.length];
+    const [ram, size] = [this.#ram, contents.size];
     const behind = kernel && kernel.end > ram.at ? kernel.end : ram.at;
     const far = Math.max(behind, ram.at + INITRD_OFFSET);
     const find = (from: number, align: number) => this.#room.lowest(ram, size, align, from, this.#avoid);
     const at = initrdAt ?? find(far, 2 * MIB) ?? find(behind, 2 * MIB) ?? find(behind, PAGE) ?? find(ram.at, PAGE);
     if (at === undefined) this.#noRoom("initrd", place, size, behind);
     this.#room.claim({ name: "initrd", at, size, place, mover: MOVERS.initrd });
-    this.#loads.push({ name: "initrd", at, bytes });
+    this.#loads.push({ name: "initrd", at, contents });
     return at;
   }
 
@@ -306,7 +311,7 @@ class Planner {
     const at = fdtAt ?? this.#roomForTree(bytes.length, kernel);
     if (at === undefined) this.#noRoom("device tree", place, bytes.length, this.#room.endOfClaims(this.#ram));
     this.#room.claim({ name: "device tree", at, size: bytes.length, place, mover: MOVERS.tree });
-    this.#loads.push({ name: "device tree", at, bytes });
+    this.#loads.push({ name: "device tree", at, contents: new Held(bytes) });
     return at;
   }
 
@@ -337,7 +342,7 @@ class Planner {
     const at = find(fdtAt, PAGE, this.#avoid) ?? find(fdtAt, TREE_ALIGN, this.#avoid) ?? find(Infinity, TREE_ALIGN, []);
     if (at === undefined) this.#noRoom("firmware info", place, bytes.length, this.#room.endOfClaims(ram));
     this.#room.claim({ name: "firmware info", at, size: bytes.length, place });
-    this.#loads.push({ name: "firmware info", at, bytes });
+    this.#loads.push({ name: "firmware info", at, contents: new Held(bytes) });
     return at;
   }
 
@@ -358,16 +363,16 @@ class Planner {
     );
   }
 
-  #read(path: string, role: Role): Uint8Array {
+  #read(path: string, role: Role): Contents {
     const place = placeOf(role, path);
-    const bytes = this.#readFile(path, place);
-    if (bytes.length === 0) {
+    const contents = this.#readFile(path, place);
+    if (contents.size === 0) {
       fail("boot/empty", `the file of boot.${role} is empty`, { place, hint: "was it written to the end?" });
     }
-    return bytes;
+    return contents;
   }
 
-  #readFile(path: string, place: Place): Uint8Array {
+  #readFile(path: string, place: Place): Contents {
     try {
       return this.files.read(path);
     } catch (error) {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { render, VmrunError } from "../../../src/diagnostics/diagnostic.ts";
-import { readElf } from "../../../src/machine/boot/elf.ts";
+import { bytesOf, Held } from "../../../src/machine/boot/contents.ts";
+import { readElf as readElfFrom } from "../../../src/machine/boot/elf.ts";
 import { chance, type ElfSpec, filled, makeElf, refusal, spoil, text } from "./images.ts";
 
 const BASE = 0x8000_0000;
@@ -13,6 +14,13 @@ const plain: ElfSpec = {
     { at: BASE + 0x1000, bytes: text("data"), memorySize: 0x100 },
   ],
 };
+
+/** With the bytes of each segment in place of where they are. */
+function readElf(bytes: Uint8Array, file: string) {
+  const image = readElfFrom(new Held(bytes), file);
+  const segments = image.segments.map(({ contents, ...rest }) => ({ bytes: bytesOf(contents), ...rest }));
+  return { ...image, segments };
+}
 
 /** The plain file with one field overwritten. */
 function withField(at: number, bits: 8 | 16 | 32 | 64, value: number | bigint): Uint8Array {

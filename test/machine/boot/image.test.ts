@@ -1,11 +1,20 @@
 import { describe, expect, test } from "bun:test";
 import { gzipSync } from "node:zlib";
 import { VmrunError } from "../../../src/diagnostics/diagnostic.ts";
-import { readImage } from "../../../src/machine/boot/image.ts";
+import { bytesOf, Held } from "../../../src/machine/boot/contents.ts";
+import { readImage as readImageFrom } from "../../../src/machine/boot/image.ts";
 import { chance, filled, makeElf, makeLinux, refusal, spoil, text } from "./images.ts";
 
 const elf = makeElf({ entry: 0x8000_0000, segments: [{ at: 0x8000_0000, bytes: filled(8, 1) }] });
 const linux = makeLinux();
+
+/** With the bytes of kernels and raw images in place of where they are. */
+function readImage(bytes: Uint8Array, file: string, limit?: number) {
+  const image = readImageFrom(new Held(bytes), file, limit);
+  if (image.kind === "elf") return image;
+  const { contents, ...rest } = image;
+  return { ...rest, bytes: bytesOf(contents) };
+}
 
 function at(offset: number, characters: string, size = 0x400): Uint8Array {
   const bytes = filled(size, 0x13);

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { render, VmrunError } from "../../../src/diagnostics/diagnostic.ts";
+import { bytesOf, Held } from "../../../src/machine/boot/contents.ts";
 import { type BootPlan, planBoot } from "../../../src/machine/boot/plan.ts";
 import type { Board, BoardBoot, BoardMemory } from "../../../src/profile/board.ts";
 import { chance, filled, makeElf, makeLinux, refusal, spoil, text } from "./images.ts";
@@ -70,10 +71,10 @@ const FILES: Readonly<Record<string, Uint8Array>> = {
 };
 
 const files = {
-  read(path: string): Uint8Array {
+  read(path: string): Held {
     const bytes = FILES[path];
     if (!bytes) throw new Error(`ENOENT: ${path}`);
-    return bytes;
+    return new Held(bytes);
   },
 };
 
@@ -85,7 +86,7 @@ function plan(boot: BoardBoot, memory?: readonly BoardMemory[], extensions?: rea
 function shown({ loads, clears, fdtAt, entry, mode, info }: BootPlan): string {
   const span = (at: number, size: number) => `${at.toString(16)}-${(at + size).toString(16)}`;
   return [
-    ...loads.map(({ name, at, bytes }) => `${name} ${span(at, bytes.length)}`),
+    ...loads.map(({ name, at, contents }) => `${name} ${span(at, contents.size)}`),
     ...clears.map(({ at, size }) => `zero ${span(at, size)}`),
     `entry ${entry.toString(16)} ${mode}, fdt ${fdtAt.toString(16)}, info ${info?.toString(16) ?? "none"}`,
   ].join("\n");
@@ -111,7 +112,9 @@ describe("usual boards", () => {
     const taken = [BASE, BASE + 2 * MIB, BASE + 64 * MIB].map((at, i) => ({ name: `r${i}`, at, size: MIB, guest }));
     const board = makeBoard({ firmware: { path: "/fw.bin" }, kernel: "/Image", initrd: "/initrd" });
     const { loads } = planBoot({ ...board, reserve: taken }, files, () => TREE);
-    const meets = loads.filter(({ at, bytes }) => taken.some((r) => at < r.at + r.size && r.at < at + bytes.length));
+    const meets = loads.filter(({ at, contents: { size } }) =>
+      taken.some((r) => at < r.at + r.size && r.at < at + size),
+    );
     expect(meets.map(({ name }) => name)).toEqual(["firmware"]);
     const fixed = makeBoard({ firmware: "builtin", kernel: "/Image", kernelAt: BASE + 2 * MIB });
     expect(refusal(() => planBoot({ ...fixed, reserve: taken }, files, () => TREE)).message).toContain('reserve "r1"');
@@ -219,7 +222,7 @@ describe("usual boards", () => {
   test("the monitor that ships", () => {
     const path = new URL("../../../firmware/monitor.elf", import.meta.url);
     const board = makeBoard({ firmware: { path: "monitor.elf" } });
-    const { entry, mode, loads } = planBoot(board, { read: () => readFileSync(path) }, () => TREE);
+    const { entry, mode, loads } = planBoot(board, { read: () => new Held(readFileSync(path)) }, () => TREE);
     expect([entry, mode, loads[0].at]).toEqual([BASE, "machine", BASE]);
   });
 });
@@ -241,7 +244,7 @@ describe("rules", () => {
       const { loads, info } = plan(boot);
       const load = loads.find(({ name }) => name === "firmware info")!;
       expect(load.at).toBe(info!);
-      const view = new DataView(load.bytes.buffer);
+      const view = new DataView(bytesOf(load.contents).buffer);
       return Array.from({ length: 6 }, (_, i) => view.getBigUint64(8 * i, true));
     };
     const firmware = { path: "/fw.bin" };
@@ -276,7 +279,7 @@ describe("rules", () => {
   });
 
   test("Linux that wants the start of RAM does not get OpenSBI's", () => {
-    const own = { read: (path: string) => (path === "/Image" ? makeLinux({ textOffset: 0 }) : FILES[path]) };
+    const own = { read: (path: string) => new Held(path === "/Image" ? makeLinux({ textOffset: 0 }) : FILES[path]) };
     const kernelAt = (firmware: BoardBoot["firmware"]) =>
       planBoot(makeBoard({ firmware, kernel: "/Image" }), own, () => TREE).loads.find(({ name }) => name === "kernel")!
         .at;
@@ -288,8 +291,8 @@ describe("rules", () => {
     for (const size of [34, 36, 40, 48]) {
       const memory = [{ ...dram, size: size * MIB }];
       const boot: BoardBoot = { firmware: { path: "/fw.bin" }, kernel: "/u-boot.bin", initrd: "/initrd" };
-      const { at, bytes } = plan(boot, memory).loads.find(({ name }) => name === "initrd")!;
-      expect(at + bytes.length <= BASE + 32 * MIB || at >= BASE + 36 * MIB).toBe(true);
+      const { at, contents } = plan(boot, memory).loads.find(({ name }) => name === "initrd")!;
+      expect(at + contents.size <= BASE + 32 * MIB || at >= BASE + 36 * MIB).toBe(true);
     }
   });
 
@@ -458,17 +461,15 @@ describe("laws", () => {
   /** Every load in one block of memory, clear of all others. */
   function check({ loads, clears, fdtAt, entry, info }: BootPlan, memory: readonly BoardMemory[]): void {
     const inside = (at: number, size: number) => memory.some((m) => at >= m.at && at + size <= m.at + m.size);
-    const spans = [...loads.map(({ at, bytes }) => ({ at, size: bytes.length })), ...clears].sort(
-      (a, b) => a.at - b.at,
-    );
+    const spans = [...loads.map(({ at, contents: { size } }) => ({ at, size })), ...clears].sort((a, b) => a.at - b.at);
     const wrong = spans.filter(({ at, size }, i) => {
       const next = spans[i + 1];
       return size === 0 || !inside(at, size) || (next && at + size > next.at);
     });
     expect(wrong).toEqual([]);
-    expect(loads.some(({ at, bytes }) => at === fdtAt && bytes === TREE)).toBe(true);
+    expect(loads.some(({ at, contents }) => at === fdtAt && (contents as Held).bytes === TREE)).toBe(true);
     expect(inside(entry, 2)).toBe(true);
-    if (info !== undefined) expect(loads.find(({ at }) => at === info)?.bytes).toHaveLength(48);
+    if (info !== undefined) expect(loads.find(({ at }) => at === info)?.contents.size).toBe(48);
   }
 
   test("the size that a refusal names is enough", () => {
@@ -516,7 +517,7 @@ describe("laws", () => {
     const own = {
       read: (path: string) => {
         const source = path === "/flash" ? FILES[path] : sources[next(sources.length)];
-        return next(2) === 0 ? source : spoil(source, next);
+        return new Held(next(2) === 0 ? source : spoil(source, next));
       },
     };
     const address = (): number | undefined => {
