@@ -12,8 +12,9 @@ import { at } from "./places.ts";
 const PAGE_BITS = 12;
 const ENTRY_BITS = Math.log2(TLB_ENTRY_SIZE);
 
-/** Of an entry, behind its tag: what is to be added to addresses. */
+/** Of an entry, behind its tag: what is to be added to addresses; and its {@link TlbFlag}s. */
 export const ADDEND = 8;
+export const FLAGS = 12;
 
 /** Pushes where the entry for an address lies. `table` pushes where its table begins. */
 export function pushTlbEntry(f: FunctionWriter, address: Local, table: () => void): void {

@@ -18,7 +18,7 @@ import { Pte } from "../../isa/riscv/mmu.ts";
 import type { Callable, FunctionWriter, Local } from "../../wasm/function.ts";
 import type { ModuleWriter } from "../../wasm/module.ts";
 import { at, csrAt, MSTATUS, PAGE_MASK } from "../places.ts";
-import { ADDEND, pushMegapageTag, pushTlbEntry } from "../tlb-code.ts";
+import { ADDEND, FLAGS, pushMegapageTag, pushTlbEntry } from "../tlb-code.ts";
 
 /** Where generated code finds what it has to know about a page, by the page's number in the linear memory. */
 export interface PageTables {
@@ -111,7 +111,8 @@ class WalkerWriter {
     f.end(); // walked: there is nothing to walk
     f.i32(0).set(this.#level);
     f.get(this.#address).i64(PAGE_MASK).op("i64.and").set(this.#page);
-    f.i32(TlbFlag.global).i32(0).get(this.#privilege).i32(Privilege.machine).op("i32.eq", "select").set(this.#flags);
+    f.i32(TlbFlag.global | TlbFlag.wide).i32(TlbFlag.wide);
+    f.get(this.#privilege).i32(Privilege.machine).op("i32.eq", "select").set(this.#flags);
     f.end(); // identical
     this.#enter();
   }
@@ -224,7 +225,8 @@ class WalkerWriter {
     f.get(this.#page).op("i64.or").i64(PAGE_SHIFT).op("i64.shl").set(this.#page);
     // The flags of the TLB's entry: what G came to, and the level.
     f.i32(TlbFlag.global).i32(0).get(this.#flags).op("select");
-    f.i32(TlbFlag.megapage).i32(TlbFlag.gigapage).get(this.#level).i32(1).op("i32.eq", "select");
+    f.i32(TlbFlag.megapage | TlbFlag.wide).i32(TlbFlag.gigapage | TlbFlag.wide);
+    f.get(this.#level).i32(1).op("i32.eq", "select");
     f.i32(0).get(this.#level).op("select", "i32.or").set(this.#flags);
   }
 
@@ -255,7 +257,7 @@ class WalkerWriter {
     f.tee(entry);
     f.get(this.#address).i64(PAGE_MASK).op("i64.and").memory("i64.store");
     f.get(entry).get(addend).memory("i32.store", ADDEND);
-    f.get(entry).get(this.#flags).memory("i32.store", 12);
+    f.get(entry).get(this.#flags).memory("i32.store", FLAGS);
     // The table is not empty any more.
     f.i32(0).i32(0).memory("i32.load", at(HartField.tlbEmpty));
     f.i32(1).get(table).i32(0).memory("i32.load", at(HartField.tlb)).op("i32.sub");

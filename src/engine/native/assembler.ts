@@ -232,6 +232,12 @@ export class Assembler {
     this.#at(width === 1 ? 0x88 : 0x89, width === 8, from, base, distance, width === 1);
   }
 
+  /** With 64 bits at where rax, rcx or rdx lead; the value fits in a byte. */
+  aluAtImmediate(op: Alu, base: Reg, distance: number, value: number): void {
+    this.#at(0x83, true, op, base, distance);
+    this.#byte(value);
+  }
+
   /** With what is there; 16 bits are for comparisons. */
   aluAt(op: Alu, reg: Reg, base: Reg, width: 2 | 4 | 8, distance = 0): void {
     if (width === 2) this.#byte(0x66);
@@ -331,6 +337,12 @@ export class Assembler {
   /** With memory at `rbp + index + distance`. */
   aluIndexed(op: Alu, to: Reg, index: Reg, distance: number, wide = true): void {
     this.#indexed((op << 3) | 3, wide, to, index, distance);
+  }
+
+  /** Tests bits of the byte at `rbp + index + distance`. */
+  testIndexed(index: Reg, distance: number, bits: number): void {
+    this.#indexed(0xf6, false, 0, index, distance);
+    this.#byte(bits);
   }
 
   /** Compares 16 bits at `rbp + index + distance`. */

@@ -22,6 +22,8 @@ export interface Surroundings {
   /** Linear-memory offsets: of an op's counter less its own, shifted; and of where native code begins, by slot. */
   readonly counters: number;
   readonly entries: number;
+  /** Where a byte for each page tells whether stores into it have to be noticed. */
+  readonly codePages: number;
 }
 
 /** Where to jump, from native code. */
@@ -43,7 +45,7 @@ export interface CommonCode {
 
 export function writeCommonCode(code: Assembler, surroundings: Surroundings): CommonCode {
   const enter = code.length;
-  const ways = new Ways(surroundings.data, surroundings.memoryOfData);
+  const ways = new Ways(surroundings.data, surroundings.memoryOfData, surroundings.codePages);
   writeEntry(code, surroundings, ways);
   const out = new Label();
   const moved = new Label();

@@ -124,6 +124,7 @@ export class NativeCode {
       memoryOfData: host.data,
       counters: pages.counters,
       entries: pages.entries,
+      codePages: memory.codePagesOffset,
     });
     this.#start = this.#code.length;
     this.#entries = new Int32Array(memory.memory.buffer, pages.entries, 1 << 16);

@@ -1,25 +1,27 @@
 /**
  * Ways: what native code remembers of the memory that it accesses, ahead of the TLB. A way is for a few accesses of a block
- * by one base register, and says where a page lies that they have all gone to: a comparison tells whether they do so again,
- * and an addition makes a host's address of the guest's.
+ * by one base register, and says where memory lies that they have all gone to: a comparison tells whether they do so again,
+ * and an addition makes a host's address of the guest's. That memory is a page, or more where it is known to be alike
+ * (`reach.ts`).
  *
  * Ways are right as long as the same TLB tables are in force, and nothing is forgotten (`HartField.epoch`): for one
  * *generation*. Only code of a page uses the ways of its code, so that each page keeps the generation that its own are for,
  * and a list of them, and lets them go when it is entered in another. What is remembered of jumps (which code is at a guest
  * address) has a generation, too.
  */
-import { HartField, Privilege, TLB_TABLE_SIZE } from "../../isa/riscv/hart.ts";
-import { ADDEND } from "../tlb-code.ts";
+import { HartField, TLB_TABLE_SIZE, TlbFlag } from "../../isa/riscv/hart.ts";
+import { ADDEND, FLAGS } from "../tlb-code.ts";
 import { Alu, type Assembler, Condition, data, Label, type Operand, Reg, Shift } from "./assembler.ts";
+import { REACH_TAKES, writeReach } from "./reach.ts";
 import { field, LINEAR } from "./registers.ts";
 import { writeTlbEntry } from "./tlb.ts";
 
 const PAGE_SIZE = 4096;
 const PAGE_BITS = 12;
 /**
- * What a way says. `start`: the guest's address of a page; `added`: what makes the host's of an address; `limit`: how far from
- * `start` accesses may begin, 0 while nothing is remembered; `room`: what `limit` is otherwise; `page`: whose it is; `next`:
- * the next one of the page that remembers something.
+ * What a way says. `start`: the guest's address of the memory; `added`: what makes the host's of an address; `limit`: how far
+ * from `start` accesses may begin, 0 while nothing is remembered; `room`: what `limit` is for a single page; `page`: whose it
+ * is; `next`: the next one of the page that remembers something.
  */
 const WayField = { start: 0, added: 8, limit: 16, room: 24, page: 26, next: 28 } as const;
 const WAY_SIZE = 32;
@@ -103,10 +105,14 @@ export class Ways {
   /** Bytes that it takes. */
   static readonly size = WAYS_START + WAYS * WAY_SIZE;
 
-  /** @param memory The same as `start`, for us. */
+  /**
+   * @param memory The same as `start`, for us.
+   * @param codePages Linear-memory offset of a byte for each page: whether stores into it have to be noticed.
+   */
   constructor(
     readonly start: number,
     readonly memory: Uint8Array,
+    readonly codePages: number,
   ) {
     this.#view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
   }
@@ -143,7 +149,7 @@ export class Ways {
 
   /** The same, but ways that are taken are none. */
   imagined(): Ways {
-    const imagined = new Ways(this.start, new Uint8Array(Ways.size));
+    const imagined = new Ways(this.start, new Uint8Array(Ways.size), this.codePages);
     imagined.#missed.splice(0, 2, ...this.#missed);
     imagined.#entered.at = this.#entered.at;
     return imagined;
@@ -318,10 +324,10 @@ export class Ways {
 
   /** Code that all other code shares. */
   writeCommon(code: Assembler): void {
-    [HartField.tlbRead, HartField.tlbWrite].forEach((table, i) => {
-      code.bind(this.#missed[i]);
-      this.#writeMiss(code, table);
-    });
+    for (const store of [false, true]) {
+      code.bind(this.#missed[Number(store)]);
+      this.#writeMiss(code, store);
+    }
     code.bind(this.#entered);
     this.#writeLetGo(code);
   }
@@ -351,13 +357,16 @@ export class Ways {
    * With the way in rcx, and how far from its start the accesses begin in rdx: `equal` tells that the TLB knew. Then the
    * way knows the first page, and what is added is in rcx: right for these accesses, even where two pages meet. Takes rdx.
    */
-  #writeMiss(code: Assembler, table: number): void {
+  #writeMiss(code: Assembler, store: boolean): void {
+    const table = store ? HartField.tlbWrite : HartField.tlbRead;
     const elsewhere = new Label();
     const unknown = new Label();
     const fill = new Label();
+    const wide = new Label();
+    const page = new Label();
+    const found = new Label();
     const first = new Label();
-    const guess = new Label();
-    const other = new Label();
+    const linked = new Label();
     const end = new Label();
     code.push(Reg.rax);
     code.aluAt(Alu.add, Reg.rdx, Reg.rcx, 8, WayField.start);
@@ -373,20 +382,22 @@ export class Ways {
     // Of no page, and not far from the last one there could be.
     code.aluImmediate(Alu.cmp, Reg.rdx, -1);
     code.jumpIf(Condition.equal, unknown);
+    code.testIndexed(Reg.rax, LINEAR + FLAGS, TlbFlag.wide);
+    code.jumpIf(Condition.notEqual, wide);
+    code.bind(page);
     code.loadIndexed(Reg.rax, Reg.rax, LINEAR + ADDEND, 4, false);
     code.storeAt(Reg.rcx, Reg.rdx, 8, WayField.start);
     code.alu(Alu.add, Reg.rax, Reg.rdx, false);
     code.leaSum(Reg.rax, Reg.rax, Reg.rbp);
     code.lea(Reg.rax, Reg.rax, LINEAR);
     code.alu(Alu.sub, Reg.rax, Reg.rdx);
-    // What it may reach is the same for every page.
-    code.loadAt(Reg.rdx, Reg.rcx, 8, false, WayField.limit);
-    code.test(Reg.rdx, Reg.rdx);
+    code.loadAt(Reg.rdx, Reg.rcx, 2, false, WayField.room);
+    // With what is added in rax, and how far from the start accesses may begin in rdx.
+    code.bind(found);
+    code.aluAtImmediate(Alu.cmp, Reg.rcx, WayField.limit, 0);
     code.jumpIf(Condition.equal, first);
-    code.move(Reg.rdx, this.#at(TABLE), false);
-    code.aluImmediate(Alu.and, Reg.rdx, Privilege.machine, false);
-    code.jumpIf(Condition.notEqual, guess);
-    code.bind(other);
+    code.bind(linked);
+    code.storeAt(Reg.rcx, Reg.rdx, 8, WayField.limit);
     code.storeAt(Reg.rcx, Reg.rax, 8, WayField.added);
     code.move(Reg.rcx, Reg.rax);
     code.alu(Alu.cmp, Reg.rax, Reg.rax, false);
@@ -394,19 +405,33 @@ export class Ways {
     code.pop(Reg.rax);
     code.return();
 
-    // To kernels, and without page tables, most pages lie as they do in memory. Then the access need not wait for what the
-    // TLB says: that is foretold.
-    code.bind(guess);
-    code.aluAt(Alu.cmp, Reg.rax, Reg.rcx, 8, WayField.added);
-    code.jumpIf(Condition.notEqual, other);
-    code.loadAt(Reg.rcx, Reg.rcx, 8, false, WayField.added);
-    code.jump(end);
-
     code.bind(first);
-    code.storeAt(Reg.rcx, Reg.rax, 8, WayField.added);
     this.#writeFirst(code);
-    code.alu(Alu.cmp, Reg.rax, Reg.rax, false);
-    code.jump(end);
+    code.jump(linked);
+
+    code.bind(wide);
+    const near = new Label();
+    for (const reg of REACH_TAKES) code.push(reg);
+    writeReach(code, store ? { codePages: this.codePages, near } : undefined);
+    // How far the memory begins from the page, in both.
+    code.move(Reg.rax, Reg.rsi);
+    code.alu(Alu.sub, Reg.rax, Reg.r8);
+    code.alu(Alu.add, Reg.rax, Reg.rdx);
+    code.storeAt(Reg.rcx, Reg.rax, 8, WayField.start);
+    code.leaSum(Reg.rax, Reg.r8, Reg.rbp);
+    code.lea(Reg.rax, Reg.rax, LINEAR);
+    code.alu(Alu.sub, Reg.rax, Reg.rdx);
+    code.loadAt(Reg.rdx, Reg.rcx, 2, false, WayField.room);
+    code.aluImmediate(Alu.sub, Reg.rdx, PAGE_SIZE);
+    code.alu(Alu.add, Reg.rdx, Reg.rdi);
+    code.alu(Alu.sub, Reg.rdx, Reg.rsi);
+    for (const reg of REACH_TAKES.toReversed()) code.pop(reg);
+    code.jump(found);
+    if (store) {
+      code.bind(near);
+      for (const reg of REACH_TAKES.toReversed()) code.pop(reg);
+      code.jump(page);
+    }
 
     code.bind(elsewhere);
     this.#writeCrossing(code, table, fill);
@@ -416,10 +441,10 @@ export class Ways {
     code.jump(end);
   }
 
-  /** The way in rcx is the first one of its page now. Has what is added, in rax, in rcx. Takes rdx. */
+  /** The way in rcx is the first one of its page now. */
   #writeFirst(code: Assembler): void {
-    code.push(Reg.rax);
-    code.push(Reg.rsi);
+    const taken = [Reg.rax, Reg.rdx, Reg.rsi];
+    for (const reg of taken) code.push(reg);
     code.loadAt(Reg.rdx, Reg.rcx, 2, false, WayField.page);
     code.addressOf(Reg.rax, this.#at(FIRST_START));
     code.leaSum(Reg.rdx, Reg.rax, Reg.rdx, 2);
@@ -429,10 +454,7 @@ export class Ways {
     code.move(Reg.rsi, Reg.rcx);
     code.alu(Alu.sub, Reg.rsi, Reg.rax);
     code.storeAt(Reg.rdx, Reg.rsi, 4);
-    code.loadAt(Reg.rax, Reg.rcx, 2, false, WayField.room);
-    code.storeAt(Reg.rcx, Reg.rax, 8, WayField.limit);
-    code.pop(Reg.rsi);
-    code.pop(Reg.rcx);
+    for (const reg of taken.toReversed()) code.pop(reg);
   }
 
   /**

@@ -110,8 +110,11 @@ export const MAX_HARTS = 16;
 
 /** Entries of one TLB table; an entry is `{ tag: i64, addend: i32, flags: i32 }`. No fewer than the pages of a megapage. */
 export const TLB_ENTRIES = 2048;
-/** Flags of an entry: it comes from a leaf of 2 MiB, of 1 GiB or more; it holds in every address space. */
-export const TlbFlag = { megapage: 1, gigapage: 2, global: 4 } as const;
+/**
+ * Flags of an entry: it comes from a leaf of 2 MiB, of 1 GiB or more; it holds in every address space. `wide`: what holds for
+ * its page does for as much of the hart's window as its leaf covers, and for all of that where no page tables are in force.
+ */
+export const TlbFlag = { megapage: 1, gigapage: 2, global: 4, wide: 8 } as const;
 const PAGES_OF_MEGAPAGE = 512;
 export const MEGAPAGES = 4096;
 export const TLB_TABLES = 12;

@@ -80,8 +80,15 @@ function expected(address: bigint, access: Access): { addend: number; flags: num
   const larger = walk.level === 1 ? TlbFlag.megapage : TlbFlag.gigapage;
   return {
     addend: access === Access.fetch ? decoded : (offset - (low & -PAGE)) | 0,
-    flags: (walk.level === 0 ? 0 : larger) | (walk.global ? TlbFlag.global : 0),
+    flags:
+      (walk.level === 0 ? 0 : larger) |
+      (walk.level > 0 || !isPaged() ? TlbFlag.wide : 0) |
+      (walk.global ? TlbFlag.global : 0),
   };
+}
+
+function isPaged(): boolean {
+  return hart.csr(CsrSlot.satp) >> 60n !== 0n && hart.privilege !== Privilege.machine;
 }
 
 /** Where megapages were. */
@@ -100,8 +107,7 @@ function compare(address: bigint, access: Access): boolean {
   const of = { address: address.toString(16), access, satp: hart.csr(CsrSlot.satp).toString(16), mode: hart.privilege };
   expect({ ...of, known }).toEqual({ ...of, known: right });
   if (filled) {
-    const paged = hart.csr(CsrSlot.satp) >> 60n !== 0n && hart.privilege !== Privilege.machine;
-    expect(walked).toBe(paged ? 1 : 0);
+    expect(walked).toBe(isPaged() ? 1 : 0);
     // A flush has to find it: by its table, by its address, and by what it may be a part of.
     hart.flushTlbPage(Number(BigInt.asIntN(32, address)), Number(BigInt.asIntN(32, address >> 32n)));
     expect(entryOf(address, access)).toBeUndefined();

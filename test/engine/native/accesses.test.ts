@@ -137,7 +137,7 @@ describe("ways", () => {
   });
 
   test("by the stack, globals and the thread are shared on a page of code, by how much they are for", () => {
-    const ways = new Ways(0, new Uint8Array(Ways.size));
+    const ways = new Ways(0, new Uint8Array(Ways.size), 0);
     const page = ways.page();
     for (const base of ["sp", "gp", "tp"]) {
       const way = ways.take(page, of(base, 9));
@@ -151,7 +151,7 @@ describe("ways", () => {
   });
 
   test("by other registers are never shared", () => {
-    const ways = new Ways(0, new Uint8Array(Ways.size));
+    const ways = new Ways(0, new Uint8Array(Ways.size), 0);
     const page = ways.page();
     for (const base of integerNames.filter((name) => !["sp", "gp", "tp"].includes(name))) {
       expect(ways.take(page, of(base, 8))).not.toBe(ways.take(page, of(base, 8)));
