@@ -10,9 +10,9 @@ import { field, LINEAR } from "./registers.ts";
 const PAGE_BITS = 12;
 const MEGAPAGE = 2 ** 21;
 const GIGAPAGE = 2 ** 30;
-/** What stores reach is looked through for pages with code: as many as this, eight at a time. */
-const LOOKED_THROUGH = 64;
+/** Pages of which a byte each is looked at together, for code; and how often that is done each way. */
 const AT_ONCE = 8;
+const LOOKS = 4;
 
 /** What {@link writeReach} takes. */
 export const REACH_TAKES: readonly Reg[] = [Reg.rbx, Reg.rsi, Reg.rdi, Reg.r8];
@@ -20,9 +20,9 @@ export const REACH_TAKES: readonly Reg[] = [Reg.rbx, Reg.rsi, Reg.rdi, Reg.r8];
 /**
  * With a wide entry in rax and its page's address in rdx: has where the page lies in linear memory in r8, where all that is
  * alike begins there in rsi, and where it ends in rdi. Takes rbx.
- * @param stores Where a byte for each page tells of code; and where to go if there is some so near that only the page is certain.
+ * @param codePages For stores: where a byte for each page tells of code.
  */
-export function writeReach(code: Assembler, stores?: { readonly codePages: number; readonly near: Label }): void {
+export function writeReach(code: Assembler, codePages?: number): void {
   const gigapage = new Label();
   const known = new Label();
   // Linear memory ends at 2^32 at most.
@@ -41,20 +41,35 @@ export function writeReach(code: Assembler, stores?: { readonly codePages: numbe
   code.bind(gigapage);
   writeLeaf(code, GIGAPAGE);
   code.bind(known);
-  if (stores === undefined) return;
-  code.move(Reg.rbx, Reg.r8, false);
-  code.shift(Shift.shr, Reg.rbx, PAGE_BITS, false);
-  code.aluImmediate(Alu.and, Reg.rbx, -LOOKED_THROUGH, false);
+  if (codePages !== undefined) writeUntilCode(code, codePages);
+}
+
+/** Not into pages with code, nor farther than they are looked for. Takes rbx. */
+function writeUntilCode(code: Assembler, codePages: number): void {
   code.push(Reg.rcx);
-  code.moveImmediate(Reg.rcx, 0);
-  for (let page = 0; page < LOOKED_THROUGH; page += AT_ONCE) {
-    code.aluIndexed(Alu.or, Reg.rcx, Reg.rbx, LINEAR + stores.codePages + page);
+  for (const upwards of [true, false]) {
+    const found = new Label();
+    const [at, bound] = upwards ? [1, Reg.rdi] : [-AT_ONCE, Reg.rsi];
+    code.move(Reg.rbx, Reg.r8, false);
+    code.shift(Shift.shr, Reg.rbx, PAGE_BITS, false);
+    for (let look = 0; look < LOOKS; look++) {
+      code.loadIndexed(Reg.rcx, Reg.rbx, LINEAR + codePages + at, 8, false);
+      code.scan(upwards ? "forward" : "backward", Reg.rcx, Reg.rcx);
+      code.jumpIf(Condition.notEqual, found);
+      code.aluImmediate(upwards ? Alu.add : Alu.sub, Reg.rbx, AT_ONCE, false);
+    }
+    // Nothing is as far as it was looked for.
+    code.moveImmediate(Reg.rcx, upwards ? 0 : 8 * AT_ONCE - 1);
+    code.bind(found);
+    code.shift(Shift.shr, Reg.rcx, 3, false);
+    code.alu(Alu.add, Reg.rbx, Reg.rcx, false);
+    // To the first page with code, from behind the last one.
+    code.aluImmediate(Alu.add, Reg.rbx, upwards ? at : at + 1, false);
+    code.shift(Shift.shl, Reg.rbx, PAGE_BITS);
+    code.alu(Alu.cmp, bound, Reg.rbx);
+    code.moveIf(upwards ? Condition.greater : Condition.less, bound, Reg.rbx);
   }
-  code.test(Reg.rcx, Reg.rcx);
   code.pop(Reg.rcx);
-  code.jumpIf(Condition.notEqual, stores.near);
-  code.shift(Shift.shl, Reg.rbx, PAGE_BITS, false);
-  writeBounds(code, LOOKED_THROUGH << PAGE_BITS);
 }
 
 /** Not beyond a leaf of this size. */

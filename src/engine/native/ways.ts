@@ -366,7 +366,6 @@ export class Ways {
     const page = new Label();
     const found = new Label();
     const first = new Label();
-    const linked = new Label();
     const end = new Label();
     code.push(Reg.rax);
     code.aluAt(Alu.add, Reg.rdx, Reg.rcx, 8, WayField.start);
@@ -382,6 +381,9 @@ export class Ways {
     // Of no page, and not far from the last one there could be.
     code.aluImmediate(Alu.cmp, Reg.rdx, -1);
     code.jumpIf(Condition.equal, unknown);
+    // Most go to the page that they went to at first, and nowhere else: only for others it pays to find more.
+    code.aluAtImmediate(Alu.cmp, Reg.rcx, WayField.limit, 0);
+    code.jumpIf(Condition.equal, first);
     code.testIndexed(Reg.rax, LINEAR + FLAGS, TlbFlag.wide);
     code.jumpIf(Condition.notEqual, wide);
     code.bind(page);
@@ -394,9 +396,6 @@ export class Ways {
     code.loadAt(Reg.rdx, Reg.rcx, 2, false, WayField.room);
     // With what is added in rax, and how far from the start accesses may begin in rdx.
     code.bind(found);
-    code.aluAtImmediate(Alu.cmp, Reg.rcx, WayField.limit, 0);
-    code.jumpIf(Condition.equal, first);
-    code.bind(linked);
     code.storeAt(Reg.rcx, Reg.rdx, 8, WayField.limit);
     code.storeAt(Reg.rcx, Reg.rax, 8, WayField.added);
     code.move(Reg.rcx, Reg.rax);
@@ -407,12 +406,11 @@ export class Ways {
 
     code.bind(first);
     this.#writeFirst(code);
-    code.jump(linked);
+    code.jump(page);
 
     code.bind(wide);
-    const near = new Label();
     for (const reg of REACH_TAKES) code.push(reg);
-    writeReach(code, store ? { codePages: this.codePages, near } : undefined);
+    writeReach(code, store ? this.codePages : undefined);
     // How far the memory begins from the page, in both.
     code.move(Reg.rax, Reg.rsi);
     code.alu(Alu.sub, Reg.rax, Reg.r8);
@@ -427,11 +425,6 @@ export class Ways {
     code.alu(Alu.sub, Reg.rdx, Reg.rsi);
     for (const reg of REACH_TAKES.toReversed()) code.pop(reg);
     code.jump(found);
-    if (store) {
-      code.bind(near);
-      for (const reg of REACH_TAKES.toReversed()) code.pop(reg);
-      code.jump(page);
-    }
 
     code.bind(elsewhere);
     this.#writeCrossing(code, table, fill);
