@@ -17,8 +17,7 @@ export function accessesOf(operations: readonly NativeOp[], apart: boolean): rea
     if (access !== undefined) {
       known ??= new Groups();
       const store = access === "store";
-      const latest = known.latest(rs1, store);
-      all[i] = (apart ? undefined : joined(latest, imm, width)) ?? known.begin(rs1, store, imm, width, i);
+      all[i] = (apart ? undefined : known.join(rs1, store, imm, width)) ?? known.begin(rs1, store, imm, width, i);
     }
     if (traits.writesX) known?.end(rd);
   }
@@ -30,13 +29,27 @@ class Groups {
   readonly #open: Group[] = [];
   readonly #all: Group[] = [];
 
-  /** The one that may go on. */
-  latest(base: number, store: boolean): Group | undefined {
-    return this.#open.find((group) => group.base === base && group.store === store);
+  /**
+   * Those that one more is near to; of its kind, if there are some. Where there are loads and stores, all are stores: a page
+   * that can be stored to can be loaded from, and it will be stored to.
+   */
+  join(base: number, store: boolean, imm: number, width: number): Group | undefined {
+    let found: Group | undefined;
+    for (const group of this.#open) {
+      if (group.base !== base || !isNear(group, imm, width)) continue;
+      if (found === undefined || group.store === store) found = group;
+    }
+    if (found === undefined) return undefined;
+    const end = Math.max(found.least + found.bytes, imm + width);
+    found.least = Math.min(found.least, imm);
+    found.bytes = end - found.least;
+    found.store ||= store;
+    found.together = true;
+    return found;
   }
 
   begin(base: number, store: boolean, least: number, bytes: number, first: number): Group {
-    const ordinal = this.#all.filter((group) => group.base === base && group.store === store).length;
+    const ordinal = this.#all.filter((group) => group.base === base).length;
     const group = { base, store, least, bytes, first, ordinal, together: false };
     const before = this.#open.findIndex((other) => other.base === base && other.store === store);
     if (before >= 0) this.#open[before] = group;
@@ -51,14 +64,6 @@ class Groups {
   }
 }
 
-/** The same accesses with one more, if it is near. */
-function joined(group: Group | undefined, imm: number, width: number): Group | undefined {
-  if (group === undefined) return undefined;
-  const least = Math.min(group.least, imm);
-  const bytes = Math.max(group.least + group.bytes, imm + width) - least;
-  if (bytes > FARTHEST_APART) return undefined;
-  group.least = least;
-  group.bytes = bytes;
-  group.together = true;
-  return group;
+function isNear({ least, bytes }: Group, imm: number, width: number): boolean {
+  return Math.max(least + bytes, imm + width) - Math.min(least, imm) <= FARTHEST_APART;
 }

@@ -489,16 +489,16 @@ class BlockWriter {
         if (operation.rd === 0 && operation.rs1 === RETURN_ADDRESS) this.#return();
         return this.code.jump(this.#common("goOn"));
       case "amo":
-        return this.#amo(operation, semantics);
+        return this.#amo(operation, semantics, accesses!);
       case "loadReserved":
-        return this.#loadReserved(operation, semantics.width);
+        return this.#loadReserved(operation, semantics.width, accesses!);
       case "zeroBlock":
         return this.#zeroBlock(operation);
       case "float":
         this.#held = undefined;
         return this.#floats.write(operation, semantics, this.#interpret(operation));
       case "storeConditional":
-        return this.#storeConditional(operation, semantics.width);
+        return this.#storeConditional(operation, semantics.width, accesses!);
       default:
         // Harts that share a thread are in order. What else there is never gets here.
         return;
@@ -546,14 +546,14 @@ class BlockWriter {
 
   // ---- memory ----
 
-  /** Has where the memory of an atomic instruction lies in rax, as a linear-memory offset. */
-  #locate(operation: NativeOp, table: number, width: Width): void {
+  /** Has the host's address of an atomic instruction's memory in rcx. Takes rax and rdx. */
+  #locate(operation: NativeOp, width: Width, accesses: Accesses): void {
     const { code } = this;
-    this.#held = undefined;
-    this.#expressions.into(Reg.rax, ADDRESS);
-    lookUp(code, table, width);
+    const base = this.#reach(operation, accesses);
+    code.testImmediate(base, width - 1);
     code.jumpIf(Condition.notEqual, this.#interpret(operation));
-    addAddend(code);
+    code.alu(Alu.add, Reg.rcx, base);
+    this.#held = undefined;
   }
 
   /** Has what is added to addresses in rcx, and answers the register with the base. Takes rax and rdx. */
@@ -595,23 +595,21 @@ class BlockWriter {
     code.storeSum(base, operation.imm, isRegister(place) ? place : Reg.rdx, width);
   }
 
-  #amo(operation: NativeOp, { width, old, combine }: Extract<Semantics, { does: "amo" }>): void {
+  #amo(operation: NativeOp, { width, old, combine }: Extract<Semantics, { does: "amo" }>, accesses: Accesses): void {
     const { code } = this;
-    this.#locate(operation, HartField.tlbWrite, width);
+    this.#locate(operation, width, accesses);
+    code.loadAt(Reg.rdx, Reg.rcx, width, true);
     if (this.#expressions.isPlain(combine)) {
-      code.move(Reg.rcx, Reg.rax);
-      code.loadIndexed(Reg.rdx, Reg.rcx, LINEAR, width, true);
       this.#expressions.nameRegister(old, Reg.rdx);
       this.#expressions.into(Reg.rax, combine);
-      code.storeIndexed(Reg.rcx, LINEAR, Reg.rax, width);
+      code.storeAt(Reg.rcx, Reg.rax, width);
       return this.#setX(operation.rd, Reg.rdx);
     }
-    code.loadIndexed(Reg.rcx, Reg.rax, LINEAR, width, true);
-    const found = this.#expressions.name(old, Reg.rcx);
-    code.push(Reg.rax);
+    const found = this.#expressions.name(old, Reg.rdx);
+    code.push(Reg.rcx);
     this.#expressions.into(Reg.rax, combine);
     code.pop(Reg.rcx);
-    code.storeIndexed(Reg.rcx, LINEAR, Reg.rax, width);
+    code.storeAt(Reg.rcx, Reg.rax, width);
     code.move(Reg.rax, found);
     this.#setX(operation.rd, Reg.rax);
   }
@@ -641,27 +639,36 @@ class BlockWriter {
     for (let at = 0; at < CACHE_BLOCK; at += 8) code.storeIndexed(Reg.rax, LINEAR + at, Reg.rcx, 8);
   }
 
-  #loadReserved(operation: NativeOp, width: 4 | 8): void {
+  #loadReserved(operation: NativeOp, width: 4 | 8, accesses: Accesses): void {
     const { code } = this;
-    this.#locate(operation, HartField.tlbRead, width);
+    this.#locate(operation, width, accesses);
+    this.#linearOffset();
     code.move(field(HartField.reservation), Reg.rax, false);
-    code.loadIndexed(Reg.rax, Reg.rax, LINEAR, width, true);
+    code.loadAt(Reg.rax, Reg.rcx, width, true);
     this.#setX(operation.rd, Reg.rax);
   }
 
-  #storeConditional(operation: NativeOp, width: 4 | 8): void {
+  #storeConditional(operation: NativeOp, width: 4 | 8, accesses: Accesses): void {
     const { code } = this;
-    this.#locate(operation, HartField.tlbWrite, width);
+    this.#locate(operation, width, accesses);
     const end = new Label();
-    code.moveImmediate(Reg.rcx, 1);
+    this.#linearOffset();
     code.alu(Alu.cmp, Reg.rax, field(HartField.reservation), false);
+    code.moveImmediateKeepingFlags(Reg.rax, 1);
     code.jumpIf(Condition.notEqual, end);
     code.move(Reg.rdx, this.#expressions.operand(rs2)!);
-    code.storeIndexed(Reg.rax, LINEAR, Reg.rdx, width);
-    code.moveImmediate(Reg.rcx, 0);
+    code.storeAt(Reg.rcx, Reg.rdx, width);
+    code.moveImmediate(Reg.rax, 0);
     code.bind(end);
     code.storeWord(field(HartField.reservation), -1);
-    this.#setX(operation.rd, Reg.rcx);
+    this.#setX(operation.rd, Reg.rax);
+  }
+
+  /** Has the linear-memory offset of the host's address in rcx in rax. */
+  #linearOffset(): void {
+    const { code } = this;
+    code.lea(Reg.rax, Reg.rcx, -LINEAR);
+    code.alu(Alu.sub, Reg.rax, Reg.rbp);
   }
 }
 

@@ -47,10 +47,17 @@ describe("accesses", () => {
     expect(groupsIn("lhu a0, -8(s0)")).toEqual({ groups: ["s0 load 0: 2 from -8"], of: "0" });
   });
 
-  test("are for loads or stores, and for one base", () => {
+  test("are stores where there is one among them, and for one base", () => {
     expect(groupsIn("ld a0, 0(s0)\n sd a0, 0(s0)\n ld a1, 0(s1)\n sw a1, 8(s0)\n ld a2, 0(s0)")).toEqual({
-      groups: ["s0 load 0: 8 from 0, together", "s0 store 0: 12 from 0, together", "s1 load 0: 8 from 0"],
-      of: "01210",
+      groups: ["s0 store 0: 12 from 0, together", "s1 load 0: 8 from 0"],
+      of: "00100",
+    });
+  });
+
+  test("that are far from each other stay with those of their kind, where they are near to both", () => {
+    expect(groupsIn("ld a0, 0(s0)\n sd a0, 800(s0)\n ld a1, 400(s0)\n sd a1, 408(s0)\n ld a2, 8(s0)")).toEqual({
+      groups: ["s0 load 0: 408 from 0, together", "s0 store 1: 400 from 408, together"],
+      of: "01010",
     });
   });
 
@@ -83,7 +90,7 @@ describe("accesses", () => {
     "flt.d s0, fa0, fa1",
   ])("end where the base is written: %s", (line) => {
     expect(groupsIn(`ld a0, 0(s0)\n sd a0, 0(s0)\n ${line}\n ld a0, 16(s0)\n sd a0, 16(s0)`).groups).toEqual(
-      expect.arrayContaining(["s0 load 1: 8 from 16", "s0 store 1: 8 from 16"]),
+      expect.arrayContaining(["s0 store 1: 8 from 16, together"]),
     );
   });
 
@@ -102,30 +109,30 @@ describe("accesses", () => {
       "amoadd.d s1, s0, (s0)",
     ]) {
       expect(groupsIn(`ld a0, 0(s0)\n sd a0, 0(s0)\n ${line}\n lw a0, 8(s0)\n sw a0, 8(s0)`).groups).toEqual(
-        expect.arrayContaining(["s0 load 0: 12 from 0, together", "s0 store 0: 12 from 0, together"]),
+        expect.arrayContaining(["s0 store 0: 12 from 0, together"]),
       );
     }
   });
 
-  test("are those of floats, too, and not of atomic instructions", () => {
+  test("are those of floats and of atomic instructions, too", () => {
     expect(
       groupsIn(
         "ld a0, 0(s0)\n fld fa0, 8(s0)\n flw fa1, 16(s0)\n fsd fa0, 0(s0)\n lr.d a0, (s0)\n amoadd.w a0, a1, (s0)",
       ),
     ).toEqual({
-      ...{ groups: ["s0 load 0: 20 from 0, together", "s0 store 0: 8 from 0"], of: "0001--" },
+      ...{ groups: ["s0 store 0: 20 from 0, together"], of: "000000" },
     });
   });
 
   test("are by x0 where there is no base", () => {
     expect(groupsIn("ld a0, 16(zero)\n ld a1, -8(zero)\n sd a0, 0(zero)")).toEqual({
-      ...{ groups: ["zero load 0: 32 from -8, together", "zero store 0: 8 from 0"], of: "001" },
+      ...{ groups: ["zero store 0: 32 from -8, together"], of: "000" },
     });
   });
 
   test("are each on their own where they are to be apart", () => {
     expect(groupsIn("ld a0, 0(s0)\n ld a1, 8(s0)\n sd a0, 0(s0)\n ld a2, 16(s0)", true)).toEqual({
-      groups: ["s0 load 0: 8 from 0", "s0 load 1: 8 from 8", "s0 store 0: 8 from 0", "s0 load 2: 8 from 16"],
+      groups: ["s0 load 0: 8 from 0", "s0 load 1: 8 from 8", "s0 store 2: 8 from 0", "s0 load 3: 8 from 16"],
       of: "0123",
     });
   });

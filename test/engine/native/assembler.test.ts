@@ -163,6 +163,7 @@ for (const reg of [Reg.rax, Reg.rbx, Reg.rsi, Reg.rdi, Reg.r9, Reg.r13]) {
     for (const value of [5, 0x1234, 0xffff]) {
       expectText((a) => a.compareHalf(index, -0x80, value), `cmp WORD PTR ${place},${hex(value, 16)}`);
     }
+    expectText((a) => a.testIndexed(index, -0x80, 9), `test BYTE PTR ${place},0x9`);
   }
 }
 
@@ -172,6 +173,7 @@ for (const [reg, name] of [
   [Reg.r15, "r15b"],
 ] as const) {
   expectText((a) => a.compareByte(reg, 48), `cmp ${name},0x30`);
+  expectText((a) => a.testImmediate(reg, 7), `test ${name},0x7`);
 }
 
 group = "loads and stores at a host's address";
@@ -197,6 +199,7 @@ for (const base of [Reg.rax, Reg.rcx, Reg.rdx]) {
         }
       }
   }
+  expectText((a) => a.aluAtImmediate(Alu.cmp, base, 16, 0), `cmp QWORD PTR [${NAMES[base]}+0x10],0x0`);
   expectText((a) => a.jumpToAt(base, 8), `jmp QWORD PTR [${NAMES[base]}+0x8]`);
   expectText((a) => a.jumpToAt(base, 0), `jmp QWORD PTR [${NAMES[base]}]`);
 }

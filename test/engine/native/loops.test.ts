@@ -5,6 +5,7 @@ import { instructions } from "../../../src/isa/riscv/instructions/table.ts";
 import { below, createRandom, pick, type Random, random64 } from "../../isa/riscv/random.ts";
 import { register } from "../program.ts";
 import { RAM, type Rig } from "../rig.ts";
+import { witnessTraps } from "./native-programs.ts";
 import {
   compare,
   DATA,
@@ -104,6 +105,32 @@ describe.if(hasNative)("atomic instructions", () => {
       expect(native.hart.trapped).toBeGreaterThan(0);
     },
   );
+
+  test("that are not aligned show the trap handler what was not carried out yet", () => {
+    const rounds = 40;
+    const prepare = (rig: Rig) => {
+      const loaded = rig.load(`
+          li   s0, ${DATA + 2}
+          li   s3, ${rounds}
+          li   a1, 0x7fffffff
+        again:
+          sh   s3, 0(s0)
+          addw t0, a1, s3
+          add  t2, a1, s3
+          amoadd.w a3, a1, (s0)
+          addw t0, s3, a1
+          srai t2, a1, 3
+          addi s3, s3, -1
+          bnez s3, again
+        done:
+          j done
+      `);
+      witnessTraps(rig);
+      return loaded;
+    };
+    for (const budget of [7, 100, 10_000]) compare(prepare, [...new Array<number>(90).fill(budget), 10_000]);
+    expect(native.hart.trapped).toBe(rounds);
+  });
 });
 
 describe.if(hasNative)("loops that use registers which are in memory as a rule", () => {

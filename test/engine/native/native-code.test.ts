@@ -203,7 +203,7 @@ describe.if(hasNative)("code space", () => {
   function manyFunctions(rig: Rig) {
     const names = Array.from({ length: PAGES }, (_, i) => RAM + 0x1_0000 + i * 0x1000);
     names.forEach((at, i) => {
-      const lines = Array.from({ length: 50 }, (_, n) => `ld t0, ${8 * (n % 9)}(s1)\n xori t1, t0, ${i * 31 + n}`);
+      const lines = Array.from({ length: 60 }, (_, n) => `ld t0, ${8 * (n % 9)}(s1)\n xori t1, t0, ${i * 31 + n}`);
       rig.load(`${lines.join("\n sd t1, 16(s1)\n")}\n add a0, a0, t1\n ret`, at);
     });
     return rig.load(`
