@@ -3,9 +3,7 @@
  * that control may come from anywhere. What the fast way cannot do is not done here: the block is left at that instruction,
  * and the interpreter carries it out. Inside a refined block registers may be behind, and are made up for on the way out.
  */
-import { Environment } from "../../isa/riscv/fields.ts";
-import { CsrSlot, HartField, Privilege } from "../../isa/riscv/hart.ts";
-import { type Expr, rs2, type Semantics, type Width } from "../../isa/riscv/semantics.ts";
+import { HartField } from "../../isa/riscv/hart.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import { MSTATUS_FS } from "../places.ts";
 import { exitTo, Leaving } from "../translator/contract.ts";
@@ -16,10 +14,10 @@ import { DivisionWriter } from "./divisions.ts";
 import { Expressions } from "./expressions.ts";
 import { FloatWriter, isDynamic, writeFloatStart } from "./floats.ts";
 import { Fate } from "./liveness.ts";
+import { MemoryWriter } from "./memory-writer.ts";
 import { type BlockPlan, planOf } from "./plans.ts";
-import { BUDGET, field, float, LINEAR, placesFor, type RegisterPlaces } from "./registers.ts";
+import { BUDGET, field, placesFor, type RegisterPlaces } from "./registers.ts";
 import { type Rounds, RoundsWriter } from "./rounds.ts";
-import { addAddend, lookUp } from "./tlb.ts";
 import { usesOf } from "./uses.ts";
 import type { Accesses, PageWays } from "./ways.ts";
 
@@ -92,6 +90,7 @@ class BlockWriter {
   readonly #expressions: Expressions;
   readonly #floats: FloatWriter;
   readonly #divisions: DivisionWriter;
+  readonly #memory: MemoryWriter;
   readonly #rounds: RoundsWriter;
   readonly #entries = new Map<number, Label>();
   readonly #detours = new Map<number, Label>();
@@ -101,9 +100,6 @@ class BlockWriter {
   readonly #later: Later[] = [];
   /** Where registers are in other places than usual: what brings them back, by where control goes then. */
   readonly #back = new Map<string, Label>();
-  /** Of the block: those that were looked up; and the one whose addend is in rcx. */
-  #ways = new Map<Accesses, Operand>();
-  #held: Accesses | undefined;
   /** Of the block, at the current instruction: registers whose upper halves are anything, as bits; what was put off. */
   #loose = 0;
   #putOff: readonly PutOff[] = NOTHING;
@@ -115,8 +111,6 @@ class BlockWriter {
   #left = 0;
   /** Where the block goes when it goes to itself. */
   #again: { readonly at: number; readonly label: Label } | undefined;
-  /** Ways of accesses that are written for the second time. */
-  #known: ReadonlyMap<Accesses, Operand> | undefined;
   /** A part of the budget is put by. */
   #hasRest = false;
 
@@ -129,6 +123,11 @@ class BlockWriter {
     this.#expressions = new Expressions(code, this.#registers, place.bitManipulation);
     this.#floats = new FloatWriter(code, this.#registers);
     this.#divisions = new DivisionWriter(code, this.#registers);
+    this.#memory = new MemoryWriter(code, this.#registers, this.#expressions, this.#floats, {
+      ...{ ways: place.common.ways, page: place.page },
+      interpret: (operation) => this.#interpret(operation),
+      afterwards: (write) => this.#afterwards(write),
+    });
     this.#rounds = new RoundsWriter(code, this.#registers, place.common.ways);
     for (const { at } of blocks) this.#entries.set(at, new Label());
     const returns = blocks.flatMap(({ operations }) => {
@@ -205,8 +204,7 @@ class BlockWriter {
     const count = operations.length;
     const plan = planOf(block, this.place.refined, this.place.isApart(at));
     const { rounds } = plan;
-    const ways = new Map<Accesses, Operand>();
-    this.#ways = ways;
+    const ways = this.#memory.startBlock();
     this.#again = undefined;
     if (rounds !== undefined) {
       // Only what went through the block has made sure that floating point is on.
@@ -259,13 +257,14 @@ class BlockWriter {
         code.jump(counting);
       }),
     );
-    this.#ways = new Map(moving.map(({ accesses }) => [accesses, ways.get(accesses)!]));
-    this.#known = ways;
+    this.#memory.startAgain(
+      ways,
+      moving.map(({ accesses }) => accesses),
+    );
     this.#again = { at, label: round };
     this.#hasRest = true;
     this.#straightLine(plan, undefined);
     this.#hasRest = false;
-    this.#known = undefined;
     this.#rounds.writeRest();
     this.#goTo(end);
   }
@@ -276,7 +275,6 @@ class BlockWriter {
     this.#left = operations.length;
     this.#floats.startBlock();
     this.#divisions.startBlock();
-    this.#held = undefined;
     this.#loose = 0;
     this.#putOff = NOTHING;
     for (let i = 0; i < operations.length; i++, this.#left--) {
@@ -307,7 +305,7 @@ class BlockWriter {
     else {
       this.#expressions.start(operation, narrow);
       this.#execute(operation, accesses[index], next, loose);
-      if (this.#expressions.tookRcx) this.#held = undefined;
+      if (this.#expressions.tookRcx) this.#memory.release();
     }
     this.#divisions.note(operation);
   }
@@ -473,11 +471,7 @@ class BlockWriter {
         return this.#expressions.set(semantics.value, loose);
       case "setF":
         this.#expressions.into(Reg.rax, semantics.bits);
-        return this.#setFloat(operation, semantics.to);
-      case "load":
-        return this.#load(operation, semantics, accesses!);
-      case "store":
-        return this.#store(operation, semantics, accesses!);
+        return this.#floats.set(operation.rd, semantics.to);
       case "branch":
         return this.#goToIf(this.#expressions.condition(semantics.condition), operation.at + operation.imm);
       case "jump":
@@ -488,17 +482,16 @@ class BlockWriter {
         this.#link(operation);
         if (operation.rd === 0 && operation.rs1 === RETURN_ADDRESS) this.#return();
         return this.code.jump(this.#common("goOn"));
+      case "load":
+      case "store":
       case "amo":
-        return this.#amo(operation, semantics, accesses!);
       case "loadReserved":
-        return this.#loadReserved(operation, semantics.width, accesses!);
-      case "zeroBlock":
-        return this.#zeroBlock(operation);
-      case "float":
-        this.#held = undefined;
-        return this.#floats.write(operation, semantics, this.#interpret(operation));
       case "storeConditional":
-        return this.#storeConditional(operation, semantics.width, accesses!);
+      case "zeroBlock":
+        return this.#memory.write(operation, semantics, accesses);
+      case "float":
+        this.#memory.release();
+        return this.#floats.write(operation, semantics, this.#interpret(operation));
       default:
         // Harts that share a thread are in order. What else there is never gets here.
         return;
@@ -527,149 +520,6 @@ class BlockWriter {
     code.aluImmediate(Alu.add, reg, at + length);
     if (reg !== to) code.move(to, reg);
   }
-
-  /** From rax. */
-  #setFloat({ rd }: NativeOp, to: "s" | "d"): void {
-    const { code } = this;
-    if (to === "s") {
-      // NaN-boxed.
-      code.moveImmediate(Reg.rdx, -(2 ** 32));
-      code.alu(Alu.or, Reg.rax, Reg.rdx);
-    }
-    code.move(float(rd), Reg.rax);
-    this.#floats.note(rd, to === "s");
-  }
-
-  #setX(rd: number, from: Reg): void {
-    if (rd !== 0) this.code.move(this.#registers.of(rd), from);
-  }
-
-  // ---- memory ----
-
-  /** Has the host's address of an atomic instruction's memory in rcx. Takes rax and rdx. */
-  #locate(operation: NativeOp, width: Width, accesses: Accesses): void {
-    const { code } = this;
-    const base = this.#reach(operation, accesses);
-    code.testImmediate(base, width - 1);
-    code.jumpIf(Condition.notEqual, this.#interpret(operation));
-    code.alu(Alu.add, Reg.rcx, base);
-    this.#held = undefined;
-  }
-
-  /** Has what is added to addresses in rcx, and answers the register with the base. Takes rax and rdx. */
-  #reach(operation: NativeOp, accesses: Accesses): Reg {
-    const { code } = this;
-    const { ways } = this.place.common;
-    const place = this.#registers.of(operation.rs1);
-    const base = isRegister(place) ? place : Reg.rax;
-    if (base !== place) code.move(base, place);
-    const known = this.#ways.get(accesses);
-    if (known === undefined) {
-      const way = this.#known?.get(accesses) ?? ways.take(this.place.page, accesses);
-      this.#ways.set(accesses, way);
-      if (accesses.least === 0) code.move(Reg.rdx, base);
-      else code.lea(Reg.rdx, base, accesses.least);
-      const afterwards = (write: () => void) => this.#afterwards(write);
-      ways.writeLookUp(code, { way, store: accesses.store, interpret: this.#interpret(operation), afterwards });
-    } else if (this.#held !== accesses) ways.writeAgain(code, known);
-    this.#held = accesses;
-    return base;
-  }
-
-  #load(operation: NativeOp, { width, signed, to }: Extract<Semantics, { does: "load" }>, accesses: Accesses): void {
-    const { code } = this;
-    const base = this.#reach(operation, accesses);
-    const place = to === "x" ? this.#registers.of(operation.rd) : float(operation.rd);
-    const inPlace = to === "x" && operation.rd !== 0 && isRegister(place);
-    code.loadSum(inPlace ? place : Reg.rax, base, operation.imm, width, signed);
-    if (to !== "x") this.#setFloat(operation, to);
-    else if (!inPlace) this.#setX(operation.rd, Reg.rax);
-  }
-
-  #store(operation: NativeOp, { width, value }: Extract<Semantics, { does: "store" }>, accesses: Accesses): void {
-    const { code } = this;
-    const base = this.#reach(operation, accesses);
-    const place = this.#expressions.operand(value)!;
-    if (value.kind === "x" && operation.rs2 === 0) code.moveImmediate(Reg.rdx, 0);
-    else if (!isRegister(place)) code.move(Reg.rdx, place);
-    code.storeSum(base, operation.imm, isRegister(place) ? place : Reg.rdx, width);
-  }
-
-  #amo(operation: NativeOp, { width, old, combine }: Extract<Semantics, { does: "amo" }>, accesses: Accesses): void {
-    const { code } = this;
-    this.#locate(operation, width, accesses);
-    code.loadAt(Reg.rdx, Reg.rcx, width, true);
-    if (this.#expressions.isPlain(combine)) {
-      this.#expressions.nameRegister(old, Reg.rdx);
-      this.#expressions.into(Reg.rax, combine);
-      code.storeAt(Reg.rcx, Reg.rax, width);
-      return this.#setX(operation.rd, Reg.rdx);
-    }
-    const found = this.#expressions.name(old, Reg.rdx);
-    code.push(Reg.rcx);
-    this.#expressions.into(Reg.rax, combine);
-    code.pop(Reg.rcx);
-    code.storeAt(Reg.rcx, Reg.rax, width);
-    code.move(Reg.rax, found);
-    this.#setX(operation.rd, Reg.rax);
-  }
-
-  /** Where nothing forbids it; M-mode, which nobody can forbid it, is for the interpreter if it forbids the others. */
-  #zeroBlock(operation: NativeOp): void {
-    const { code } = this;
-    const interpret = this.#interpret(operation);
-    const allowed = new Label();
-    const require = (slot: number) => {
-      code.move(Reg.rax, field(HartField.csr + slot * 8), false);
-      code.aluImmediate(Alu.and, Reg.rax, Environment.CBZE, false);
-      code.jumpIf(Condition.equal, interpret);
-    };
-    require(CsrSlot.menvcfg);
-    code.aluImmediate(Alu.cmp, field(HartField.privilege), Privilege.user, false);
-    code.jumpIf(Condition.notEqual, allowed);
-    require(CsrSlot.senvcfg);
-    code.bind(allowed);
-    this.#held = undefined;
-    this.#expressions.into(Reg.rax, ADDRESS);
-    code.aluImmediate(Alu.and, Reg.rax, -CACHE_BLOCK);
-    lookUp(code, HartField.tlbWrite, 8);
-    code.jumpIf(Condition.notEqual, interpret);
-    addAddend(code);
-    code.moveImmediate(Reg.rcx, 0);
-    for (let at = 0; at < CACHE_BLOCK; at += 8) code.storeIndexed(Reg.rax, LINEAR + at, Reg.rcx, 8);
-  }
-
-  #loadReserved(operation: NativeOp, width: 4 | 8, accesses: Accesses): void {
-    const { code } = this;
-    this.#locate(operation, width, accesses);
-    this.#linearOffset();
-    code.move(field(HartField.reservation), Reg.rax, false);
-    code.loadAt(Reg.rax, Reg.rcx, width, true);
-    this.#setX(operation.rd, Reg.rax);
-  }
-
-  #storeConditional(operation: NativeOp, width: 4 | 8, accesses: Accesses): void {
-    const { code } = this;
-    this.#locate(operation, width, accesses);
-    const end = new Label();
-    this.#linearOffset();
-    code.alu(Alu.cmp, Reg.rax, field(HartField.reservation), false);
-    code.moveImmediateKeepingFlags(Reg.rax, 1);
-    code.jumpIf(Condition.notEqual, end);
-    code.move(Reg.rdx, this.#expressions.operand(rs2)!);
-    code.storeAt(Reg.rcx, Reg.rdx, width);
-    code.moveImmediate(Reg.rax, 0);
-    code.bind(end);
-    code.storeWord(field(HartField.reservation), -1);
-    this.#setX(operation.rd, Reg.rax);
-  }
-
-  /** Has the linear-memory offset of the host's address in rcx in rax. */
-  #linearOffset(): void {
-    const { code } = this;
-    code.lea(Reg.rax, Reg.rcx, -LINEAR);
-    code.alu(Alu.sub, Reg.rax, Reg.rbp);
-  }
 }
 
 const RETURN_ADDRESS = 1;
@@ -677,7 +527,3 @@ const RETURN_ADDRESS = 1;
 const MOST_PUT_OFF = 4;
 /** Places that a return compares with. */
 const MOST_RETURNS = 3;
-/** What cbo.zero makes zero. */
-const CACHE_BLOCK = 64;
-/** Of atomic instructions, and of cache blocks. */
-const ADDRESS: Expr = { kind: "x", field: "rs1", type: "i64" };

@@ -124,9 +124,21 @@ export class FloatWriter {
   }
 
   /** The register holds a single from now on, or may hold anything. */
-  note(register: number, single: boolean): void {
+  #note(register: number, single: boolean): void {
     if (single) this.#singles |= 1 << register;
     else this.#singles &= ~(1 << register);
+  }
+
+  /** Has the bits in rax in a register. Takes rdx. */
+  set(register: number, to: "s" | "d"): void {
+    const { code } = this;
+    if (to === "s") {
+      // NaN-boxed.
+      code.moveImmediate(Reg.rdx, -(2 ** 32));
+      code.alu(Alu.or, Reg.rax, Reg.rdx);
+    }
+    code.move(float(register), Reg.rax);
+    this.#note(register, to === "s");
   }
 
   /** @param interpret Where the interpreter carries it out. */
@@ -179,7 +191,7 @@ export class FloatWriter {
       if (((this.#singles >>> register) & 1) !== 0) continue;
       this.code.aluImmediate(Alu.cmp, upper(float(register)), -1, false);
       this.code.jumpIf(Condition.notEqual, interpret);
-      this.note(register, true);
+      this.#note(register, true);
     }
   }
 
@@ -199,7 +211,7 @@ export class FloatWriter {
     const { code } = this;
     code.sse(to === "s" ? SINGLE : DOUBLE, Sse.store, xmm0, float(rd));
     if (to === "s") code.storeWord(upper(float(rd)), -1);
-    this.note(rd, to === "s");
+    this.#note(rd, to === "s");
   }
 
   /** Of two zeroes, the one with the sign that was asked for; NaNs are left to the interpreter. */
