@@ -363,12 +363,6 @@ export class Assembler {
     this.#form(0x85, wide, a, b);
   }
 
-  /** Tests bits of the lowest byte of a register. */
-  testImmediate(reg: Reg, bits: number): void {
-    this.#form(0xf6, false, 0, reg, true);
-    this.#byte(bits);
-  }
-
   unary(op: Unary, operand: Operand, wide = true): void {
     this.#form(0xf7, wide, op, operand);
   }

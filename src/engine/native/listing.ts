@@ -255,11 +255,6 @@ class Listing extends Assembler {
     super.multiply(to, by, wide);
   }
 
-  override testImmediate(reg: Reg, bits: number): void {
-    this.#line(`test byte ${WIDE[reg]}, ${bits}`);
-    super.testImmediate(reg, bits);
-  }
-
   override compareByte(reg: Reg, value: number): void {
     this.#line(`cmp byte ${WIDE[reg]}, ${value}`);
     super.compareByte(reg, value);

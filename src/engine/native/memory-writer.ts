@@ -61,7 +61,7 @@ export class MemoryWriter {
     this.#held = undefined;
   }
 
-  /** `accesses`: those that the instruction belongs to. */
+  /** `accesses`: those that a load or a store belongs to. */
   write(operation: NativeOp, semantics: MemorySemantics, accesses: Accesses | undefined): void {
     switch (semantics.does) {
       case "load":
@@ -69,11 +69,11 @@ export class MemoryWriter {
       case "store":
         return this.#store(operation, semantics, accesses!);
       case "amo":
-        return this.#amo(operation, semantics, accesses!);
+        return this.#amo(operation, semantics);
       case "loadReserved":
-        return this.#loadReserved(operation, semantics.width, accesses!);
+        return this.#loadReserved(operation, semantics.width);
       case "storeConditional":
-        return this.#storeConditional(operation, semantics.width, accesses!);
+        return this.#storeConditional(operation, semantics.width);
       case "zeroBlock":
         return this.#zeroBlock(operation);
     }
@@ -83,14 +83,17 @@ export class MemoryWriter {
     if (rd !== 0) this.code.move(this.registers.of(rd), from);
   }
 
-  /** Has the host's address of an atomic instruction's memory in rcx. Takes rax and rdx. */
-  #locate(operation: NativeOp, width: Width, accesses: Accesses): void {
+  /**
+   * Has where the memory of an atomic instruction lies in rax, as a linear-memory offset. They ask the TLB: ways were no
+   * quicker for them, and would have to be found again in each address space.
+   */
+  #locate(operation: NativeOp, table: number, width: Width): void {
     const { code } = this;
-    const base = this.#reach(operation, accesses);
-    code.testImmediate(base, width - 1);
-    code.jumpIf(Condition.notEqual, this.place.interpret(operation));
-    code.alu(Alu.add, Reg.rcx, base);
     this.#held = undefined;
+    this.expressions.into(Reg.rax, ADDRESS);
+    lookUp(code, table, width);
+    code.jumpIf(Condition.notEqual, this.place.interpret(operation));
+    addAddend(code);
   }
 
   /** Has what is added to addresses in rcx, and answers the register with the base. Takes rax and rdx. */
@@ -132,21 +135,23 @@ export class MemoryWriter {
     code.storeSum(base, operation.imm, isRegister(place) ? place : Reg.rdx, width);
   }
 
-  #amo(operation: NativeOp, { width, old, combine }: Of<"amo">, accesses: Accesses): void {
+  #amo(operation: NativeOp, { width, old, combine }: Of<"amo">): void {
     const { code } = this;
-    this.#locate(operation, width, accesses);
-    code.loadAt(Reg.rdx, Reg.rcx, width, true);
+    this.#locate(operation, HartField.tlbWrite, width);
     if (this.expressions.isPlain(combine)) {
+      code.move(Reg.rcx, Reg.rax);
+      code.loadIndexed(Reg.rdx, Reg.rcx, LINEAR, width, true);
       this.expressions.nameRegister(old, Reg.rdx);
       this.expressions.into(Reg.rax, combine);
-      code.storeAt(Reg.rcx, Reg.rax, width);
+      code.storeIndexed(Reg.rcx, LINEAR, Reg.rax, width);
       return this.#setX(operation.rd, Reg.rdx);
     }
-    const found = this.expressions.name(old, Reg.rdx);
-    code.push(Reg.rcx);
+    code.loadIndexed(Reg.rcx, Reg.rax, LINEAR, width, true);
+    const found = this.expressions.name(old, Reg.rcx);
+    code.push(Reg.rax);
     this.expressions.into(Reg.rax, combine);
     code.pop(Reg.rcx);
-    code.storeAt(Reg.rcx, Reg.rax, width);
+    code.storeIndexed(Reg.rcx, LINEAR, Reg.rax, width);
     code.move(Reg.rax, found);
     this.#setX(operation.rd, Reg.rax);
   }
@@ -176,39 +181,31 @@ export class MemoryWriter {
     for (let at = 0; at < CACHE_BLOCK; at += 8) code.storeIndexed(Reg.rax, LINEAR + at, Reg.rcx, 8);
   }
 
-  #loadReserved(operation: NativeOp, width: 4 | 8, accesses: Accesses): void {
+  #loadReserved(operation: NativeOp, width: 4 | 8): void {
     const { code } = this;
-    this.#locate(operation, width, accesses);
-    this.#linearOffset();
+    this.#locate(operation, HartField.tlbRead, width);
     code.move(field(HartField.reservation), Reg.rax, false);
-    code.loadAt(Reg.rax, Reg.rcx, width, true);
+    code.loadIndexed(Reg.rax, Reg.rax, LINEAR, width, true);
     this.#setX(operation.rd, Reg.rax);
   }
 
-  #storeConditional(operation: NativeOp, width: 4 | 8, accesses: Accesses): void {
+  #storeConditional(operation: NativeOp, width: 4 | 8): void {
     const { code } = this;
-    this.#locate(operation, width, accesses);
+    this.#locate(operation, HartField.tlbWrite, width);
     const end = new Label();
-    this.#linearOffset();
+    code.moveImmediate(Reg.rcx, 1);
     code.alu(Alu.cmp, Reg.rax, field(HartField.reservation), false);
-    code.moveImmediateKeepingFlags(Reg.rax, 1);
     code.jumpIf(Condition.notEqual, end);
     code.move(Reg.rdx, this.expressions.operand(rs2)!);
-    code.storeAt(Reg.rcx, Reg.rdx, width);
-    code.moveImmediate(Reg.rax, 0);
+    code.storeIndexed(Reg.rax, LINEAR, Reg.rdx, width);
+    code.moveImmediate(Reg.rcx, 0);
     code.bind(end);
     code.storeWord(field(HartField.reservation), -1);
-    this.#setX(operation.rd, Reg.rax);
-  }
-
-  /** Has the linear-memory offset of the host's address in rcx in rax. */
-  #linearOffset(): void {
-    const { code } = this;
-    code.lea(Reg.rax, Reg.rcx, -LINEAR);
-    code.alu(Alu.sub, Reg.rax, Reg.rbp);
+    this.#setX(operation.rd, Reg.rcx);
   }
 }
 
-/** What cbo.zero makes zero, and where. */
+/** What cbo.zero makes zero. */
 const CACHE_BLOCK = 64;
+/** Of atomic instructions, and of cache blocks. */
 const ADDRESS: Expr = { kind: "x", field: "rs1", type: "i64" };

@@ -25,9 +25,9 @@ export function planOf({ at, operations: original }: NativeBlock, refined: boole
   const accesses = accessesOf(operations, apart);
   const plan = { operations, accesses, rounds: roundsOf(at, operations, accesses) };
   if (operations === original && !operations.some(({ traits }) => traits.isWord)) return plan;
-  // The first of some accesses finds the way for all; atomic ones have to be aligned, too.
+  // The first of some accesses finds the way for all.
   const exits = operations.map(
-    ({ traits }, i) => traits.leaves && (accesses[i] === undefined || accesses[i].first === i || traits.atomic),
+    ({ traits }, i) => traits.leaves && (accesses[i] === undefined || accesses[i].first === i),
   );
   return { ...plan, liveness: livenessOf(operations, exits, folded) };
 }

@@ -20,9 +20,7 @@ export interface Traits {
   readonly divides: boolean;
   /** The interpreter may take over there; of loads and stores, only at the first that goes to a place. */
   readonly leaves: boolean;
-  /** What is asked of memory; atomic instructions ask for it at rs1. */
   readonly access: "load" | "store" | undefined;
-  readonly atomic: boolean;
   /** Bytes of the access. */
   readonly width: number;
   /** What it computes is a word, sign-extended, whatever it is computed from. */
@@ -47,13 +45,8 @@ export const isNarrowIn = (found: number): boolean => (found & NARROW) !== 0;
 export const readsAllOf1 = (found: number): boolean => (found & RS1) !== 0;
 export const readsAllOf2 = (found: number): boolean => (found & RS2) !== 0;
 
-/** What accesses memory, but for whole blocks of it. */
-const ACCESSES: Partial<Record<Semantics["does"], "load" | "store">> = {
-  ...{ load: "load", store: "store" },
-  ...{ amo: "store", loadReserved: "load", storeConditional: "store" },
-};
-/** What else the interpreter may take over. */
-const LEAVES = new Set<Semantics["does"]>(["zeroBlock", "float"]);
+/** What the interpreter may take over, loads and stores aside. */
+const LEAVES = new Set<Semantics["does"]>(["amo", "loadReserved", "storeConditional", "zeroBlock", "float"]);
 
 const known = new Map<Instruction, Traits>();
 
@@ -77,7 +70,7 @@ function find(instruction: Instruction): Traits {
         const at = caseOf(imm, (narrow & RS1) !== 0, (narrow & RS2) !== 0, asked);
         narrowing[at] = new Reader(imm, narrow).find(semantics, asked);
       }
-  const access = ACCESSES[does];
+  const access = does === "load" || does === "store" ? does : undefined;
   return {
     ...{ readsX1, readsX2, writesX, readsF: readsF1 || readsF2 || readsF3 },
     ...{
@@ -85,9 +78,8 @@ function find(instruction: Instruction): Traits {
       divides: isDivision(instruction),
       leaves: access !== undefined || LEAVES.has(does),
       access,
-      atomic: access !== undefined && does !== "load" && does !== "store",
     },
-    width: "width" in semantics ? semantics.width : 0,
+    width: semantics.does === "load" || semantics.does === "store" ? semantics.width : 0,
     isWord: semantics.does === "set" && narrowing.every(isNarrowIn),
     narrowing,
   };

@@ -173,7 +173,6 @@ for (const [reg, name] of [
   [Reg.r15, "r15b"],
 ] as const) {
   expectText((a) => a.compareByte(reg, 48), `cmp ${name},0x30`);
-  expectText((a) => a.testImmediate(reg, 7), `test ${name},0x7`);
 }
 
 group = "loads and stores at a host's address";
