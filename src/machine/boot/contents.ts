@@ -100,7 +100,7 @@ class InFile implements Contents {
   }
 
   #changed(): never {
-    return fail("boot/changed", `${this.#path} was changed since the machine was switched on`, {
+    return fail("boot/changed", "the file was changed since the machine was switched on", {
       place: { file: this.#path },
       hint: "start vmrun again; a new file in its place, moved there, would not disturb a running guest",
     });
