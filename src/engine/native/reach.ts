@@ -52,8 +52,10 @@ function writeUntilCode(code: Assembler, codePages: number): void {
     const [at, bound] = upwards ? [1, Reg.rdi] : [-AT_ONCE, Reg.rsi];
     code.move(Reg.rbx, Reg.r8, false);
     code.shift(Shift.shr, Reg.rbx, PAGE_BITS, false);
+    // They may lie beyond 2^31, where no distance reaches that stands in an instruction.
+    code.aluImmediate(Alu.add, Reg.rbx, codePages, false);
     for (let look = 0; look < LOOKS; look++) {
-      code.loadIndexed(Reg.rcx, Reg.rbx, LINEAR + codePages + at, 8, false);
+      code.loadIndexed(Reg.rcx, Reg.rbx, LINEAR + at, 8, false);
       code.scan(upwards ? "forward" : "backward", Reg.rcx, Reg.rcx);
       code.jumpIf(Condition.notEqual, found);
       code.aluImmediate(upwards ? Alu.add : Alu.sub, Reg.rbx, AT_ONCE, false);
@@ -64,7 +66,7 @@ function writeUntilCode(code: Assembler, codePages: number): void {
     code.shift(Shift.shr, Reg.rcx, 3, false);
     code.alu(Alu.add, Reg.rbx, Reg.rcx, false);
     // To the first page with code, from behind the last one.
-    code.aluImmediate(Alu.add, Reg.rbx, upwards ? at : at + 1, false);
+    code.aluImmediate(Alu.sub, Reg.rbx, codePages - (upwards ? at : at + 1), false);
     code.shift(Shift.shl, Reg.rbx, PAGE_BITS);
     code.alu(Alu.cmp, bound, Reg.rbx);
     code.moveIf(upwards ? Condition.greater : Condition.less, bound, Reg.rbx);
