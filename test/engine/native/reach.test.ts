@@ -175,19 +175,22 @@ describe.if(hasNative)("accesses see what the interpreter sees", () => {
 
 describe.if(hasNative)("what changes is seen:", () => {
   test("stores into code, by the instructions that have stored beside it", () => {
-    // What is called at `s3` adds 1 or 3 by turns; between calls, stores go to another page.
+    // What is called at `s3` adds 1 or 3 by turns; between calls, stores go to two other pages: the second is what makes a way wide.
     const text = `
         li   s2, 40
         li   s5, 0x00150513        # addi a0, a0, 1
-        li   s6, 0x00008067        # ret
+        li   s8, 0x00008067        # ret
         li   s7, 0x00350513        # addi a0, a0, 3
         mv   a3, s3
         mv   a2, s5
         call poke
         addi a3, s3, 4
-        mv   a2, s6
+        mv   a2, s8
         call poke
       again:
+        mv   a3, s6
+        mv   a2, s2
+        call poke
         mv   a3, s4
         mv   a2, s2
         call poke
@@ -214,11 +217,13 @@ describe.if(hasNative)("what changes is seen:", () => {
         j done
     `.replaceAll("call poke", "jal ra, poke");
     for (let page = 0; page < 2 * 64; page++) {
-      for (const beside of [-1, 1, 7]) {
+      for (const beside of [-1, 1, 7, -9, 32, 33, -32, -33]) {
         const prepare = (rig: Rig) => {
           skipTraps(rig);
-          rig.hart.setX(register("s3"), BigInt(FREE + (page + 16) * PAGE + 0x800));
-          rig.hart.setX(register("s4"), BigInt(FREE + (page + 16 + beside) * PAGE));
+          const at = FREE + (page + 48) * PAGE;
+          rig.hart.setX(register("s3"), BigInt(at + 0x800));
+          rig.hart.setX(register("s4"), BigInt(at + beside * PAGE));
+          rig.hart.setX(register("s6"), BigInt(at + (beside + Math.sign(beside)) * PAGE));
           return rig.load(text);
         };
         compare(prepare, [100_000], undefined, { page, beside });
