@@ -16,7 +16,7 @@ export function assemble(board: Board, registry: VdevRegistry, host: MachineHost
   const files = new ImageFiles();
   try {
     const clocks = startingClocks(board, (spec, request) => openHardware(board, host, spec, request));
-    const plan = planBoot(board, { read: (path) => contentsOf(files, path) }, (initrd) =>
+    const plan = planBoot(board, { open: (path) => contentsOf(files, path) }, (initrd) =>
       writeDtb(boardTree(board, registry, { initrd, clocks })),
     );
     return new Machine(board, registry, { ...plan, close: () => files.close() }, host, engine);

@@ -44,7 +44,10 @@ export function writeReach(code: Assembler, codePages?: number): void {
   if (codePages !== undefined) writeUntilCode(code, codePages);
 }
 
-/** Not into pages with code, nor farther than they are looked for. Takes rbx. */
+/**
+ * Not into pages with code, nor farther than they are looked for. What stands before and behind the table may be taken for
+ * some: it speaks for pages outside of the window. Takes rbx.
+ */
 function writeUntilCode(code: Assembler, codePages: number): void {
   code.push(Reg.rcx);
   for (const upwards of [true, false]) {

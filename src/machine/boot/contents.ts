@@ -44,7 +44,7 @@ export function bytesOf(contents: Contents, from = 0, to: number = contents.size
   return bytes;
 }
 
-/** Below this, a file is held: an open one costs as much. */
+/** Files up to this size are held: they weigh little, and the host has only so many open files for a process. */
 const HELD = 1 << 20;
 /** The most that one call of the host reads. */
 const LARGEST_READ = 1 << 30;

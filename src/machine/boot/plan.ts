@@ -34,8 +34,8 @@ export interface BootPlan {
 }
 
 export interface BootFiles {
-  /** What is in the file is had whenever the machine is switched on. */
-  read(path: string): Contents;
+  /** Read whenever the machine is switched on. */
+  open(path: string): Contents;
 }
 
 /** Makes the device tree (DTB) once it is known where the initrd lies. */
@@ -119,7 +119,7 @@ class Planner {
     }
     for (const range of this.board.reserve) if (range.guest) this.#reserve(range, firmware);
     if (boot.fdtAt !== undefined) this.#avoid.push({ at: boot.fdtAt, size: 2 * TREE_GROWTH });
-    const initrd = boot.initrd === undefined ? undefined : this.#read(boot.initrd, "initrd");
+    const initrd = boot.initrd === undefined ? undefined : this.#open(boot.initrd, "initrd");
     const kernel = boot.kernel === undefined ? undefined : this.#kernel(boot.kernel, firmware, initrd?.size ?? 0);
     const entry = this.#entry(firmware, kernel);
     const initrdAt = initrd && this.#initrd(initrd, kernel);
@@ -147,7 +147,7 @@ class Planner {
   #loadMemory(block: BoardMemory): void {
     if (block.image === undefined) return;
     const place = { file: block.image, path: `memory "${block.name}"` };
-    const contents = this.#readFile(block.image, place);
+    const contents = this.#openFile(block.image, place);
     const name = `${block.kind} "${block.name}"`;
     if (contents.size > block.size) {
       const message = `the image of ${name} has ${shownSize(contents.size)}, the memory ${shownSize(block.size)}`;
@@ -159,7 +159,7 @@ class Planner {
 
   #loadBlob({ name, at, size, path, kind }: BoardBlob): void {
     const place = { file: path, path: `blob.${name}` };
-    const contents = this.#readFile(path, place);
+    const contents = this.#openFile(path, place);
     // The file may be another one than when the profile was checked.
     if (contents.size > size) {
       fail("boot/too-small", `blob "${name}" has ${shownSize(size)}, its file ${shownSize(contents.size)}`, { place });
@@ -174,7 +174,7 @@ class Planner {
 
   #firmware(path: string): Placed {
     const { firmwareAt } = this.board.boot;
-    const image = readImage(this.#read(path, "firmware"), path, this.#unpackedLimit());
+    const image = readImage(this.#open(path, "firmware"), path, this.#unpackedLimit());
     if (image.kind === "elf") return this.#elf("firmware", path, image, firmwareAt, this.#ram.at);
     if (image.kind === "linux") {
       fail("boot/firmware-is-kernel", "boot.firmware names a Linux kernel, which cannot start in M-mode on its own", {
@@ -187,7 +187,7 @@ class Planner {
 
   #kernel(path: string, firmware: Placed | undefined, initrdSize: number): Placed {
     const { boot } = this.board;
-    const image = readImage(this.#read(path, "kernel"), path, this.#unpackedLimit());
+    const image = readImage(this.#open(path, "kernel"), path, this.#unpackedLimit());
     if (image.kind === "linux") return this.#linux(path, image, initrdSize);
     const bare = !firmware && boot.firmware === "none";
     const usual = bare ? this.#ram.at : this.#ram.at + PAYLOAD_OFFSET;
@@ -363,18 +363,18 @@ class Planner {
     );
   }
 
-  #read(path: string, role: Role): Contents {
+  #open(path: string, role: Role): Contents {
     const place = placeOf(role, path);
-    const contents = this.#readFile(path, place);
+    const contents = this.#openFile(path, place);
     if (contents.size === 0) {
       fail("boot/empty", `the file of boot.${role} is empty`, { place, hint: "was it written to the end?" });
     }
     return contents;
   }
 
-  #readFile(path: string, place: Place): Contents {
+  #openFile(path: string, place: Place): Contents {
     try {
-      return this.files.read(path);
+      return this.files.open(path);
     } catch (error) {
       if (error instanceof VmrunError) throw error;
       return fail("boot/unreadable", `cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`, {

@@ -10,8 +10,8 @@ if (!hasNative) test.skip(`the reach of ways (${WHY_NOT})`, () => {});
 const MIB = 2 ** 20;
 const MEGAPAGE = 2 * MIB;
 const PAGE = 4096;
-/** Stores look for code among so much. */
-const CHUNK = 64 * PAGE;
+/** Stores look for code so far, each way. */
+const CHUNK = 32 * PAGE;
 /** Page tables, and a list of addresses. */
 const ROOT = RAM + 0x4_0000;
 const LIST = RAM + 0x5_0000;

@@ -71,7 +71,7 @@ const FILES: Readonly<Record<string, Uint8Array>> = {
 };
 
 const files = {
-  read(path: string): Held {
+  open(path: string): Held {
     const bytes = FILES[path];
     if (!bytes) throw new Error(`ENOENT: ${path}`);
     return new Held(bytes);
@@ -222,7 +222,7 @@ describe("usual boards", () => {
   test("the monitor that ships", () => {
     const path = new URL("../../../firmware/monitor.elf", import.meta.url);
     const board = makeBoard({ firmware: { path: "monitor.elf" } });
-    const { entry, mode, loads } = planBoot(board, { read: () => new Held(readFileSync(path)) }, () => TREE);
+    const { entry, mode, loads } = planBoot(board, { open: () => new Held(readFileSync(path)) }, () => TREE);
     expect([entry, mode, loads[0].at]).toEqual([BASE, "machine", BASE]);
   });
 });
@@ -279,7 +279,7 @@ describe("rules", () => {
   });
 
   test("Linux that wants the start of RAM does not get OpenSBI's", () => {
-    const own = { read: (path: string) => new Held(path === "/Image" ? makeLinux({ textOffset: 0 }) : FILES[path]) };
+    const own = { open: (path: string) => new Held(path === "/Image" ? makeLinux({ textOffset: 0 }) : FILES[path]) };
     const kernelAt = (firmware: BoardBoot["firmware"]) =>
       planBoot(makeBoard({ firmware, kernel: "/Image" }), own, () => TREE).loads.find(({ name }) => name === "kernel")!
         .at;
@@ -515,7 +515,7 @@ describe("laws", () => {
       text("raw code"),
     ];
     const own = {
-      read: (path: string) => {
+      open: (path: string) => {
         const source = path === "/flash" ? FILES[path] : sources[next(sources.length)];
         return new Held(next(2) === 0 ? source : spoil(source, next));
       },
