@@ -10,7 +10,7 @@ export const Reg = {
 } as const;
 export type Reg = number;
 
-/** A register of SSE; the first two are all there is use for. */
+/** A register of SSE, by its number; two of them have a name. */
 export const Xmm = { xmm0: 0, xmm1: 1 } as const;
 export type Xmm = number;
 
@@ -422,14 +422,15 @@ export class Assembler {
     this.#form(0x100 | opcode, wide, reg, operand);
   }
 
-  /** `to = to * by + addend` with one rounding; `opcode` says which signs are turned. Of FMA3. */
-  fused(opcode: number, to: Xmm, by: Xmm, addend: Operand, double: boolean): void {
-    this.#byte(0xc4);
-    this.#byte(0xe2);
-    this.#byte((double ? 0x81 : 0x01) | ((~by & 15) << 3));
-    this.#byte(opcode);
-    this.#byte(0x85 | ((to & 7) << 3));
-    this.#int32(addend - MEMORY);
+  /** The same with memory at a host's address: see {@link loadSum}. */
+  sseSum(prefix: number, opcode: number, reg: Xmm, base: Reg, distance: number): void {
+    this.#byte(prefix);
+    this.#sum(0x100 | opcode, false, reg, base, distance);
+  }
+
+  /** One of VFMADD213 and the like, or of VFMADD231: `to`, `by` and `operand` are their operands. Of FMA3. */
+  fused(opcode: number, to: Xmm, by: Xmm, operand: Xmm | Operand, double: boolean): void {
+    this.#vex(2, 1, opcode, double, to, operand, by);
   }
 
   loadControl(from: Operand): void {

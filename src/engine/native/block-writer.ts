@@ -5,14 +5,13 @@
  */
 import { HartField } from "../../isa/riscv/hart.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
-import { MSTATUS_FS } from "../places.ts";
 import { exitTo, Leaving } from "../translator/contract.ts";
 import { Alu, type Assembler, Condition, isRegister, Label, type Operand, Reg } from "./assembler.ts";
 import type { NativeBlock, NativeOp } from "./blocks.ts";
 import type { CommonCode } from "./common-code.ts";
 import { DivisionWriter } from "./divisions.ts";
 import { Expressions } from "./expressions.ts";
-import { FloatWriter, isDynamic, writeFloatStart } from "./floats.ts";
+import { FloatState, FloatWriter, isDynamic } from "./floats.ts";
 import { Fate } from "./liveness.ts";
 import { MemoryWriter } from "./memory-writer.ts";
 import { type BlockPlan, planOf } from "./plans.ts";
@@ -20,8 +19,6 @@ import { BUDGET, field, placesFor, type RegisterPlaces } from "./registers.ts";
 import { type Rounds, RoundsWriter } from "./rounds.ts";
 import { usesOf } from "./uses.ts";
 import type { Accesses, PageWays } from "./ways.ts";
-
-const MSTATUS = field(HartField.csr);
 
 /** A block, written. */
 export interface WrittenBlock {
@@ -205,18 +202,50 @@ class BlockWriter {
     const plan = planOf(block, this.place.refined, this.place.isApart(at));
     const { rounds } = plan;
     const ways = this.#memory.startBlock();
+    const float = operations.some((operation) => operation.float);
+    // What goes to itself need not ask for floating point each time, nor take up its registers.
+    const carries = float && this.place.refined && goesToItself(block);
+    const body = new Label();
+    if (float) this.#floats.startBlock(plan.operations, carries);
     this.#again = undefined;
-    if (rounds !== undefined) {
-      // Only what went through the block has made sure that floating point is on.
-      if (operations.some((operation) => operation.float)) code.jump(this.#entries.get(at)!);
+    if (carries) {
+      this.#writeStart(block, slot);
+      this.#floats.writeCarried(this.#interpretAll(block));
+      code.jump(body);
+    }
+    if (carries || rounds !== undefined) {
       this.#again = { at, label: new Label() };
       code.bind(this.#again.label);
+    }
+    if (rounds !== undefined)
       this.#rounds.writeChoice(
         rounds,
         this.#afterwards(() => this.#writeRounds(block, plan, rounds, ways)),
       );
-    }
-    code.bind(this.#entries.get(at)!);
+    if (carries) {
+      this.#writeBudget(block, slot);
+      code.bind(body);
+    } else this.#writeStart(block, slot);
+    this.#straightLine(plan, next);
+    this.#shared.push([...ways].filter(([{ together }]) => together).map(([, way]) => way));
+    const { semantics } = operations[count - 1].instruction;
+    if (semantics.does === "jump" || semantics.does === "jumpTo") return;
+    if (left) this.#leave(this.#common("interpret"), exitTo(end, 0));
+    else this.#goTo(end, next);
+  }
+
+  /** Where control enters a block. */
+  #writeStart(block: NativeBlock, slot: number): void {
+    const { at, operations } = block;
+    this.code.bind(this.#entries.get(at)!);
+    this.#writeBudget(block, slot);
+    this.#detours.set(at, this.#wayOut(at));
+    if (operations.some((operation) => operation.float)) this.#requireFloat(block);
+  }
+
+  #writeBudget({ at, operations }: NativeBlock, slot: number): void {
+    const { code } = this;
+    const count = operations.length;
     code.aluImmediate(Alu.sub, BUDGET, count, false);
     // Processors make one operation of these two, which they would not if it was asked for a sign.
     code.jumpIf(
@@ -226,14 +255,11 @@ class BlockWriter {
         this.#leave(this.#common("spent"), exitTo(at, count));
       }),
     );
-    this.#detours.set(at, this.#wayOut(at));
-    if (operations.some((operation) => operation.float)) this.#requireFloat(at, operations);
-    this.#straightLine(plan, next);
-    this.#shared.push([...ways].filter(([{ together }]) => together).map(([, way]) => way));
-    const { semantics } = operations[count - 1].instruction;
-    if (semantics.does === "jump" || semantics.does === "jumpTo") return;
-    if (left) this.#leave(this.#common("interpret"), exitTo(end, 0));
-    else this.#goTo(end, next);
+  }
+
+  /** Where the interpreter takes over at the block's first instruction, after its budget was taken. */
+  #interpretAll({ at, operations }: NativeBlock): Label {
+    return this.#afterwards(() => this.#leave(this.#common("interpret"), exitTo(at, operations.length)));
   }
 
   /** Code for rounds in which nothing that moves has to be looked up. */
@@ -261,6 +287,8 @@ class BlockWriter {
       ways,
       moving.map(({ accesses }) => accesses),
     );
+    // It is written after other blocks.
+    if (plan.operations.some((operation) => operation.float)) this.#floats.startBlock(plan.operations, true);
     this.#again = { at, label: round };
     this.#hasRest = true;
     this.#straightLine(plan, undefined);
@@ -273,7 +301,7 @@ class BlockWriter {
     const { code } = this;
     const { operations, liveness } = plan;
     this.#left = operations.length;
-    this.#floats.startBlock();
+    this.#floats.startLine();
     this.#divisions.startBlock();
     this.#loose = 0;
     this.#putOff = NOTHING;
@@ -435,31 +463,25 @@ class BlockWriter {
     this.#open.push({ use: this.code.length - 4, to: at });
   }
 
-  /** Floating point needs the unit on; the first instruction to make it dirty is the interpreter's. */
-  #requireFloat(at: number, operations: readonly NativeOp[]): void {
+  #requireFloat(block: NativeBlock): void {
     const { code } = this;
-    const interpret = this.#afterwards(() => this.#leave(this.#common("interpret"), exitTo(at, operations.length)));
-    code.move(Reg.rax, MSTATUS, false);
-    code.aluImmediate(Alu.and, Reg.rax, MSTATUS_FS, false);
-    code.aluImmediate(Alu.cmp, Reg.rax, MSTATUS_FS, false);
-    code.jumpIf(Condition.notEqual, interpret);
-    const computes = ({ instruction: { semantics }, rm }: NativeOp, what: typeof isDynamic) =>
-      semantics.does === "float" && what(semantics, rm);
-    if (operations.some((operation) => computes(operation, isDynamic))) {
-      code.aluImmediate(Alu.cmp, field(HartField.frm), 0, false);
-      code.jumpIf(Condition.notEqual, interpret);
-    }
-    if (!operations.some((operation) => computes(operation, () => true))) return;
-    const started = new Label();
-    code.aluImmediate(Alu.cmp, field(HartField.nativeFloat), 0, false);
-    code.jumpIf(
-      Condition.equal,
+    const dynamic = block.operations.some(
+      ({ instruction: { semantics }, rm }) => semantics.does === "float" && isDynamic(semantics, rm),
+    );
+    const ready = new Label();
+    const require = (otherwise: Label) => {
+      code.aluImmediate(Alu.cmp, field(HartField.nativeFloat), dynamic ? FloatState.nearest : FloatState.on, false);
+      code.jumpIf(Condition.below, otherwise);
+    };
+    const interpret = this.#interpretAll(block);
+    require(
       this.#afterwards(() => {
-        writeFloatStart(code);
-        code.jump(started);
+        code.call(this.place.common.startFloat);
+        require(interpret);
+        code.jump(ready);
       }),
     );
-    code.bind(started);
+    code.bind(ready);
   }
 
   // ---- instructions ----
@@ -520,6 +542,12 @@ class BlockWriter {
     code.aluImmediate(Alu.add, reg, at + length);
     if (reg !== to) code.move(to, reg);
   }
+}
+
+/** Whether its last instruction may lead to its first. */
+function goesToItself({ at, operations }: NativeBlock): boolean {
+  const last = operations[operations.length - 1];
+  return last.instruction.semantics.does === "branch" && last.at + last.imm === at;
 }
 
 const RETURN_ADDRESS = 1;

@@ -4,7 +4,7 @@ import { COUNTER_SHIFT, OpField, Special } from "../interpreter/layout.ts";
 import { ADDEND } from "../tlb-code.ts";
 import { Leaving, REFUND_BITS } from "../translator/contract.ts";
 import { Alu, type Assembler, Condition, Label, Reg, Shift } from "./assembler.ts";
-import { writeFloatEnd } from "./floats.ts";
+import { FloatState, writeFloatEnd, writeFloatStart } from "./floats.ts";
 import { BUDGET, field, kept, LINEAR } from "./registers.ts";
 import { writeTlbEntry } from "./tlb.ts";
 import { Ways } from "./ways.ts";
@@ -40,6 +40,8 @@ export interface CommonCode {
   readonly goOnRelative: Label;
   /** The same, with the jump's site in rcx: the next time, that tells. */
   readonly goOnFrom: Label;
+  /** To be called: has `HartField.nativeFloat` tell what there is to know. Takes rax. */
+  readonly startFloat: Label;
   readonly ways: Ways;
 }
 
@@ -56,6 +58,7 @@ export function writeCommonCode(code: Assembler, surroundings: Surroundings): Co
     goOn: new Label(),
     goOnRelative: new Label(),
     goOnFrom: new Label(),
+    startFloat: new Label(),
     ways,
   };
   code.bind(common.interpret);
@@ -91,6 +94,8 @@ export function writeCommonCode(code: Assembler, surroundings: Surroundings): Co
   code.alu(Alu.add, Reg.rax, field(HartField.nativePage));
   code.bind(common.goOn);
   writeGoOn(code, surroundings, ways, moved);
+  code.bind(common.startFloat);
+  writeFloatStart(code);
   ways.writeCommon(code);
   return common;
 }
@@ -99,7 +104,7 @@ function writeEntry(code: Assembler, { memory, code: base }: Surroundings, ways:
   for (const reg of SAVED) code.push(reg);
   code.moveImmediate(Reg.rbp, BigInt(memory - LINEAR));
   code.move(BUDGET, field(HartField.budget), false);
-  code.storeWord(field(HartField.nativeFloat), 0);
+  code.storeWord(field(HartField.nativeFloat), FloatState.unknown);
   ways.writeEntry(code);
   code.moveImmediate(Reg.rax, BigInt(base));
   code.move(Reg.rcx, Reg.rdi, false);

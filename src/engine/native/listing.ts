@@ -39,7 +39,7 @@ const ROOM = 0x10_0000;
 export function nativeText({ blocks, page, place, bitsOf }: WrittenNative): string {
   const names = new Map<Label, string>();
   const { common } = place;
-  for (const name of ["interpret", "spent", "goOn", "goOnRelative", "goOnFrom"] as const)
+  for (const name of ["interpret", "spent", "goOn", "goOnRelative", "goOnFrom", "startFloat"] as const)
     names.set(common[name], named(name));
   const code = new Listing(names, (at) => {
     const address = BigInt.asUintN(64, page + BigInt(at));
@@ -80,10 +80,23 @@ const CONDITIONS: Readonly<Record<number, string>> = {
   },
 };
 const SSE: Readonly<Record<number, string>> = {
-  ...{ 16: "mov", 17: "mov", 42: "cvtsi2", 44: "cvtt", 45: "cvt", 46: "ucomi", 47: "comi", 81: "sqrt", 84: "and" },
+  ...{
+    16: "mov",
+    17: "mov",
+    40: "mova",
+    42: "cvtsi2",
+    44: "cvtt",
+    45: "cvt",
+    46: "ucomi",
+    47: "comi",
+    81: "sqrt",
+    84: "and",
+  },
   ...{ 86: "or", 87: "xor", 88: "add", 89: "mul", 90: "cvts", 92: "sub", 93: "min", 94: "div", 95: "max" },
 };
 const KINDS: Readonly<Record<number, string>> = { 0: "ps", 102: "pd", 242: "sd", 243: "ss" };
+
+const MOVE_BITS = 0x6e;
 
 class Listing extends Assembler {
   readonly lines: string[] = [];
@@ -304,16 +317,27 @@ class Listing extends Assembler {
   override sse(prefix: number, opcode: number, reg: Xmm | Reg, operand: Xmm | Operand, wide = false): void {
     // Integers come from and go to integer registers.
     const first = opcode === 0x2c || opcode === 0x2d ? this.#operand(reg, wide) : `xmm${reg}`;
-    const second = isRegister(operand) && opcode !== 0x2a ? `xmm${operand}` : this.#operand(operand, wide);
+    const second = opcode === 0x2a || opcode === MOVE_BITS ? this.#operand(operand, wide) : this.#float(operand);
     const [to, from] = opcode === 0x11 ? [second, first] : [first, second];
-    this.#line(`${SSE[opcode]}${KINDS[prefix]} ${to}, ${from}`);
+    this.#line(`${opcode === MOVE_BITS ? "movq" : SSE[opcode] + KINDS[prefix]} ${to}, ${from}`);
     super.sse(prefix, opcode, reg, operand, wide);
   }
 
-  override fused(opcode: number, to: Xmm, by: Xmm, addend: Operand, double: boolean): void {
-    const name = { 169: "madd", 173: "nmadd", 171: "msub", 175: "nmsub" }[opcode];
-    this.#line(`vf${name}213${double ? "sd" : "ss"} xmm${to}, xmm${by}, ${this.#operand(addend)}`);
-    super.fused(opcode, to, by, addend, double);
+  #float(operand: Xmm | Operand): string {
+    return isRegister(operand) ? `xmm${operand}` : this.#operand(operand);
+  }
+
+  override sseSum(prefix: number, opcode: number, reg: Xmm, base: Reg, distance: number): void {
+    const [to, from] = [`xmm${reg}`, this.#sum(base, distance)];
+    this.#line(`mov${KINDS[prefix]} ${opcode === 0x11 ? `${from}, ${to}` : `${to}, ${from}`}`);
+    super.sseSum(prefix, opcode, reg, base, distance);
+  }
+
+  override fused(opcode: number, to: Xmm, by: Xmm, operand: Xmm | Operand, double: boolean): void {
+    const [order, first] = opcode < 0xb0 ? [213, 0xa9] : [231, 0xb9];
+    const name = ["madd", "msub", "nmadd", "nmsub"][(opcode - first) / 2];
+    this.#line(`vf${name}${order}${double ? "sd" : "ss"} xmm${to}, xmm${by}, ${this.#float(operand)}`);
+    super.fused(opcode, to, by, operand, double);
   }
 
   override loadControl(from: Operand): void {

@@ -9,7 +9,7 @@ import { Alu, type Assembler, Condition, isRegister, Label, type Operand, Reg } 
 import type { NativeOp } from "./blocks.ts";
 import type { Expressions } from "./expressions.ts";
 import type { FloatWriter } from "./floats.ts";
-import { field, float, LINEAR, type RegisterPlaces } from "./registers.ts";
+import { field, LINEAR, type RegisterPlaces } from "./registers.ts";
 import { addAddend, lookUp } from "./tlb.ts";
 import type { Accesses, PageWays, Ways } from "./ways.ts";
 
@@ -118,17 +118,19 @@ export class MemoryWriter {
 
   #load(operation: NativeOp, { width, signed, to }: Of<"load">, accesses: Accesses): void {
     const { code } = this;
+    const { rd, imm } = operation;
     const base = this.#reach(operation, accesses);
-    const place = to === "x" ? this.registers.of(operation.rd) : float(operation.rd);
-    const inPlace = to === "x" && operation.rd !== 0 && isRegister(place);
-    code.loadSum(inPlace ? place : Reg.rax, base, operation.imm, width, signed);
-    if (to !== "x") this.floats.set(operation.rd, to);
-    else if (!inPlace) this.#setX(operation.rd, Reg.rax);
+    if (to !== "x") return this.floats.load(rd, base, imm, to);
+    const place = this.registers.of(rd);
+    const inPlace = rd !== 0 && isRegister(place);
+    code.loadSum(inPlace ? place : Reg.rax, base, imm, width, signed);
+    if (!inPlace) this.#setX(rd, Reg.rax);
   }
 
   #store(operation: NativeOp, { width, value }: Of<"store">, accesses: Accesses): void {
     const { code } = this;
     const base = this.#reach(operation, accesses);
+    if (value.kind === "f") return this.floats.store(operation.rs2, base, operation.imm, width);
     const place = this.expressions.operand(value)!;
     if (value.kind === "x" && operation.rs2 === 0) code.moveImmediate(Reg.rdx, 0);
     else if (!isRegister(place)) code.move(Reg.rdx, place);

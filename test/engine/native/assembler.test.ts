@@ -382,6 +382,29 @@ for (const [name, opcode] of Object.entries({ madd: 0xa9, nmadd: 0xad, msub: 0xa
     const single = `vf${name}213ss xmm1,xmm0,DWORD PTR ${place}`;
     expectText((a) => a.fused(opcode, xmm1, xmm0, memory(distance), false), single);
   }
+  for (const [to, by, from] of [
+    [0, 1, 2],
+    [15, 9, 3],
+    [7, 8, 14],
+  ] as const) {
+    expectText((a) => a.fused(opcode, to, by, from, true), `vf${name}213sd xmm${to},xmm${by},xmm${from}`);
+    expectText((a) => a.fused(opcode + 0x10, to, by, from, false), `vf${name}231ss xmm${to},xmm${by},xmm${from}`);
+  }
+}
+for (const [to, from] of [
+  [2, 15],
+  [8, 3],
+  [9, 14],
+] as const) {
+  expectText((a) => a.sse(0, 0x28, to, from), `movaps xmm${to},xmm${from}`);
+  expectText((a) => a.sse(DOUBLE, 0x58, to, from), `addsd xmm${to},xmm${from}`);
+  expectText((a) => a.sse(0x66, 0x6e, to, from, true), `movq xmm${to},${NAMES[from]}`);
+  expectText((a) => a.sse(SINGLE, 0x10, to, memory(8)), `movss xmm${to},DWORD PTR [rbp+0x8]`);
+  for (const base of [Reg.rax, Reg.rbx, Reg.r8, Reg.r13, Reg.r15]) {
+    const place = (distance: number) => `[${NAMES[base]}+rcx*1${distanceText(distance)}]`;
+    expectText((a) => a.sseSum(DOUBLE, 0x10, to, base, 0), `movsd xmm${to},QWORD PTR ${place(0)}`);
+    expectText((a) => a.sseSum(SINGLE, 0x11, from, base, -0x800), `movss DWORD PTR ${place(-0x800)},xmm${from}`);
+  }
 }
 
 // ---- control flow ----

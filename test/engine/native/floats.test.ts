@@ -223,6 +223,73 @@ describe.if(hasNative)("floating point", () => {
     }
   });
 
+  /** A body that goes to itself, and has registers that are there before it, are accumulated, or are made anew in each round. */
+  function randomBody(random: Random): string {
+    const singles = chance(random, 0.4);
+    const rows = CASES.filter(({ row, rm }) => {
+      const { semantics } = row;
+      if (semantics.does !== "float" || (rm !== undefined && rm !== 0 && rm !== DYNAMIC)) return false;
+      const both = semantics.from !== semantics.to && semantics.from !== "x" && semantics.to !== "x";
+      return chance(random, both ? 0.1 : (semantics.from === "s") === singles ? 0.6 : 0.03);
+    });
+    const moves = MOVES.filter(({ extension }) => (extension === "f") === singles);
+    const f = () => FA + below(random, 5);
+    const suffix = singles ? "w" : "d";
+    const lines = Array.from({ length: 2 + below(random, 9) }, () => {
+      const kind = below(random, 10);
+      if (kind === 0) return `fs${suffix} fa${below(random, 5)}, ${8 * below(random, 4)}(s1)`;
+      if (kind < 4)
+        return `fl${chance(random, 0.9) ? suffix : "w"} fa${below(random, 5)}, ${8 * below(random, 12)}(s0)`;
+      const one: Case =
+        kind < 5 || rows.length === 0 ? { row: pick(random, moves), rm: undefined } : pick(random, rows);
+      const rd = usesX(one.row, "rd") ? pick(random, [0, 10, 13]) : f();
+      return withRegisters(one, rd, [f(), f(), f()], pick(random, [0, 10, 13]));
+    });
+    return lines.join("\n");
+  }
+
+  test("loops of a block give the same, whatever their registers hold at first", () => {
+    for (let seed = 1; seed <= 60; seed++) {
+      compare(
+        (rig) => {
+          const random = createRandom(seed * 101);
+          loadOperands(rig, seed);
+          skipTraps(rig);
+          rig.setCsr("mstatus", DIRTY);
+          for (let n = 0; n < 5; n++)
+            rig.hart.setF(FA + n, chance(random, 0.8) ? operand(random) & ~(0x7ffn << 52n) : 0n);
+          const boxes = chance(random, 0.7);
+          if (boxes) for (let n = 0; n < 5; n++) rig.hart.setF(FA + n, boxed(0x3f80_0000 + below(random, 0x100_0000)));
+          const loops = Array.from(
+            { length: 3 },
+            (_, i) => `
+              li   s0, ${DATA}
+              li   s1, ${RESULTS}
+              li   s3, ${8 + below(random, 100)}
+            loop${i}:
+              ${randomBody(random)}
+              addi s0, s0, ${pick(random, [8, 16, 32])}
+              addi s1, s1, 8
+              addi s3, s3, -1
+              bnez s3, loop${i}`,
+          );
+          return rig.load(`
+              li   s4, 8
+            again:
+              ${loops.join("\n")}
+              addi s4, s4, -1
+              bnez s4, again
+            done:
+              j done
+          `);
+        },
+        BUDGETS.slice(0, -1),
+        [interpreted, native],
+        { seed },
+      );
+    }
+  });
+
   /** One instruction again and again, each time with the rounding mode that is in force. */
   function trapsWith(frm: number, name: string): readonly number[] {
     return [interpreted, native].map((rig) => {
