@@ -1,5 +1,6 @@
 /** What native code of a machine is made for, if this host's processor is one that we write code for. */
-import { DATA_SIZE, type NativeHost } from "../engine/native/native-code.ts";
+import { DATA_SIZE } from "../engine/native/common-code.ts";
+import type { NativeHost } from "../engine/native/native-code.ts";
 import { type CodeSpace, createCodeSpace } from "../host/machine-code.ts";
 import { addressOf } from "../host/mapping.ts";
 import type { GuestMemory } from "../memory/guest-memory.ts";

@@ -306,9 +306,16 @@ export class Assembler {
     this.#byte(0);
   }
 
-  push(reg: Reg): void {
-    this.#rex(false, 0, 0, reg);
-    this.#byte(0x50 | (reg & 7));
+  push(operand: Operand): void {
+    if (!isRegister(operand)) return this.#form(0xff, false, 6, operand);
+    this.#rex(false, 0, 0, operand);
+    this.#byte(0x50 | (operand & 7));
+  }
+
+  /** Of a byte, sign-extended. */
+  pushImmediate(value: number): void {
+    this.#byte(0x6a);
+    this.#byte(value);
   }
 
   pop(reg: Reg): void {
@@ -337,6 +344,15 @@ export class Assembler {
   /** With memory at `rbp + index + distance`. */
   aluIndexed(op: Alu, to: Reg, index: Reg, distance: number, wide = true): void {
     this.#indexed((op << 3) | 3, wide, to, index, distance);
+  }
+
+  /** With what is on the stack, a byte's distance from where rsp leads. */
+  aluStack(op: Alu, reg: Reg, distance: number): void {
+    this.#rex(true, reg, 0, 0);
+    this.#byte((op << 3) | 3);
+    this.#byte(0x44 | ((reg & 7) << 3));
+    this.#byte(0x24);
+    this.#byte(distance);
   }
 
   /** Tests bits of the byte at `rbp + index + distance`. */

@@ -175,8 +175,9 @@ class BlockWriter {
   }
 
   /** Code that is shared by all, but for registers in their usual places. */
-  #common(name: "interpret" | "spent" | "goOn" | "goOnRelative"): Label {
-    const usual = this.place.common[name];
+  #common(name: "interpret" | "spent" | "goOn" | "goOnRelative" | "return"): Label {
+    const { common } = this.place;
+    const usual = name === "return" ? common.returns.return : common[name];
     if (this.#isUsual) return usual;
     let label = this.#back.get(name);
     if (label === undefined) {
@@ -496,13 +497,16 @@ class BlockWriter {
         return this.#floats.set(operation.rd, semantics.to);
       case "branch":
         return this.#goToIf(this.#expressions.condition(semantics.condition), operation.at + operation.imm);
-      case "jump":
+      case "jump": {
         this.#link(operation);
-        return this.#goTo(operation.at + operation.imm, next);
+        const to = operation.at + operation.imm;
+        return this.#isCall(operation) ? this.#call(operation, next, to) : this.#goTo(to, next);
+      }
       case "jumpTo":
         this.#expressions.into(Reg.rax, semantics.target);
         this.#link(operation);
-        if (operation.rd === 0 && operation.rs1 === RETURN_ADDRESS) this.#return();
+        if (operation.rd === RETURN_ADDRESS) return this.#call(operation, next);
+        if (operation.rd === 0 && operation.rs1 === RETURN_ADDRESS) return this.#return();
         return this.code.jump(this.#common("goOn"));
       case "load":
       case "store":
@@ -520,16 +524,37 @@ class BlockWriter {
     }
   }
 
-  /** To where functions of this region are called in it, if the address in rax is there. */
+  /** Whether it calls a function that is to return by way of the stack. */
+  #isCall({ rd, at, imm, length }: NativeOp): boolean {
+    if (rd !== RETURN_ADDRESS) return false;
+    return !this.#entries.has(at + imm) || !this.#returns.includes(at + length);
+  }
+
+  /** To a place in the page or relative to it, or to the address in rax; and what stands behind it. */
+  #call({ rd, at, length }: NativeOp, next: number | undefined, to?: number): void {
+    const { code } = this;
+    const { returns } = this.place.common;
+    const callee = to === undefined ? this.#common("goOn") : this.#labelOf(to);
+    returns.writeCall(code, this.#registers.of(rd), callee, (write) => this.#afterwards(write));
+    if (to !== undefined) this.#noteOpen(to);
+    returns.writeComeBack(code);
+    this.#registers.write(code, false);
+    this.#goTo(at + length, next);
+  }
+
+  /** To where a function was called that returns to the address in rax. */
   #return(): void {
     const { code } = this;
-    if (this.#returns.length === 0) return;
-    code.move(Reg.rdx, Reg.rax);
-    code.alu(Alu.sub, Reg.rdx, field(HartField.nativePage));
-    for (const at of this.#returns) {
-      code.aluImmediate(Alu.cmp, Reg.rdx, at);
-      code.jumpIf(Condition.equal, this.#entries.get(at)!);
+    if (this.#returns.length > 0) {
+      code.move(Reg.rdx, Reg.rax);
+      code.alu(Alu.sub, Reg.rdx, field(HartField.nativePage));
+      for (const at of this.#returns) {
+        code.aluImmediate(Alu.cmp, Reg.rdx, at);
+        code.jumpIf(Condition.equal, this.#entries.get(at)!);
+      }
     }
+    if (this.#isUsual) this.place.common.returns.writeReturn(code);
+    else code.jump(this.#common("return"));
   }
 
   /** rd = the next instruction's address. rax stays. */

@@ -3,9 +3,10 @@ import { HartField } from "../../isa/riscv/hart.ts";
 import { COUNTER_SHIFT, OpField, Special } from "../interpreter/layout.ts";
 import { ADDEND } from "../tlb-code.ts";
 import { Leaving, REFUND_BITS } from "../translator/contract.ts";
-import { Alu, type Assembler, Condition, Label, Reg, Shift } from "./assembler.ts";
+import { Alu, type Assembler, Condition, data, Label, Reg, Shift } from "./assembler.ts";
 import { FloatState, writeFloatEnd, writeFloatStart } from "./floats.ts";
 import { BUDGET, field, kept, LINEAR } from "./registers.ts";
+import { Returns } from "./returns.ts";
 import { writeTlbEntry } from "./tlb.ts";
 import { Ways } from "./ways.ts";
 
@@ -43,12 +44,17 @@ export interface CommonCode {
   /** To be called: has `HartField.nativeFloat` tell what there is to know. Takes rax. */
   readonly startFloat: Label;
   readonly ways: Ways;
+  readonly returns: Returns;
 }
+
+/** Bytes of data that native code wants behind it. */
+export const DATA_SIZE = Ways.size + Returns.size;
 
 export function writeCommonCode(code: Assembler, surroundings: Surroundings): CommonCode {
   const enter = code.length;
   const ways = new Ways(surroundings.data, surroundings.memoryOfData, surroundings.codePages);
-  writeEntry(code, surroundings, ways);
+  const returns = new Returns(data(surroundings.data + Ways.size));
+  writeEntry(code, surroundings, ways, returns);
   const out = new Label();
   const moved = new Label();
   const common = {
@@ -59,7 +65,7 @@ export function writeCommonCode(code: Assembler, surroundings: Surroundings): Co
     goOnRelative: new Label(),
     goOnFrom: new Label(),
     startFloat: new Label(),
-    ways,
+    ...{ ways, returns },
   };
   code.bind(common.interpret);
   code.moveImmediate(Reg.rcx, Leaving.interpret);
@@ -81,6 +87,7 @@ export function writeCommonCode(code: Assembler, surroundings: Surroundings): Co
   writeFloatEnd(code);
   for (const { reg, home } of kept) code.move(home, reg);
   code.move(Reg.rax, BUDGET, false);
+  returns.writeLeave(code);
   for (const reg of SAVED.toReversed()) code.pop(reg);
   code.return();
 
@@ -96,12 +103,14 @@ export function writeCommonCode(code: Assembler, surroundings: Surroundings): Co
   writeGoOn(code, surroundings, ways, moved);
   code.bind(common.startFloat);
   writeFloatStart(code);
+  returns.writeCommon(code, common.goOn);
   ways.writeCommon(code);
   return common;
 }
 
-function writeEntry(code: Assembler, { memory, code: base }: Surroundings, ways: Ways): void {
+function writeEntry(code: Assembler, { memory, code: base }: Surroundings, ways: Ways, returns: Returns): void {
   for (const reg of SAVED) code.push(reg);
+  returns.writeEntry(code);
   code.moveImmediate(Reg.rbp, BigInt(memory - LINEAR));
   code.move(BUDGET, field(HartField.budget), false);
   code.storeWord(field(HartField.nativeFloat), FloatState.unknown);

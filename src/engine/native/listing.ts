@@ -41,6 +41,7 @@ export function nativeText({ blocks, page, place, bitsOf }: WrittenNative): stri
   const { common } = place;
   for (const name of ["interpret", "spent", "goOn", "goOnRelative", "goOnFrom", "startFloat"] as const)
     names.set(common[name], named(name));
+  names.set(common.returns.return, "return");
   const code = new Listing(names, (at) => {
     const address = BigInt.asUintN(64, page + BigInt(at));
     return `0x${address.toString(16)}  ${disassemble(bitsOf(at), address, (bitsOf(at) & 3) === 3 ? 4 : 2)}`;
@@ -227,9 +228,19 @@ class Listing extends Assembler {
     super.leaSum(to, base, index, scale, wide);
   }
 
-  override push(reg: Reg): void {
-    this.#line(`push ${WIDE[reg]}`);
-    super.push(reg);
+  override push(operand: Operand): void {
+    this.#line(`push ${this.#operand(operand)}`);
+    super.push(operand);
+  }
+
+  override return(): void {
+    this.#line("ret");
+    super.return();
+  }
+
+  override aluStack(op: Alu, reg: Reg, distance: number): void {
+    this.#line(`${nameOf(Alu, op)} ${WIDE[reg]}, [rsp + ${distance}]`);
+    super.aluStack(op, reg, distance);
   }
 
   override pop(reg: Reg): void {

@@ -10,9 +10,9 @@ import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.
 import { Assembler, type Operand } from "./assembler.ts";
 import { type WrittenBlock, writeBlocks } from "./block-writer.ts";
 import { findBlocks, findFunction, type NativeBlock } from "./blocks.ts";
-import { type CommonCode, writeCommonCode } from "./common-code.ts";
+import { type CommonCode, type DATA_SIZE, writeCommonCode } from "./common-code.ts";
 import type { WrittenNative } from "./listing.ts";
-import { type PageWays, Ways } from "./ways.ts";
+import type { PageWays } from "./ways.ts";
 
 /** What native code is made for: the host's processor. */
 export interface NativeHost {
@@ -64,9 +64,6 @@ interface CodeOfPage {
   /** By op: jumps that would like to lead there. */
   readonly open: Map<number, number[]>;
 }
-
-/** Bytes of data that native code wants behind it. */
-export const DATA_SIZE = Ways.size;
 
 /**
  * What the code of one find takes at most. No instruction becomes more than 200 bytes, and with what an exit may have to make

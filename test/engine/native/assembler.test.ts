@@ -241,7 +241,10 @@ group = "the stack and strings";
 for (const reg of [...REGISTERS, Reg.rbp]) {
   expectText((a) => a.push(reg), `push ${NAMES[reg]}`);
   expectText((a) => a.pop(reg), `pop ${NAMES[reg]}`);
+  expectText((a) => a.aluStack(Alu.cmp, reg, 8), `cmp ${NAMES[reg]},QWORD PTR [rsp+0x8]`);
 }
+for (const [place, text] of PLACES) expectText((a) => a.push(place), `push QWORD PTR ${text}`);
+expectText((a) => a.pushImmediate(1), "push 0x1");
 expectText((a) => a.fill(), "rep stos QWORD PTR es:[rdi],rax");
 
 // ---- arithmetic ----

@@ -45,6 +45,10 @@ here("native code for", () => {
     ).toMatchSnapshot();
   });
 
+  test("calls that return by way of the stack", () => {
+    expect(listed("jal ra, f\njalr ra, 0(a1)\nwfi\n.org 0x80001000\nf: wfi")).toMatchSnapshot();
+  });
+
   test("floating point", () => {
     expect(
       listed("fadd.d fa0, fa1, fa2\nfmadd.s fa3, fa4, fa5, fa6\nfcvt.w.d a0, fa0, rtz\nflt.d a1, fa0, fa1\nwfi"),

@@ -1,7 +1,8 @@
 // Pairs of rigs, of which one runs native code from the first execution on: what tests of native code have in common.
 import { expect } from "bun:test";
 import { Interpreter } from "../../../src/engine/interpreter/interpreter.ts";
-import { DATA_SIZE, type NativeHost } from "../../../src/engine/native/native-code.ts";
+import { DATA_SIZE } from "../../../src/engine/native/common-code.ts";
+import type { NativeHost } from "../../../src/engine/native/native-code.ts";
 import { createCodeSpace } from "../../../src/host/machine-code.ts";
 import { addressOf } from "../../../src/host/mapping.ts";
 import { nativeHost } from "../../../src/machine/native-host.ts";
