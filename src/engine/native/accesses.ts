@@ -1,8 +1,14 @@
-/** Which loads and stores of a block go to the same place: by the same base register, which is not written in between. */
+/**
+ * Which loads and stores of a block go to the same place: by the same base register, to which nothing is done in between but
+ * to add a constant. Distances are from the base as it is at the first of them.
+ */
 import type { NativeOp } from "./blocks.ts";
 import { type Accesses, FARTHEST_APART } from "./ways.ts";
 
-type Group = { -readonly [Key in keyof Accesses]: Accesses[Key] };
+type Group = { -readonly [Key in keyof Accesses]: Accesses[Key] } & {
+  /** What has been added to the base since the first. */
+  added: number;
+};
 
 /**
  * By instruction, for loads and stores: those that it belongs to.
@@ -12,14 +18,15 @@ export function accessesOf(operations: readonly NativeOp[], apart: boolean): rea
   const all = new Array<Group | undefined>(operations.length).fill(undefined);
   let known: Groups | undefined;
   for (let i = 0; i < operations.length; i++) {
-    const { traits, rd, rs1, imm } = operations[i];
+    const { instruction, traits, rd, rs1, imm } = operations[i];
     const { access, width } = traits;
     if (access !== undefined) {
       known ??= new Groups();
       const store = access === "store";
       all[i] = (apart ? undefined : known.join(rs1, store, imm, width)) ?? known.begin(rs1, store, imm, width, i);
     }
-    if (traits.writesX) known?.end(rd);
+    if (instruction.name === "addi" && rd === rs1) known?.move(rd, imm);
+    else if (traits.writesX) known?.end(rd);
   }
   return all;
 }
@@ -36,12 +43,13 @@ class Groups {
   join(base: number, store: boolean, imm: number, width: number): Group | undefined {
     let found: Group | undefined;
     for (const group of this.#open) {
-      if (group.base !== base || !isNear(group, imm, width)) continue;
+      if (group.base !== base || !isNear(group, imm + group.added, width)) continue;
       if (found === undefined || group.store === store) found = group;
     }
     if (found === undefined) return undefined;
-    const end = Math.max(found.least + found.bytes, imm + width);
-    found.least = Math.min(found.least, imm);
+    const from = imm + found.added;
+    const end = Math.max(found.least + found.bytes, from + width);
+    found.least = Math.min(found.least, from);
     found.bytes = end - found.least;
     found.store ||= store;
     found.together = true;
@@ -50,12 +58,17 @@ class Groups {
 
   begin(base: number, store: boolean, least: number, bytes: number, first: number): Group {
     const ordinal = this.#all.filter((group) => group.base === base).length;
-    const group = { base, store, least, bytes, first, ordinal, together: false };
+    const group = { base, store, least, bytes, first, ordinal, together: false, added: 0 };
     const before = this.#open.findIndex((other) => other.base === base && other.store === store);
     if (before >= 0) this.#open[before] = group;
     else this.#open.push(group);
     this.#all.push(group);
     return group;
+  }
+
+  /** Something is added to the register. */
+  move(base: number, by: number): void {
+    for (const group of this.#open) if (group.base === base) group.added += by;
   }
 
   /** The register is set: nothing that follows goes there. */
@@ -64,6 +77,6 @@ class Groups {
   }
 }
 
-function isNear({ least, bytes }: Group, imm: number, width: number): boolean {
-  return Math.max(least + bytes, imm + width) - Math.min(least, imm) <= FARTHEST_APART;
+function isNear({ least, bytes }: Group, from: number, width: number): boolean {
+  return Math.max(least + bytes, from + width) - Math.min(least, from) <= FARTHEST_APART;
 }

@@ -79,7 +79,9 @@ describe("accesses", () => {
 
   // The base is s0, x8.
   test.each([
-    "addi s0, s0, 8",
+    "addi s0, s1, 8",
+    "addiw s0, s0, 8",
+    "add s0, s0, s1",
     "ld s0, 8(s0)",
     "ld s0, 0(s1)",
     "lui s0, 1",
@@ -92,6 +94,15 @@ describe("accesses", () => {
     expect(groupsIn(`ld a0, 0(s0)\n sd a0, 0(s0)\n ${line}\n ld a0, 16(s0)\n sd a0, 16(s0)`).groups).toEqual(
       expect.arrayContaining(["s0 store 1: 8 from 16, together"]),
     );
+  });
+
+  test("go on where something is added to the base", () => {
+    expect(groupsIn("ld a0, 0(s0)\n addi s0, s0, 8\n sd a0, -8(s0)\n addi s0, s0, -4\n lw a0, 4(s0)")).toEqual({
+      ...{ groups: ["s0 store 0: 12 from 0, together"], of: "0-0-0" },
+    });
+    expect(groupsIn("ld a0, 0(s0)\n addi s0, s0, 512\n ld a0, 0(s0)\n ld a0, -512(s0)")).toEqual({
+      ...{ groups: ["s0 load 0: 8 from 0", "s0 load 1: 8 from 0", "s0 load 2: 8 from -512"], of: "0-12" },
+    });
   });
 
   test("have the load that writes the base with them", () => {
