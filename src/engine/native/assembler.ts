@@ -190,6 +190,12 @@ export class Assembler {
     this.#int32(value);
   }
 
+  /** Stores the low 16 bits of a register. */
+  storeHalf(to: Operand, from: Reg): void {
+    this.#byte(0x66);
+    this.#form(0x89, false, from, to);
+  }
+
   /** From 8, 16 or 32 bits to 64. */
   moveExtended(to: Reg, from: Operand, width: 1 | 2 | 4, signed: boolean): void {
     if (width === 4) {
@@ -369,9 +375,13 @@ export class Assembler {
     this.#byte(value >> 8);
   }
 
-  /** With the lowest byte of a register. */
-  compareByte(reg: Reg, value: number): void {
-    this.#form(0x80, false, Alu.cmp, reg, true);
+  /** Compares the lowest byte of a register. */
+  compareByte(reg: Reg, operand: Operand): void {
+    this.#form(0x3a, false, reg, operand, true);
+  }
+
+  compareByteImmediate(operand: Operand, value: number): void {
+    this.#form(0x80, false, Alu.cmp, operand, isRegister(operand), 1);
     this.#byte(value);
   }
 

@@ -6,7 +6,7 @@
 import { HartField } from "../../isa/riscv/hart.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import { exitTo, Leaving } from "../translator/contract.ts";
-import { Alu, type Assembler, Condition, isRegister, Label, type Operand, Reg } from "./assembler.ts";
+import { Alu, type Assembler, Condition, inverse, isRegister, Label, type Operand, Reg } from "./assembler.ts";
 import type { NativeBlock, NativeOp } from "./blocks.ts";
 import type { CommonCode } from "./common-code.ts";
 import { DivisionWriter } from "./divisions.ts";
@@ -16,7 +16,7 @@ import { Fate } from "./liveness.ts";
 import { MemoryWriter } from "./memory-writer.ts";
 import { type BlockPlan, planOf } from "./plans.ts";
 import { BUDGET, field, placesFor, type RegisterPlaces } from "./registers.ts";
-import { type Rounds, RoundsWriter } from "./rounds.ts";
+import { type Rounds, RoundsWriter, seldomOf } from "./rounds.ts";
 import { usesOf } from "./uses.ts";
 import type { Accesses, PageWays } from "./ways.ts";
 
@@ -76,6 +76,15 @@ interface PutOff {
 
 const NOTHING: readonly PutOff[] = [];
 
+/** What is needed to write rounds that are counted. */
+interface CountedRounds {
+  readonly rounds: Rounds;
+  readonly note: Operand;
+  readonly ways: ReadonlyMap<Accesses, Operand>;
+  /** Where the block takes its instructions from the budget, and goes on as usual. */
+  readonly usual: Label;
+}
+
 /** Code that stands behind all blocks. */
 interface Later {
   readonly label: Label;
@@ -106,8 +115,8 @@ class BlockWriter {
   readonly #exits = new Map<number, Label>();
   /** Instructions of the block from the current one on. */
   #left = 0;
-  /** Where the block goes when it goes to itself. */
-  #again: { readonly at: number; readonly label: Label } | undefined;
+  /** Where the block goes when it goes to itself, and whether that is what stands behind it. */
+  #again: { readonly at: number; readonly label: Label; readonly follows: boolean } | undefined;
   /** A part of the budget is put by. */
   #hasRest = false;
 
@@ -197,42 +206,51 @@ class BlockWriter {
   }
 
   #block(block: NativeBlock, slot: number, next: number | undefined): void {
-    const { code } = this;
     const { at, operations, end, left } = block;
-    const count = operations.length;
     const plan = planOf(block, this.place.refined, this.place.isApart(at));
-    const { rounds } = plan;
     const ways = this.#memory.startBlock();
     const float = operations.some((operation) => operation.float);
-    // What goes to itself need not ask for floating point each time, nor take up its registers.
-    const carries = float && this.place.refined && goesToItself(block);
-    const body = new Label();
-    if (float) this.#floats.startBlock(plan.operations, carries);
+    const loops = this.place.refined && goesToItself(block);
+    if (float) this.#floats.startBlock(plan.operations, loops);
     this.#again = undefined;
-    if (carries) {
+    if (loops) this.#writeLoop(block, slot, plan, ways);
+    else {
       this.#writeStart(block, slot);
-      this.#floats.writeCarried(this.#interpretAll(block));
-      code.jump(body);
+      this.#straightLine(plan, next);
     }
-    if (carries || rounds !== undefined) {
-      this.#again = { at, label: new Label() };
-      code.bind(this.#again.label);
-    }
-    if (rounds !== undefined)
-      this.#rounds.writeChoice(
-        rounds,
-        this.#afterwards(() => this.#writeRounds(block, plan, rounds, ways)),
-      );
-    if (carries) {
-      this.#writeBudget(block, slot);
-      code.bind(body);
-    } else this.#writeStart(block, slot);
-    this.#straightLine(plan, next);
     this.#shared.push([...ways].filter(([{ together }]) => together).map(([, way]) => way));
-    const { semantics } = operations[count - 1].instruction;
-    if (semantics.does === "jump" || semantics.does === "jumpTo") return;
+    const { semantics } = operations[operations.length - 1].instruction;
+    if (loops || semantics.does === "jump" || semantics.does === "jumpTo") return;
     if (left) this.#leave(this.#common("interpret"), exitTo(end, 0));
     else this.#goTo(end, next);
+  }
+
+  /** What goes to itself need not ask for floating point each time, nor take up its registers. */
+  #writeLoop(block: NativeBlock, slot: number, plan: BlockPlan, ways: ReadonlyMap<Accesses, Operand>): void {
+    const { code } = this;
+    const { at, operations } = block;
+    const { rounds } = plan;
+    const body = new Label();
+    const usual = new Label();
+    const note = rounds && this.place.common.loops.take(seldomOf(rounds));
+    const counting =
+      note && this.#afterwards(() => this.#writeRounds(block, plan, { rounds: rounds!, note, ways, usual }));
+    this.#writeStart(block, slot);
+    if (operations.some((operation) => operation.float)) this.#floats.writeCarried(this.#interpretAll(block));
+    if (counting) {
+      const first = this.#afterwards(() => {
+        code.aluImmediate(Alu.add, BUDGET, operations.length, false);
+        code.jump(counting);
+      });
+      this.#rounds.writeFirstChoice(note, first);
+    }
+    code.bind(body);
+    this.#again = { at, label: new Label(), follows: true };
+    this.#straightLine(plan, undefined);
+    code.bind(this.#again.label);
+    if (counting) this.#rounds.writeChoice(note, counting);
+    code.bind(usual);
+    this.#writeBudget(block, slot, body);
   }
 
   /** Where control enters a block. */
@@ -244,18 +262,19 @@ class BlockWriter {
     if (operations.some((operation) => operation.float)) this.#requireFloat(block);
   }
 
-  #writeBudget({ at, operations }: NativeBlock, slot: number): void {
+  /** Goes to `body` if there is enough. */
+  #writeBudget({ at, operations }: NativeBlock, slot: number, body?: Label): void {
     const { code } = this;
     const count = operations.length;
+    const spent = this.#afterwards(() => {
+      code.moveImmediate(Reg.rcx, Leaving.spent(slot));
+      this.#leave(this.#common("spent"), exitTo(at, count));
+    });
     code.aluImmediate(Alu.sub, BUDGET, count, false);
     // Processors make one operation of these two, which they would not if it was asked for a sign.
-    code.jumpIf(
-      Condition.below,
-      this.#afterwards(() => {
-        code.moveImmediate(Reg.rcx, Leaving.spent(slot));
-        this.#leave(this.#common("spent"), exitTo(at, count));
-      }),
-    );
+    if (body === undefined) return code.jumpIf(Condition.below, spent);
+    code.jumpIf(Condition.notBelow, body);
+    code.jump(spent);
   }
 
   /** Where the interpreter takes over at the block's first instruction, after its budget was taken. */
@@ -264,14 +283,14 @@ class BlockWriter {
   }
 
   /** Code for rounds in which nothing that moves has to be looked up. */
-  #writeRounds({ at, end }: NativeBlock, plan: BlockPlan, rounds: Rounds, ways: ReadonlyMap<Accesses, Operand>): void {
+  #writeRounds({ at, end }: NativeBlock, plan: BlockPlan, { rounds, note, ways, usual }: CountedRounds): void {
     const { code } = this;
     const { moving, count } = rounds;
     const counting = new Label();
     const round = new Label();
     code.bind(counting);
     this.#rounds.writeCount(rounds, (accesses) => ways.get(accesses)!, {
-      usual: this.#entries.get(at)!,
+      ...{ note, usual },
       afterwards: (write) => this.#afterwards(write),
     });
     code.bind(round);
@@ -290,10 +309,11 @@ class BlockWriter {
     );
     // It is written after other blocks.
     if (plan.operations.some((operation) => operation.float)) this.#floats.startBlock(plan.operations, true);
-    this.#again = { at, label: round };
+    this.#again = { at, label: round, follows: false };
     this.#hasRest = true;
     this.#straightLine(plan, undefined);
     this.#hasRest = false;
+    this.#rounds.writeLearn(rounds, note);
     this.#rounds.writeRest();
     this.#goTo(end);
   }
@@ -496,7 +516,7 @@ class BlockWriter {
         this.#expressions.into(Reg.rax, semantics.bits);
         return this.#floats.set(operation.rd, semantics.to);
       case "branch":
-        return this.#goToIf(this.#expressions.condition(semantics.condition), operation.at + operation.imm);
+        return this.#branch(operation, this.#expressions.condition(semantics.condition));
       case "jump": {
         this.#link(operation);
         const to = operation.at + operation.imm;
@@ -522,6 +542,11 @@ class BlockWriter {
         // Harts that share a thread are in order. What else there is never gets here.
         return;
     }
+  }
+
+  #branch({ at, imm, length }: NativeOp, condition: Condition): void {
+    if (this.#again?.follows && this.#again.at === at + imm) this.#goToIf(inverse(condition), at + length);
+    else this.#goToIf(condition, at + imm);
   }
 
   /** Whether it calls a function that is to return by way of the stack. */

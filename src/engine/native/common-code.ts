@@ -5,6 +5,7 @@ import { ADDEND } from "../tlb-code.ts";
 import { Leaving, REFUND_BITS } from "../translator/contract.ts";
 import { Alu, type Assembler, Condition, data, Label, Reg, Shift } from "./assembler.ts";
 import { FloatState, writeFloatEnd, writeFloatStart } from "./floats.ts";
+import { LoopNotes } from "./loop-notes.ts";
 import { BUDGET, field, kept, LINEAR } from "./registers.ts";
 import { Returns } from "./returns.ts";
 import { writeTlbEntry } from "./tlb.ts";
@@ -45,15 +46,18 @@ export interface CommonCode {
   readonly startFloat: Label;
   readonly ways: Ways;
   readonly returns: Returns;
+  readonly loops: LoopNotes;
 }
 
 /** Bytes of data that native code wants behind it. */
-export const DATA_SIZE = Ways.size + Returns.size;
+export const DATA_SIZE = Ways.size + Returns.size + LoopNotes.size;
 
 export function writeCommonCode(code: Assembler, surroundings: Surroundings): CommonCode {
   const enter = code.length;
   const ways = new Ways(surroundings.data, surroundings.memoryOfData, surroundings.codePages);
   const returns = new Returns(data(surroundings.data + Ways.size));
+  const behind = Ways.size + Returns.size;
+  const loops = new LoopNotes(surroundings.data + behind, surroundings.memoryOfData.subarray(behind));
   writeEntry(code, surroundings, ways, returns);
   const out = new Label();
   const moved = new Label();
@@ -65,7 +69,7 @@ export function writeCommonCode(code: Assembler, surroundings: Surroundings): Co
     goOnRelative: new Label(),
     goOnFrom: new Label(),
     startFloat: new Label(),
-    ...{ ways, returns },
+    ...{ ways, returns, loops },
   };
   code.bind(common.interpret);
   code.moveImmediate(Reg.rcx, Leaving.interpret);

@@ -47,16 +47,16 @@ export function nativeText({ blocks, page, place, bitsOf }: WrittenNative): stri
     return `0x${address.toString(16)}  ${disassemble(bitsOf(at), address, (bitsOf(at) & 3) === 3 ? 4 : 2)}`;
   });
   // Nothing is where it was: blocks that existed already are looked up.
-  const elsewhere = { common: withoutWays(common), page: { ...place.page, shared: new Map() }, linkTo: () => -1 };
+  const elsewhere = { common: imagined(common), page: { ...place.page, shared: new Map() }, linkTo: () => -1 };
   writeBlocks(code, blocks, { ...place, ...elsewhere });
   return code.lines.join("\n");
 }
 
 const named = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
-/** Ways that are taken for a listing are nobody's. */
-function withoutWays(common: CommonCode): CommonCode {
-  return { ...common, ways: common.ways.imagined() };
+/** What is taken for a listing is nobody's. */
+function imagined(common: CommonCode): CommonCode {
+  return { ...common, ways: common.ways.imagined(), loops: common.loops.imagined() };
 }
 
 const WIDE = "rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15".split(" ");
@@ -279,9 +279,19 @@ class Listing extends Assembler {
     super.multiply(to, by, wide);
   }
 
-  override compareByte(reg: Reg, value: number): void {
-    this.#line(`cmp byte ${WIDE[reg]}, ${value}`);
-    super.compareByte(reg, value);
+  override compareByte(reg: Reg, operand: Operand): void {
+    this.#line(`cmp byte ${WIDE[reg]}, ${this.#operand(operand)}`);
+    super.compareByte(reg, operand);
+  }
+
+  override compareByteImmediate(operand: Operand, value: number): void {
+    this.#line(`cmp byte ${this.#operand(operand)}, ${value}`);
+    super.compareByteImmediate(operand, value);
+  }
+
+  override storeHalf(to: Operand, from: Reg): void {
+    this.#line(`mov16 ${this.#operand(to)}, ${WIDE[from]}`);
+    super.storeHalf(to, from);
   }
 
   override signIntoRdx(wide = true): void {

@@ -331,6 +331,7 @@ export class NativeCode {
   clear(): void {
     for (const page of [...this.#byPage.keys()]) this.drop(page);
     this.#common.ways.clear();
+    this.#common.loops.clear();
     this.#shared.clear();
     this.#code.length = this.#start;
   }

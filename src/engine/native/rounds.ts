@@ -6,6 +6,7 @@ import { HartField } from "../../isa/riscv/hart.ts";
 import type { Semantics } from "../../isa/riscv/semantics.ts";
 import { Alu, type Assembler, Condition, isRegister, type Label, type Operand, Reg } from "./assembler.ts";
 import type { NativeOp } from "./blocks.ts";
+import { LoopNote } from "./loop-notes.ts";
 import { BUDGET, field, type RegisterPlaces } from "./registers.ts";
 import type { Accesses, WayPlace, Ways } from "./ways.ts";
 
@@ -16,9 +17,12 @@ const LEAST_ROUNDS = 4;
 const MOST_ROUNDS = 4096;
 /**
  * Rounds are counted where the lowest byte of the budget is less than this, or than a round takes: in one of 16 rounds, of
- * long ones more often, so that loops that end soon do not pay for it.
+ * long ones more often; and hardly ever where loops were found to end too soon for that.
  */
 const SELDOM = 16;
+const HARDLY_EVER = 1;
+/** Where as many as these followed, they are counted before the first one the next time. */
+const ENOUGH = 8;
 /** Instructions left beside those of the rounds that were counted. */
 const REST = field(HartField.nativeRest);
 
@@ -69,8 +73,14 @@ function stepOf(register: number, operations: readonly NativeOp[]): { by: number
 }
 
 export interface CountPlaces extends Pick<WayPlace, "afterwards"> {
+  readonly note: Operand;
   /** The block as it is written otherwise. */
   readonly usual: Label;
+}
+
+/** Of rounds, where the budget's lowest byte is less: they are counted. */
+export function seldomOf({ count }: Rounds): number {
+  return Math.max(SELDOM, count);
 }
 
 export class RoundsWriter {
@@ -80,10 +90,28 @@ export class RoundsWriter {
     readonly ways: Ways,
   ) {}
 
+  /** Before the first round, after its instructions were taken from the budget: goes to count how many may follow. */
+  writeFirstChoice(note: Operand, counting: Label): void {
+    this.code.compareByteImmediate(note + LoopNote.soon, 0);
+    this.code.jumpIf(Condition.notEqual, counting);
+  }
+
   /** Where a round is over: sometimes goes to count how many may follow. */
-  writeChoice(rounds: Rounds, counting: Label): void {
-    this.code.compareByte(BUDGET, Math.max(SELDOM, rounds.count));
+  writeChoice(note: Operand, counting: Label): void {
+    this.code.compareByte(BUDGET, note + LoopNote.seldom);
     this.code.jumpIf(Condition.below, counting);
+  }
+
+  /** Where no more rounds follow: notes whether it was worth it to count them. Takes rax, rcx and rdx. */
+  writeLearn(rounds: Rounds, note: Operand): void {
+    const { code } = this;
+    code.moveImmediate(Reg.rcx, HARDLY_EVER);
+    code.moveImmediate(Reg.rdx, seldomOf(rounds) | (1 << (8 * LoopNote.soon)));
+    code.move(Reg.rax, note + LoopNote.planned, false);
+    code.alu(Alu.sub, Reg.rax, BUDGET, false);
+    code.aluImmediate(Alu.cmp, Reg.rax, ENOUGH * rounds.count, false);
+    code.moveIf(Condition.notBelow, Reg.rcx, Reg.rdx, false);
+    code.storeHalf(note, Reg.rcx);
   }
 
   /**
@@ -92,16 +120,13 @@ export class RoundsWriter {
    */
   writeCount({ moving, count }: Rounds, wayOf: (accesses: Accesses) => Operand, places: CountPlaces): void {
     const { code } = this;
-    const { usual, afterwards } = places;
-    for (const { accesses, from } of moving) {
-      this.#address(accesses.base, from);
-      this.ways.writeLookUp(code, { way: wayOf(accesses), store: accesses.store, interpret: usual, afterwards });
-    }
+    const { note, usual, afterwards } = places;
     code.moveImmediate(Reg.rcx, MOST_ROUNDS);
     for (const { accesses, from, step } of moving) {
-      if (step === 0) continue;
       this.#address(accesses.base, from);
-      this.ways.writeSteps(code, wayOf(accesses), step, usual);
+      const place = { way: wayOf(accesses), store: accesses.store, interpret: usual, afterwards };
+      this.ways.writeSteps(code, place, step);
+      if (step === 0) continue;
       code.alu(Alu.cmp, Reg.rax, Reg.rcx);
       code.moveIf(Condition.below, Reg.rcx, Reg.rax);
     }
@@ -114,6 +139,7 @@ export class RoundsWriter {
     code.jumpIf(Condition.notAbove, usual);
     code.move(REST, Reg.rax, false);
     code.move(BUDGET, Reg.rcx, false);
+    code.move(note + LoopNote.planned, Reg.rcx, false);
   }
 
   /** Has the budget be what is left of all. */

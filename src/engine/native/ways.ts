@@ -518,14 +518,35 @@ export class Ways {
   }
 
   /**
-   * Has in rax for how many accesses the way is right that begin at the address in rdx, and each a step (a power of two,
-   * forwards or backwards) from the last. Goes elsewhere if the first is on two pages. Takes rdx.
+   * For accesses that begin at the address in rdx: has in rax for how many of them the way is right if each is a step from the
+   * last (a power of two, forwards or backwards; 0: for all). Goes to `interpret` if that is none. Takes rdx.
    */
-  writeSteps(code: Assembler, way: Operand, step: number, elsewhere: Label): void {
-    code.alu(Alu.sub, Reg.rdx, way + WayField.start);
-    code.move(Reg.rax, way + WayField.limit);
-    code.alu(Alu.cmp, Reg.rdx, Reg.rax);
-    code.jumpIf(Condition.notBelow, elsewhere);
+  writeSteps(code: Assembler, { way, store, interpret, afterwards }: WayPlace, step: number): void {
+    const found = new Label();
+    const compare = (otherwise: Label) => {
+      code.alu(Alu.sub, Reg.rdx, way + WayField.start);
+      code.move(Reg.rax, way + WayField.limit);
+      code.alu(Alu.cmp, Reg.rdx, Reg.rax);
+      code.jumpIf(Condition.notBelow, otherwise);
+    };
+    compare(
+      afterwards(() => {
+        code.push(Reg.rcx);
+        code.move(Reg.rax, Reg.rdx);
+        code.alu(Alu.add, Reg.rax, way + WayField.start);
+        code.push(Reg.rax);
+        code.addressOf(Reg.rcx, way);
+        code.call(this.#missed[Number(store)]);
+        code.pop(Reg.rdx);
+        code.pop(Reg.rcx);
+        code.jumpIf(Condition.notEqual, interpret);
+        // It may be on two pages.
+        compare(interpret);
+        code.jump(found);
+      }),
+    );
+    code.bind(found);
+    if (step === 0) return;
     if (step < 0) code.move(Reg.rax, Reg.rdx);
     else {
       code.alu(Alu.sub, Reg.rax, Reg.rdx);

@@ -172,7 +172,8 @@ for (const [reg, name] of [
   [Reg.rdi, "dil"],
   [Reg.r15, "r15b"],
 ] as const) {
-  expectText((a) => a.compareByte(reg, 48), `cmp ${name},0x30`);
+  expectText((a) => a.compareByteImmediate(reg, 48), `cmp ${name},0x30`);
+  for (const [place, text] of PLACES) expectText((a) => a.compareByte(reg, place), `cmp ${name},BYTE PTR ${text}`);
 }
 
 group = "loads and stores at a host's address";
@@ -242,6 +243,11 @@ for (const reg of [...REGISTERS, Reg.rbp]) {
   expectText((a) => a.push(reg), `push ${NAMES[reg]}`);
   expectText((a) => a.pop(reg), `pop ${NAMES[reg]}`);
   expectText((a) => a.aluStack(Alu.cmp, reg, 8), `cmp ${NAMES[reg]},QWORD PTR [rsp+0x8]`);
+}
+for (const [place, text] of PLACES) {
+  expectText((a) => a.compareByteImmediate(place, 0), `cmp BYTE PTR ${text},0x0`);
+  expectText((a) => a.storeHalf(place, Reg.rcx), `mov WORD PTR ${text},cx`);
+  expectText((a) => a.storeHalf(place, Reg.r9), `mov WORD PTR ${text},r9w`);
 }
 for (const [place, text] of PLACES) expectText((a) => a.push(place), `push QWORD PTR ${text}`);
 expectText((a) => a.pushImmediate(1), "push 0x1");
