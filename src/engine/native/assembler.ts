@@ -49,6 +49,8 @@ export type Condition = number;
 export const inverse = (condition: Condition): Condition => condition ^ 1;
 
 const INT32 = 2 ** 31;
+/** rbp and r13 are no base otherwise. */
+const needsDistance = (base: Reg): boolean => (base & 7) === Reg.rbp;
 const fits8 = (value: number) => value >= -128 && value <= 127;
 
 /** A place in the code that jumps lead to; known when it is {@link Assembler.bind bound}. */
@@ -255,9 +257,11 @@ export class Assembler {
     this.#rex(wide, reg, 0, base, bytes);
     if (opcode > 0xff) this.#byte(0x0f);
     this.#byte(opcode & 0xff);
+    const none = distance === 0 && !needsDistance(base);
     const short = fits8(distance);
-    this.#byte((short ? 0x44 : 0x84) | ((reg & 7) << 3));
+    this.#byte((none ? 0x04 : short ? 0x44 : 0x84) | ((reg & 7) << 3));
     this.#byte((Reg.rcx << 3) | (base & 7));
+    if (none) return;
     if (short) this.#byte(distance);
     else this.#int32(distance);
   }
@@ -305,11 +309,14 @@ export class Assembler {
 
   /** `to = base + index * 2^scale`. */
   leaSum(to: Reg, base: Reg, index: Reg, scale = 0, wide = true): void {
+    // Sums of three are slower than those of two, and some registers are no base without a distance.
+    if (scale === 0 && needsDistance(base) && !needsDistance(index)) return this.leaSum(to, index, base, 0, wide);
     this.#rex(wide, to, index, base);
     this.#byte(0x8d);
-    this.#byte(0x44 | ((to & 7) << 3));
+    const distant = needsDistance(base);
+    this.#byte((distant ? 0x44 : 0x04) | ((to & 7) << 3));
     this.#byte((scale << 6) | ((index & 7) << 3) | (base & 7));
-    this.#byte(0);
+    if (distant) this.#byte(0);
   }
 
   push(operand: Operand): void {
@@ -436,8 +443,17 @@ export class Assembler {
 
   /** 0 or 1 in all of `to`. */
   setIf(condition: Condition, to: Reg): void {
-    this.#form(0x190 | condition, false, 0, to, true);
+    this.#setByte(condition, to);
     this.#form(0x1b6, false, to, to, true);
+  }
+
+  /** 0 or 1 in the lowest byte of `to`. */
+  setByteIf(condition: Condition, to: Reg): void {
+    this.#setByte(condition, to);
+  }
+
+  #setByte(condition: Condition, to: Reg): void {
+    this.#form(0x190 | condition, false, 0, to, true);
   }
 
   // ---- floating point ----

@@ -258,8 +258,23 @@ export class Expressions {
     const [a, b] = args;
     if (alu !== undefined) return this.#alu(to, alu, wide, a, b);
     if (shift !== undefined) return this.#shift(to, shift, wide, a, b);
-    if (condition !== undefined) return this.code.setIf(this.#compare(wide, condition, args), to);
+    if (condition !== undefined) return this.#flag(to, wide, condition, args);
     return this.#other(to, wide, name, args);
+  }
+
+  /** `to` = 0 or 1. Where all is there to be compared, what takes it is zeroed first, so that nobody waits for its upper bits. */
+  #flag(to: Reg, wide: boolean, condition: Condition, args: readonly Expr[]): void {
+    const { code } = this;
+    const [a, b] = args;
+    const left = this.operand(a);
+    const isAlone = b === undefined || this.#constant(b) !== undefined;
+    const right = isAlone ? undefined : this.operand(b);
+    const isThere = left !== undefined && (isAlone || (right !== undefined && (isRegister(left) || isRegister(right))));
+    if (!isThere) return code.setIf(this.#compare(wide, condition, args), to);
+    const made = args.some((arg) => this.operand(arg) === to) ? Reg.rax : to;
+    code.moveImmediate(made, 0);
+    code.setByteIf(this.#compare(wide, condition, args), made);
+    if (made !== to) code.move(to, made);
   }
 
   #alu(to: Reg, op: Alu, wide: boolean, a: Expr, b: Expr): void {

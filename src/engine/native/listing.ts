@@ -335,6 +335,11 @@ class Listing extends Assembler {
     super.setIf(condition, to);
   }
 
+  override setByteIf(condition: Condition, to: Reg): void {
+    this.#line(`set${CONDITIONS[condition]} byte ${WIDE[to]}`);
+    super.setByteIf(condition, to);
+  }
+
   override sse(prefix: number, opcode: number, reg: Xmm | Reg, operand: Xmm | Operand, wide = false): void {
     // Integers come from and go to integer registers.
     const first = opcode === 0x2c || opcode === 0x2d ? this.#operand(reg, wide) : `xmm${reg}`;

@@ -61,6 +61,10 @@ const WIDTHS = [1, 2, 4, 8] as const;
 const hex = (value: number | bigint, bits: 8 | 16 | 32 | 64) => `0x${BigInt.asUintN(bits, BigInt(value)).toString(16)}`;
 const distanceText = (distance: number) => `${distance < 0 ? "-" : "+"}0x${Math.abs(distance).toString(16)}`;
 
+/** They cannot be a base alone. */
+const needsDistance = (base: Reg) => base === Reg.rbp || base === Reg.r13;
+const behind = (base: Reg, distance: number) => (distance === 0 && !needsDistance(base) ? "" : distanceText(distance));
+
 /** Operands in memory that are tried, with what is in the brackets. */
 const PLACES: readonly (readonly [Operand, string])[] = [
   ...[0, 8, 127, -128, 128, -129, 0x7654321, -0x7654321].map(
@@ -208,7 +212,7 @@ group = "loads and stores at a host's address and rcx";
 for (const base of REGISTERS) {
   for (const reg of [Reg.rax, Reg.rdx, Reg.rsi, Reg.rdi, Reg.r8, Reg.r15]) {
     for (const distance of [0, 8, -8, 127, 128, -2048]) {
-      const place = `[${NAMES[base]}+rcx*1${distanceText(distance)}]`;
+      const place = `[${NAMES[base]}+rcx*1${behind(base, distance)}]`;
       loads(reg, place, (a, width, signed) => a.loadSum(reg, base, distance, width, signed));
       for (const width of WIDTHS) {
         const text = `mov ${POINTERS[width]}${place},${BY_WIDTH[width][reg]}`;
@@ -229,14 +233,16 @@ for (const to of [Reg.rax, Reg.rsi, Reg.r11]) {
     }
     for (const index of [Reg.rcx, Reg.rbp, Reg.r9, Reg.r12]) {
       for (const scale of [0, 1, 2, 3]) {
-        const place = `[${NAMES[base]}+${NAMES[index]}*${1 << scale}+0x0]`;
+        const turned = scale === 0 && needsDistance(base) && !needsDistance(index);
+        const [first, second] = turned ? [index, base] : [base, index];
+        const place = `[${NAMES[first]}+${NAMES[second]}*${1 << scale}${behind(first, 0)}]`;
         expectText((a) => a.leaSum(to, base, index, scale), `lea ${NAMES[to]},${place}`);
         expectText((a) => a.leaSum(to, base, index, scale, false), `lea ${NAMES32[to]},${place}`);
       }
     }
   }
 }
-expectText((a) => a.leaSum(Reg.rdx, Reg.rdx, Reg.rbp), "lea rdx,[rdx+rbp*1+0x0]");
+expectText((a) => a.leaSum(Reg.rdx, Reg.rdx, Reg.rbp), "lea rdx,[rdx+rbp*1]");
 
 group = "the stack and strings";
 for (const reg of [...REGISTERS, Reg.rbp]) {
@@ -339,6 +345,7 @@ for (const [name, condition] of Object.entries(Condition) as [keyof typeof Condi
   for (const reg of [Reg.rax, Reg.rsi, Reg.rdi, Reg.r13]) {
     const set = [`set${suffix} ${NAMES8[reg]}`, `movzx ${NAMES32[reg]},${NAMES8[reg]}`];
     expectText((a) => a.setIf(condition, reg), ...set);
+    expectText((a) => a.setByteIf(condition, reg), set[0]);
   }
   for (const from of OPERANDS) {
     expectText((a) => a.moveIf(condition, Reg.rdi, from), `cmov${suffix} rdi,${named(from, 8)}`);
@@ -410,7 +417,7 @@ for (const [to, from] of [
   expectText((a) => a.sse(0x66, 0x6e, to, from, true), `movq xmm${to},${NAMES[from]}`);
   expectText((a) => a.sse(SINGLE, 0x10, to, memory(8)), `movss xmm${to},DWORD PTR [rbp+0x8]`);
   for (const base of [Reg.rax, Reg.rbx, Reg.r8, Reg.r13, Reg.r15]) {
-    const place = (distance: number) => `[${NAMES[base]}+rcx*1${distanceText(distance)}]`;
+    const place = (distance: number) => `[${NAMES[base]}+rcx*1${behind(base, distance)}]`;
     expectText((a) => a.sseSum(DOUBLE, 0x10, to, base, 0), `movsd xmm${to},QWORD PTR ${place(0)}`);
     expectText((a) => a.sseSum(SINGLE, 0x11, from, base, -0x800), `movss DWORD PTR ${place(-0x800)},xmm${from}`);
   }
