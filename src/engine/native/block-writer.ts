@@ -562,7 +562,7 @@ class BlockWriter {
     const callee = to === undefined ? this.#common("goOn") : this.#labelOf(to);
     returns.writeCall(code, this.#registers.of(rd), callee, (write) => this.#afterwards(write));
     if (to !== undefined) this.#noteOpen(to);
-    returns.writeComeBack(code);
+    returns.writeComeBack(code, at + length);
     this.#registers.write(code, false);
     this.#goTo(at + length, next);
   }

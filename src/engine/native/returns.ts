@@ -82,10 +82,11 @@ export class Returns {
     code.call(callee);
   }
 
-  /** What stands behind a call: brings back the page. Takes rax. */
-  writeComeBack(code: Assembler): void {
+  /** What stands behind a call: brings back the page, on which the guest's return address is so far from the start. Takes rax. */
+  writeComeBack(code: Assembler, distance: number): void {
     code.pop(Reg.rax);
-    code.aluImmediate(Alu.and, Reg.rax, -4096);
+    // It may be on the next page.
+    code.aluImmediate(Alu.sub, Reg.rax, distance);
     code.move(field(HartField.nativePage), Reg.rax);
   }
 }

@@ -42,7 +42,7 @@ function functions(random: Random): string {
   return Array.from({ length: FUNCTIONS }, (_, i) => {
     const name = `f${i}`;
     const calls = Array.from({ length: 1 + below(random, 2) }, () => call(random, below(random, FUNCTIONS)));
-    const place = chance(random, 0.6) ? `.org ${RAM + 0x1000 * (i + 1)}\n` : "";
+    const place = chance(random, 0.6) ? `.org ${RAM + 0x1000 * (i + 1) - 2 * below(random, 40)}\n` : "";
     return `${place}${name}:
       addi sp, sp, -16
       sd   ra, 0(sp)
@@ -91,6 +91,34 @@ describe.if(hasNative)("returns", () => {
         { seed },
       );
     }
+  });
+
+  test.each([0xff8, 0xffa, 0xffc, 0xffe])("lead to the next page from the end of one: from %d on", (at) => {
+    for (const how of ["jal  ra, f", "jalr ra, 0(s3)", "c.jalr ra, 0(s3)\n c.addi a3, a3, 1"])
+      compare(
+        (rig) =>
+          rig.load(`
+            li   s2, 60
+            la   s3, f
+            j    again
+          .org ${RAM + 0x1000 + at - 4}
+          again:
+            addi a0, a0, 1
+            ${how}
+            add  a1, a1, a0
+            addi s2, s2, -1
+            bnez s2, again
+          done:
+            j done
+          .org ${RAM + 0x4000}
+          f:
+            addi a0, a0, 5
+            ret
+        `),
+        [7, 100, 100_000],
+        [interpreted, native],
+        { at, how },
+      );
   });
 
   test("are right where calls are deeper than the stack has room for", () => {
