@@ -82,6 +82,10 @@ const OTHERS: ReadonlySet<string> = new Set([
   ...["i64.clz", "i64.ctz", "i32.clz", "i32.ctz"],
 ]);
 
+const COMMUTATIVE: ReadonlySet<string> = new Set(
+  ["add", "and", "or", "xor", "mul"].flatMap((name) => [`i32.${name}`, `i64.${name}`]),
+);
+
 export class Expressions {
   /** The instruction that expressions belong to. */
   operation!: NativeOp;
@@ -136,12 +140,24 @@ export class Expressions {
     const { rd } = this.operation;
     if (rd === 0) return;
     const home = this.registers.of(rd);
-    const made = loose && value.kind === "op" && value.op === "i64.extend_i32_s" ? value.args[0] : value;
+    const made = this.#turned(loose && value.kind === "op" && value.op === "i64.extend_i32_s" ? value.args[0] : value);
     if (isRegister(home)) {
       if (this.#mayBuildIn(made)) return this.into(home, made);
     } else if (this.#setMemory(home, made)) return;
     this.into(Reg.rax, made);
     this.code.move(home, Reg.rax);
+  }
+
+  /** The same in the other order where it is the second operand that rd holds: it can be made there then. */
+  #turned(e: Expr): Expr {
+    if (e.kind !== "op") return e;
+    const [a, b] = e.args;
+    if (e.op === "i64.extend_i32_s") {
+      const word = this.#turned(a);
+      return word === a ? e : { ...e, args: [word] };
+    }
+    if (!COMMUTATIVE.has(e.op) || this.operand(b) !== this.registers.of(this.operation.rd)) return e;
+    return this.#readsRd(a) ? e : { ...e, args: [b, a] };
   }
 
   /** Sets a register that lies in memory with one instruction, if there is one. */
