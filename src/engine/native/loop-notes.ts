@@ -33,6 +33,11 @@ export class LoopNotes {
     return data(this.start + offset);
   }
 
+  /** Whether this many more may be more than there are. */
+  isFull(loops: number): boolean {
+    return this.#next + loops > MOST;
+  }
+
   /** All loops are let go. */
   clear(): void {
     this.#next = 0;

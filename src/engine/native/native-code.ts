@@ -74,6 +74,8 @@ interface CodeOfPage {
 export const LARGEST = 0x10_0000;
 /** Ways of one find: no more than instructions, of which there are more than it has for the sake of its last block. */
 const MOST_WAYS = 1000;
+/** Loops of one find: no more than blocks. */
+const MOST_LOOPS = 200;
 /** Times that control is found in a region before it is refined: the effort shows where time is spent, and nowhere else. */
 const FINDS = 2;
 /** Times that the accesses of a block are found on two pages before they get a way each. */
@@ -130,7 +132,8 @@ export class NativeCode {
 
   /** Whether there is no room for more code. */
   get isFull(): boolean {
-    return this.#code.length + LARGEST > this.host.bytes.length || this.#common.ways.isFull(MOST_WAYS);
+    const { ways, loops } = this.#common;
+    return this.#code.length + LARGEST > this.host.bytes.length || ways.isFull(MOST_WAYS) || loops.isFull(MOST_LOOPS);
   }
 
   /**

@@ -63,7 +63,7 @@ export const HartField = {
   nativePage: 0x3d0,
   /** What it has put by of the instructions left; 4 bytes. */
   nativeRest: 0x3d8,
-  /** Not 0: the host's own flags have what was raised since; 4 bytes. */
+  /** What is known of floating point (`FloatState`). Not 0: the host's own flags have what was raised since; 4 bytes. */
   nativeFloat: 0x3dc,
   /** What a division found beside what was asked, 8 bytes. */
   nativeDivision: 0x3e0,
