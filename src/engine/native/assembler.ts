@@ -14,6 +14,16 @@ export type Reg = number;
 export const Xmm = { xmm0: 0, xmm1: 1 } as const;
 export type Xmm = number;
 
+/** Mandatory prefixes of SSE, for one number of a register. */
+export const SINGLE = 0xf3;
+export const DOUBLE = 0xf2;
+/** Opcodes of SSE behind 0x0f. `moveBits` is from a register of integers. */
+export const Sse = {
+  ...{ load: 0x10, store: 0x11, move: 0x28, moveBits: 0x6e, convert: 0x5a },
+  ...{ sqrt: 0x51, and: 0x54, or: 0x56, xor: 0x57, add: 0x58, mul: 0x59, sub: 0x5c, min: 0x5d, div: 0x5e, max: 0x5f },
+  ...{ fromInteger: 0x2a, truncate: 0x2c, toInteger: 0x2d, compareQuietly: 0x2e, compare: 0x2f },
+} as const;
+
 /** A register, or memory. */
 export type Operand = number;
 

@@ -115,8 +115,8 @@ class BlockWriter {
   readonly #exits = new Map<number, Label>();
   /** Instructions of the block from the current one on. */
   #left = 0;
-  /** Where the block goes when it goes to itself, and whether that is what stands behind it. */
-  #again: { readonly at: number; readonly label: Label; readonly follows: boolean } | undefined;
+  /** Of a block that goes to itself: where that leads; `undefined`: to what stands behind it. */
+  #again: { readonly at: number; readonly label: Label | undefined } | undefined;
   /** A part of the budget is put by. */
   #hasRest = false;
 
@@ -245,9 +245,8 @@ class BlockWriter {
       this.#rounds.writeFirstChoice(note, first);
     }
     code.bind(body);
-    this.#again = { at, label: new Label(), follows: true };
+    this.#again = { at, label: undefined };
     this.#straightLine(plan, undefined);
-    code.bind(this.#again.label);
     if (counting) this.#rounds.writeChoice(note, counting);
     code.bind(usual);
     this.#writeBudget(block, slot, body);
@@ -309,7 +308,7 @@ class BlockWriter {
     );
     // It is written after other blocks.
     if (plan.operations.some((operation) => operation.float)) this.#floats.startBlock(plan.operations, true);
-    this.#again = { at, label: round, follows: false };
+    this.#again = { at, label: round };
     this.#hasRest = true;
     this.#straightLine(plan, undefined);
     this.#hasRest = false;
@@ -442,7 +441,7 @@ class BlockWriter {
 
   /** Where a jump to an address in the page goes, or to one relative to it. */
   #labelOf(at: number): Label {
-    const own = at === this.#again?.at ? this.#again.label : this.#entries.get(at);
+    const own = this.#entries.get(at);
     if (own !== undefined) return own;
     if (at < 0 || at >= PAGE_SIZE) return this.#wayOut(at);
     return this.#isUsual ? this.#elsewhere(at) : this.#backAndElsewhere(at);
@@ -484,6 +483,7 @@ class BlockWriter {
     this.#open.push({ use: this.code.length - 4, to: at });
   }
 
+  /** Floating point has to be on, and to have been used; else the interpreter takes over. */
   #requireFloat(block: NativeBlock): void {
     const { code } = this;
     const dynamic = block.operations.some(
@@ -545,8 +545,10 @@ class BlockWriter {
   }
 
   #branch({ at, imm, length }: NativeOp, condition: Condition): void {
-    if (this.#again?.follows && this.#again.at === at + imm) this.#goToIf(inverse(condition), at + length);
-    else this.#goToIf(condition, at + imm);
+    const again = this.#again;
+    if (again?.at !== at + imm) this.#goToIf(condition, at + imm);
+    else if (again.label === undefined) this.#goToIf(inverse(condition), at + length);
+    else this.code.jumpIf(condition, again.label);
   }
 
   /** Whether it calls a function that is to return by way of the stack. */

@@ -3,19 +3,13 @@
  * block uses them more than once. What is computed goes to both, so that a block may be left anywhere. A block that goes to
  * itself has registers that it reads there before a round begins.
  */
-import { type Assembler, type Operand, Xmm } from "./assembler.ts";
+import { type Assembler, DOUBLE, type Operand, SINGLE, Sse, Xmm } from "./assembler.ts";
 import type { NativeOp } from "./blocks.ts";
 import { float } from "./registers.ts";
 
 /** The first that a block may keep something in: two are for whatever it computes. */
 const FIRST: Xmm = Xmm.xmm1 + 1;
 const LAST: Xmm = 15;
-
-/** Mandatory prefixes, and opcodes behind 0x0f. */
-export const SINGLE = 0xf3;
-export const DOUBLE = 0xf2;
-const LOAD = 0x10;
-const MOVE = 0x28;
 
 interface Use {
   readonly register: number;
@@ -48,8 +42,9 @@ export class FloatPlaces {
   readonly #places = new Int8Array(32).fill(-1);
   /** Registers that it does hold at the moment, as bits. */
   #valid = 0;
-  /** Those that are used as singles; those that a round begins with, and singles among them. */
+  /** Those that are used as singles. */
   #singles = 0;
+  /** Those that the block's rounds begin with. */
   #carried = 0;
 
   constructor(readonly code: Assembler) {}
@@ -101,7 +96,7 @@ export class FloatPlaces {
 
   #load(register: number): void {
     const single = ((this.#singles >>> register) & 1) !== 0;
-    this.code.sse(single ? SINGLE : DOUBLE, LOAD, this.#places[register], float(register));
+    this.code.sse(single ? SINGLE : DOUBLE, Sse.load, this.#places[register], float(register));
   }
 
   /** Where a register can be read: one of the host's, or memory. */
@@ -132,5 +127,5 @@ export class FloatPlaces {
 
 /** Moves all of a register. */
 export function move(code: Assembler, to: Xmm, from: Xmm): void {
-  code.sse(0, MOVE, to, from);
+  code.sse(0, Sse.move, to, from);
 }

@@ -10,40 +10,24 @@ import {
   Alu,
   type Assembler,
   Condition,
+  DOUBLE,
   isRegister,
   type Label,
   Label as NewLabel,
   type Operand,
   Reg,
   Shift,
+  SINGLE,
+  Sse,
   Xmm,
 } from "./assembler.ts";
 import type { NativeOp } from "./blocks.ts";
-import { DOUBLE, FloatPlaces, move, SINGLE } from "./float-places.ts";
+import { FloatPlaces, move } from "./float-places.ts";
 import { field, float, type RegisterPlaces } from "./registers.ts";
 
 type FloatSemantics = Extract<Semantics, { does: "float" }>;
 
 const { xmm0, xmm1 } = Xmm;
-/** Opcodes behind 0x0f. */
-const Sse = {
-  ...{
-    load: 0x10,
-    store: 0x11,
-    sqrt: 0x51,
-    and: 0x54,
-    or: 0x56,
-    xor: 0x57,
-    add: 0x58,
-    mul: 0x59,
-    sub: 0x5c,
-    min: 0x5d,
-  },
-  ...{ div: 0x5e, max: 0x5f, fromInteger: 0x2a, truncate: 0x2c, toInteger: 0x2d, compareQuietly: 0x2e, compare: 0x2f },
-  convert: 0x5a,
-} as const;
-/** From a register of integers. */
-const MOVE_BITS = 0x6e;
 /** By `negateProduct + 2 * negateAddend`: VFMADD213, VFNMADD213, VFMSUB213, VFNMSUB213. */
 const FUSED = [0xa9, 0xad, 0xab, 0xaf] as const;
 /** What makes those to which the product is added of these: VFMADD231 and so on. */
@@ -186,7 +170,7 @@ export class FloatWriter {
     this.#note(register, to === "s");
     const place = this.#places.placeFor(register);
     if (place === xmm0) return;
-    code.sse(0x66, MOVE_BITS, place, Reg.rax, true);
+    code.sse(0x66, Sse.moveBits, place, Reg.rax, true);
     this.#places.wrote(register, place);
   }
 

@@ -13,6 +13,7 @@ import {
   offsetOf,
   type Reg,
   Shift,
+  Sse,
   Unary,
   type Xmm,
 } from "./assembler.ts";
@@ -96,8 +97,6 @@ const SSE: Readonly<Record<number, string>> = {
   ...{ 86: "or", 87: "xor", 88: "add", 89: "mul", 90: "cvts", 92: "sub", 93: "min", 94: "div", 95: "max" },
 };
 const KINDS: Readonly<Record<number, string>> = { 0: "ps", 102: "pd", 242: "sd", 243: "ss" };
-
-const MOVE_BITS = 0x6e;
 
 class Listing extends Assembler {
   readonly lines: string[] = [];
@@ -342,10 +341,11 @@ class Listing extends Assembler {
 
   override sse(prefix: number, opcode: number, reg: Xmm | Reg, operand: Xmm | Operand, wide = false): void {
     // Integers come from and go to integer registers.
-    const first = opcode === 0x2c || opcode === 0x2d ? this.#operand(reg, wide) : `xmm${reg}`;
-    const second = opcode === 0x2a || opcode === MOVE_BITS ? this.#operand(operand, wide) : this.#float(operand);
-    const [to, from] = opcode === 0x11 ? [second, first] : [first, second];
-    this.#line(`${opcode === MOVE_BITS ? "movq" : SSE[opcode] + KINDS[prefix]} ${to}, ${from}`);
+    const first = opcode === Sse.truncate || opcode === Sse.toInteger ? this.#operand(reg, wide) : `xmm${reg}`;
+    const second =
+      opcode === Sse.fromInteger || opcode === Sse.moveBits ? this.#operand(operand, wide) : this.#float(operand);
+    const [to, from] = opcode === Sse.store ? [second, first] : [first, second];
+    this.#line(`${opcode === Sse.moveBits ? "movq" : SSE[opcode] + KINDS[prefix]} ${to}, ${from}`);
     super.sse(prefix, opcode, reg, operand, wide);
   }
 
@@ -355,7 +355,7 @@ class Listing extends Assembler {
 
   override sseSum(prefix: number, opcode: number, reg: Xmm, base: Reg, distance: number): void {
     const [to, from] = [`xmm${reg}`, this.#sum(base, distance)];
-    this.#line(`mov${KINDS[prefix]} ${opcode === 0x11 ? `${from}, ${to}` : `${to}, ${from}`}`);
+    this.#line(`mov${KINDS[prefix]} ${opcode === Sse.store ? `${from}, ${to}` : `${to}, ${from}`}`);
     super.sseSum(prefix, opcode, reg, base, distance);
   }
 

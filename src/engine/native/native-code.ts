@@ -10,7 +10,7 @@ import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.
 import { Assembler, type Operand } from "./assembler.ts";
 import { type WrittenBlock, writeBlocks } from "./block-writer.ts";
 import { findBlocks, findFunction, type NativeBlock } from "./blocks.ts";
-import { type CommonCode, type DATA_SIZE, writeCommonCode } from "./common-code.ts";
+import { type CommonCode, writeCommonCode } from "./common-code.ts";
 import type { WrittenNative } from "./listing.ts";
 import type { PageWays } from "./ways.ts";
 
@@ -18,7 +18,7 @@ import type { PageWays } from "./ways.ts";
 export interface NativeHost {
   /** Where code is written; whatever stands there can be executed. */
   readonly bytes: Uint8Array;
-  /** What lies behind it, for data: {@link DATA_SIZE} at least. */
+  /** What lies behind it, for data: `DATA_SIZE` (common-code.ts) at least. */
   readonly data: Uint8Array;
   /** The host's addresses of the first byte of code, and of linear memory. */
   readonly address: number;
