@@ -12,11 +12,11 @@ import type { CommonCode } from "./common-code.ts";
 import { DivisionWriter } from "./divisions.ts";
 import { Expressions } from "./expressions.ts";
 import { FloatState, FloatWriter, isDynamic } from "./floats.ts";
-import { Fate } from "./liveness.ts";
+import { Fate, type Liveness } from "./liveness.ts";
 import { MemoryWriter } from "./memory-writer.ts";
-import { type BlockPlan, planOf } from "./plans.ts";
+import { type BlockPlan, type PlannedRounds, planOf } from "./plans.ts";
 import { BUDGET, field, placesFor, type RegisterPlaces } from "./registers.ts";
-import { type Rounds, RoundsWriter, seldomOf } from "./rounds.ts";
+import { RoundsWriter, seldomOf } from "./rounds.ts";
 import { usesOf } from "./uses.ts";
 import type { Accesses, PageWays } from "./ways.ts";
 
@@ -78,7 +78,7 @@ const NOTHING: readonly PutOff[] = [];
 
 /** What is needed to write rounds that are counted. */
 interface CountedRounds {
-  readonly rounds: Rounds;
+  readonly rounds: PlannedRounds;
   readonly note: Operand;
   readonly ways: ReadonlyMap<Accesses, Operand>;
   /** Where the block takes its instructions from the budget, and goes on as usual. */
@@ -289,15 +289,17 @@ class BlockWriter {
     const round = new Label();
     code.bind(counting);
     this.#rounds.writeCount(rounds, (accesses) => ways.get(accesses)!, {
-      ...{ note, usual },
+      ...{ words: rounds.words, note, usual },
       afterwards: (write) => this.#afterwards(write),
     });
     code.bind(round);
     code.aluImmediate(Alu.sub, BUDGET, count, false);
+    let makeUp = () => {};
     code.jumpIf(
       Condition.below,
       this.#afterwards(() => {
         code.aluImmediate(Alu.add, BUDGET, count, false);
+        makeUp();
         this.#rounds.writeRest();
         code.jump(counting);
       }),
@@ -310,8 +312,13 @@ class BlockWriter {
     if (plan.operations.some((operation) => operation.float)) this.#floats.startBlock(plan.operations, true);
     this.#again = { at, label: round };
     this.#hasRest = true;
-    this.#straightLine(plan, undefined);
+    this.#straightLine({ ...plan, liveness: rounds.liveness ?? plan.liveness }, undefined);
     this.#hasRest = false;
+    // What the next round would not have wanted.
+    const loose = this.#loose;
+    const putOff = this.#putOff;
+    makeUp = () => this.#makeUp(loose, putOff);
+    makeUp();
     this.#rounds.writeLearn(rounds, note);
     this.#rounds.writeRest();
     this.#goTo(end);
@@ -334,7 +341,8 @@ class BlockWriter {
       }
       const narrow = liveness.narrow[i];
       const isLoose = liveness.loose[i] !== 0;
-      const fate = this.#fateOf(liveness.fate[i]);
+      const fate = this.#fateOf(liveness, i);
+      if (fate === Fate.same) continue;
       if (fate === Fate.carriedOut) this.#carryOut(plan, i, next, narrow, isLoose);
       else this.#divisions.note(operation);
       const { rd, traits } = operation;
@@ -359,10 +367,10 @@ class BlockWriter {
   }
 
   /** There is a bound on what an exit has to make up for. */
-  #fateOf(fate: number): number {
-    if (fate !== Fate.putOff) return fate;
+  #fateOf({ fate, isBounded }: Liveness, index: number): number {
+    if (fate[index] !== Fate.putOff || isBounded) return fate[index];
     const count = this.#putOff.filter((other) => other.fate === Fate.putOff).length;
-    return count < MOST_PUT_OFF ? fate : Fate.carriedOut;
+    return count < MOST_PUT_OFF ? Fate.putOff : Fate.carriedOut;
   }
 
   // ---- ways out ----

@@ -178,6 +178,12 @@ export class Expressions {
       code.move(home, from);
       return true;
     }
+    if (op === Alu.add && this.#constant(b) === 0) {
+      const from = this.operand(a);
+      if (from === undefined || !isRegister(from)) return false;
+      code.move(home, from);
+      return true;
+    }
     const by = this.#constant(b) ?? this.operand(b);
     if (by === undefined || this.operand(a) !== home) return false;
     if (this.#constant(b) !== undefined) code.aluImmediate(op, home, by);

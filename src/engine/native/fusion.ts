@@ -23,6 +23,8 @@ const SRLI = named("srli");
 const SLLIW = named("slliw");
 const SRLIW = named("srliw");
 const ADDIW = named("addiw");
+const ADD = named("add");
+const ADDI = named("addi");
 /** By how far the index is shifted. */
 const SCALED = [undefined, named("sh1add"), named("sh2add"), named("sh3add")];
 const SCALED_WORDS = [named("add.uw"), named("sh1add.uw"), named("sh2add.uw"), named("sh3add.uw")];
@@ -48,9 +50,13 @@ export interface Fused {
 }
 
 export function fuse(operations: readonly NativeOp[]): Fused {
-  for (const { instruction } of operations) if (FIRST.has(instruction)) return new Fusion().fuse(operations);
+  for (const operation of operations)
+    if (FIRST.has(operation.instruction) || isMove(operation)) return new Fusion().fuse(operations);
   return { operations, folded: NONE };
 }
+
+/** `c.mv rd, rs2`. */
+const isMove = ({ instruction, rs1 }: NativeOp): boolean => instruction === ADD && rs1 === 0;
 
 const NONE: ReadonlySet<number> = new Set();
 
@@ -111,6 +117,8 @@ class Fusion {
       case "addw":
         return this.#rotation(operation);
       case "add":
+        // What is known of one way to move a register is not found out for the other.
+        if (isMove(operation)) return become(operation, ADDI, operation.rs2, 0, 0);
         return this.#rotation(operation) ?? this.#scaled(operation);
       case "srli":
         return this.#withoutUpper(operation);

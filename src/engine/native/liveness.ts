@@ -3,6 +3,7 @@
  * only where the interpreter takes over in between is that made up for. A word whose sign nobody asks for is not
  * sign-extended, in the same way.
  */
+import { instructions } from "../../isa/riscv/instructions/table.ts";
 import type { NativeOp } from "./blocks.ts";
 import { caseOf, isNarrowIn, readsAllOf1, readsAllOf2 } from "./traits.ts";
 
@@ -14,6 +15,8 @@ export interface Liveness {
   readonly loose: Uint8Array;
   /** Registers whose values are words, sign-extended, before it. */
   readonly narrow: Int32Array;
+  /** No more are put off than may be: all that are so must be. */
+  readonly isBounded: boolean;
 }
 
 /** What becomes of an instruction. */
@@ -25,7 +28,14 @@ export const Fate = {
   putOff: 2,
   /** The same, but it must not be carried out. */
   folded: 3,
+  /** It changes nothing. */
+  same: 4,
 } as const;
+
+const ADDIW = instructions.find(({ name }) => name === "addiw")!;
+
+/** Of rounds: what has to be made up for behind the last one, at most. */
+const MOST_PUT_OFF = 16;
 
 /** The registers that an operation reads, as bits. */
 function readsOf({ traits, rs1, rs2 }: NativeOp): number {
@@ -36,37 +46,106 @@ function narrowingOf({ traits, rs1, rs2, imm }: NativeOp, narrow: number, asked:
   return traits.narrowing[caseOf(imm, ((narrow >>> rs1) & 1) !== 0, ((narrow >>> rs2) & 1) !== 0, asked)];
 }
 
+/** For what is repeated: what holds at its end holds at its beginning, but for the first time. */
+export interface LivenessOfRounds extends Liveness {
+  /** Registers that have to be words, sign-extended, before the first round. */
+  readonly words: number;
+}
+
+/** Instructions that follow each other. */
+export interface Line {
+  readonly operations: readonly NativeOp[];
+  /** Positions of those that are not carried out in any case. */
+  readonly folded: ReadonlySet<number>;
+}
+
+/** What is asked for behind the last instruction, as bits. */
+interface Wanted {
+  readonly live: number;
+  /** With their upper halves. */
+  readonly wide: number;
+}
+
+/** @param exits By instruction: whether the interpreter may take over there. */
+export function livenessOf(line: Line, exits: readonly boolean[]): Liveness {
+  const { narrow } = wordsIn(line, 1);
+  return { ...wantedIn(line, narrow, lastExits(exits), { live: -1, wide: -1 }, false), narrow, isBounded: false };
+}
+
 /**
- * @param exits By instruction: whether the interpreter may take over there.
- * @param folded Instructions that are not carried out in any case.
+ * Of instructions that are carried out again and again, and left behind the last one only: all registers are made up for
+ * there.
  */
-export function livenessOf(
-  operations: readonly NativeOp[],
-  exits: readonly boolean[],
-  folded: ReadonlySet<number>,
-): Liveness {
-  const count = operations.length;
-  const fate = new Uint8Array(count);
-  const loose = new Uint8Array(count);
-  const narrow = new Int32Array(count);
-  /** By instruction: the latest one at or before it where the interpreter may take over. */
-  const lastExit = new Int32Array(count);
-  let words = 1;
+export function livenessOfRounds(line: Line): LivenessOfRounds {
+  const { operations } = line;
+  const exits = new Int32Array(operations.length + 1).fill(-1);
+  exits[operations.length] = operations.length;
+  // What is set to a word each time is one before, unless something else turns up.
+  let words = 0;
+  for (const { traits, rd } of operations) if (traits.writesX) words |= 1 << rd;
+  let found = wordsIn(line, words | 1);
+  while ((words & ~found.after) !== 0) {
+    words &= found.after;
+    found = wordsIn(line, words | 1);
+  }
+  const { narrow } = found;
+  // Nobody wants anything, unless the next round does.
+  let wanted: Wanted = { live: 0, wide: 0 };
+  for (;;) {
+    const { fate, loose, live, wide } = wantedIn(line, narrow, exits, wanted, true);
+    if (((live & ~wanted.live) | (wide & ~wanted.wide)) === 0) {
+      return { fate, loose, narrow, isBounded: true, words: live & words };
+    }
+    wanted = { live: live | wanted.live, wide: wide | wanted.wide };
+  }
+}
+
+/** By instruction, and behind them: the latest one at or before it where the interpreter may take over. */
+function lastExits(exits: readonly boolean[]): Int32Array {
+  const found = new Int32Array(exits.length + 1);
   let last = -1;
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i <= exits.length; i++) {
+    if (exits[i]) last = i;
+    found[i] = last;
+  }
+  return found;
+}
+
+/** Registers that hold words, sign-extended: by instruction, before it; and after all of them. */
+function wordsIn({ operations, folded }: Line, before: number): { narrow: Int32Array; after: number } {
+  const narrow = new Int32Array(operations.length);
+  let words = before;
+  for (let i = 0; i < operations.length; i++) {
     const operation = operations[i];
     const { traits, rd } = operation;
-    if (exits[i]) last = i;
-    lastExit[i] = last;
     narrow[i] = words;
     if (!traits.writesX || rd === 0 || folded.has(i)) continue;
     if (isNarrowIn(narrowingOf(operation, words, true))) words |= 1 << rd;
     else words &= ~(1 << rd);
   }
+  return { narrow, after: words };
+}
+
+/** Whether it only extends the sign of a word that is extended. */
+function isSame({ instruction, rd, rs1, imm }: NativeOp, narrow: number): boolean {
+  return instruction === ADDIW && imm === 0 && rd === rs1 && ((narrow >>> rd) & 1) !== 0;
+}
+
+/** What becomes of instructions, and what is asked for before the first. */
+function wantedIn(
+  { operations, folded }: Line,
+  narrow: Int32Array,
+  lastExit: Int32Array,
+  after: Wanted,
+  isBounded: boolean,
+): Pick<Liveness, "fate" | "loose"> & Wanted {
+  const count = operations.length;
+  const fate = new Uint8Array(count);
+  const loose = new Uint8Array(count);
   /** By register: where it is set next. */
   const next = new Int32Array(32).fill(count);
-  let live = -1;
-  let wide = -1;
+  let { live, wide } = after;
+  let putOff = 0;
   for (let i = count - 1; i >= 0; i--) {
     const operation = operations[i];
     if (folded.has(i)) {
@@ -76,6 +155,10 @@ export function livenessOf(
       continue;
     }
     const { traits, rd, rs1, rs2 } = operation;
+    if (isSame(operation, narrow[i])) {
+      fate[i] = Fate.same;
+      continue;
+    }
     let asked = true;
     if (traits.writesX && rd !== 0) {
       const bit = 1 << rd;
@@ -88,11 +171,14 @@ export function livenessOf(
           continue;
         }
         // What it is made from has to be there still. (What it overwrites itself is.)
+        const fits = !isBounded || putOff < MOST_PUT_OFF;
         const stays = (register: number) => register === 0 || register === rd || next[register] >= exit;
-        if (!traits.readsF && (!traits.readsX1 || stays(rs1)) && (!traits.readsX2 || stays(rs2))) {
+        if (fits && !traits.readsF && (!traits.readsX1 || stays(rs1)) && (!traits.readsX2 || stays(rs2))) {
           fate[i] = Fate.putOff;
           live |= readsOf(operation);
-          wide |= readsOf(operation);
+          putOff++;
+          // Of those that follow each other some may be carried out after all.
+          if (!isBounded) wide |= readsOf(operation);
           continue;
         }
       }
@@ -106,5 +192,5 @@ export function livenessOf(
     if (traits.readsX1 && readsAllOf1(found)) wide |= (1 << rs1) & ~1;
     if (traits.readsX2 && readsAllOf2(found)) wide |= (1 << rs2) & ~1;
   }
-  return { fate, loose, narrow };
+  return { fate, loose, live, wide };
 }

@@ -11,6 +11,7 @@ import { Assembler, type Operand } from "./assembler.ts";
 import { type WrittenBlock, writeBlocks } from "./block-writer.ts";
 import { findBlocks, findFunction, type NativeBlock } from "./blocks.ts";
 import { type CommonCode, writeCommonCode } from "./common-code.ts";
+import { joinLoops } from "./joined-loops.ts";
 import type { WrittenNative } from "./listing.ts";
 import type { PageWays } from "./ways.ts";
 
@@ -151,9 +152,10 @@ export class NativeCode {
     const source = { u8, u16, i32, ops, fusedMultiplyAdd, decode, takes };
     const inPage = (one: number) => (one - ops) / (OP_SIZE / 2);
     const entry = inPage(op);
-    const blocks = refines === undefined ? findBlocks(source, entry) : findFunction(source, entry, refines.map(inPage));
-    if (blocks.length === 0) return;
+    const found = refines === undefined ? findBlocks(source, entry) : findFunction(source, entry, refines.map(inPage));
+    if (found.length === 0) return;
     const refined = all || refines !== undefined;
+    const blocks = refined ? joinLoops(found) : found;
     if (refines !== undefined) for (const { at } of blocks) this.giveUp(ops + at * (OP_SIZE / 2));
     let slots = this.#slotsFor(blocks);
     if (slots === undefined) {

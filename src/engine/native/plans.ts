@@ -2,7 +2,7 @@
 import { accessesOf } from "./accesses.ts";
 import type { NativeBlock, NativeOp } from "./blocks.ts";
 import { fuse } from "./fusion.ts";
-import { type Liveness, livenessOf } from "./liveness.ts";
+import { type Line, type Liveness, livenessOf, livenessOfRounds } from "./liveness.ts";
 import { type Rounds, roundsOf } from "./rounds.ts";
 import type { Accesses } from "./ways.ts";
 
@@ -12,7 +12,14 @@ export interface BlockPlan {
   readonly accesses: readonly (Accesses | undefined)[];
   /** Absent where everything is carried out as it stands there. */
   readonly liveness?: Liveness;
-  readonly rounds?: Rounds | undefined;
+  readonly rounds?: PlannedRounds | undefined;
+}
+
+export interface PlannedRounds extends Rounds {
+  /** In them less is looked up, and less is wanted. */
+  readonly liveness?: Liveness;
+  /** Registers that have to be words, sign-extended, before the first of them, as bits. */
+  readonly words: number;
 }
 
 /**
@@ -23,11 +30,29 @@ export function planOf({ at, operations: original }: NativeBlock, refined: boole
   if (!refined) return { operations: original, accesses: accessesOf(original, apart) };
   const { operations, folded } = fuse(original);
   const accesses = accessesOf(operations, apart);
-  const plan = { operations, accesses, rounds: roundsOf(at, operations, accesses) };
-  if (operations === original && !operations.some(({ traits }) => traits.isWord)) return plan;
+  const rounds = roundsOf(at, operations, accesses);
+  const plan = { operations, accesses };
+  if (operations === original && !operations.some(({ traits }) => traits.isWord)) {
+    return { ...plan, rounds: rounds && { ...rounds, words: 0 } };
+  }
   // The first of some accesses finds the way for all.
   const exits = operations.map(
     ({ traits }, i) => traits.leaves && (accesses[i] === undefined || accesses[i].first === i),
   );
-  return { ...plan, liveness: livenessOf(operations, exits, folded) };
+  const line = { operations, folded };
+  return { ...plan, liveness: livenessOf(line, exits), rounds: rounds && plannedRounds(rounds, line, accesses, exits) };
+}
+
+function plannedRounds(
+  rounds: Rounds,
+  line: Line,
+  accesses: readonly (Accesses | undefined)[],
+  exits: readonly boolean[],
+): PlannedRounds {
+  // Nothing is looked up for what moves.
+  const moving = new Set<Accesses | undefined>(rounds.moving.map(({ accesses }) => accesses));
+  const left = exits.map((exit, i) => exit && !moving.has(accesses[i]));
+  if (left.includes(true)) return { ...rounds, liveness: livenessOf(line, left), words: 0 };
+  const { words, ...liveness } = livenessOfRounds(line);
+  return { ...rounds, liveness, words };
 }

@@ -10,8 +10,8 @@ import { LoopNote } from "./loop-notes.ts";
 import { BUDGET, field, type RegisterPlaces } from "./registers.ts";
 import type { Accesses, WayPlace, Ways } from "./ways.ts";
 
-/** Instructions that are worth being there twice. */
-const MOST_INSTRUCTIONS = 48;
+/** Instructions of a loop that are worth being there twice. */
+export const MOST_INSTRUCTIONS = 64;
 /** Fewer rounds than that are not worth it to count them. */
 const LEAST_ROUNDS = 4;
 const MOST_ROUNDS = 4096;
@@ -20,7 +20,6 @@ const MOST_ROUNDS = 4096;
  * long ones more often; and hardly ever where loops were found to end too soon for that.
  */
 const SELDOM = 16;
-const HARDLY_EVER = 1;
 /** Where as many as these followed, they are counted before the first one the next time. */
 const ENOUGH = 8;
 /** Instructions left beside those of the rounds that were counted. */
@@ -73,6 +72,8 @@ function stepOf(register: number, operations: readonly NativeOp[]): { by: number
 }
 
 export interface CountPlaces extends Pick<WayPlace, "afterwards"> {
+  /** Registers that have to be words, sign-extended, as bits. */
+  readonly words: number;
   readonly note: Operand;
   /** The block as it is written otherwise. */
   readonly usual: Label;
@@ -81,6 +82,11 @@ export interface CountPlaces extends Pick<WayPlace, "afterwards"> {
 /** Of rounds, where the budget's lowest byte is less: they are counted. */
 export function seldomOf({ count }: Rounds): number {
   return Math.max(SELDOM, count);
+}
+
+/** The same, where that was not worth it: the least that is met whatever else there is, as all may be multiples of it. */
+function hardlyEverOf({ count }: Rounds): number {
+  return count & -count;
 }
 
 export class RoundsWriter {
@@ -105,7 +111,7 @@ export class RoundsWriter {
   /** Where no more rounds follow: notes whether it was worth it to count them. Takes rax, rcx and rdx. */
   writeLearn(rounds: Rounds, note: Operand): void {
     const { code } = this;
-    code.moveImmediate(Reg.rcx, HARDLY_EVER);
+    code.moveImmediate(Reg.rcx, hardlyEverOf(rounds));
     code.moveImmediate(Reg.rdx, seldomOf(rounds) | (1 << (8 * LoopNote.soon)));
     code.move(Reg.rax, note + LoopNote.planned, false);
     code.alu(Alu.sub, Reg.rax, BUDGET, false);
@@ -120,7 +126,14 @@ export class RoundsWriter {
    */
   writeCount({ moving, count }: Rounds, wayOf: (accesses: Accesses) => Operand, places: CountPlaces): void {
     const { code } = this;
-    const { note, usual, afterwards } = places;
+    const { words, note, usual, afterwards } = places;
+    for (let n = 1; n < 32; n++) {
+      if (((words >>> n) & 1) === 0) continue;
+      const place = this.registers.of(n);
+      code.moveExtended(Reg.rax, place, 4, true);
+      code.alu(Alu.cmp, Reg.rax, place);
+      code.jumpIf(Condition.notEqual, usual);
+    }
     code.moveImmediate(Reg.rcx, MOST_ROUNDS);
     for (const { accesses, from, step } of moving) {
       this.#address(accesses.base, from);

@@ -39,6 +39,14 @@ here("native code for", () => {
     expect(listed(`li s5, 10\n${loop}`)).toMatchSnapshot();
   });
 
+  test("a loop of words that is entered in its middle", () => {
+    const loop =
+      "loop: mv a3, a2\nsrliw t0, a3, 7\nslliw t1, a3, 25\nor a2, t0, t1\nmiddle: lw a4, 0(a0)\naddw a2, a2, a4";
+    expect(
+      listed(`li a0, 0x80010000\nli a1, 0x80010020\nj middle\n${loop}\naddi a0, a0, 4\nbne a0, a1, loop\nwfi`),
+    ).toMatchSnapshot();
+  });
+
   test("calls, returns and jumps to other pages", () => {
     expect(
       listed("jal ra, f\nj away\nf: addi a0, a0, 1\njalr zero, 0(ra)\n.org 0x80001000\naway: wfi"),

@@ -28,7 +28,7 @@ const positions = (flags: Uint8Array) => [...flags].flatMap((flag, i) => (flag =
 /** With every load and store one that the interpreter may take over. */
 function livenessIn(text: string, exits?: readonly boolean[]) {
   const operations = operationsOf(text);
-  return livenessOf(operations, exits ?? exitsOf(operations), NOBODY);
+  return livenessOf({ operations, folded: NOBODY }, exits ?? exitsOf(operations));
 }
 const deadIn = (text: string) => positions(livenessIn(text).fate);
 const looseIn = (text: string) => positions(livenessIn(text).loose);
@@ -112,14 +112,14 @@ describe("a result is put off", () => {
     const { operations, folded } = fuse(before);
     expect([...folded]).toEqual([1]);
     // The shift is made up for at the load, of the sum.
-    expect(positions(livenessOf(operations, exitsOf(operations), folded).fate)).toEqual([1, 3]);
+    expect(positions(livenessOf({ operations, folded }, exitsOf(operations)).fate)).toEqual([1, 3]);
   });
 
   test("with all that was folded", () => {
     const { operations, folded } = fuse(
       operationsOf("slli a5, a5, 32\n srli a5, a5, 29\n add a5, a5, a0\n sd a5, 0(a0)"),
     );
-    expect(positions(livenessOf(operations, exitsOf(operations), folded).fate)).toEqual([0, 1]);
+    expect(positions(livenessOf({ operations, folded }, exitsOf(operations)).fate)).toEqual([0, 1]);
   });
 });
 
@@ -229,7 +229,7 @@ describe("a register is a word", () => {
 
   test("still, where what set it is folded", () => {
     const { operations, folded } = fuse(operationsOf("lw a0, 0(a1)\n slli a0, a0, 32\n srli a0, a0, 32\n nop"));
-    const { narrow } = livenessOf(operations, exitsOf(operations), folded);
+    const { narrow } = livenessOf({ operations, folded }, exitsOf(operations));
     expect([...narrow].map((bits) => (bits >>> register("a0")) & 1)).toEqual([0, 1, 1, 0]);
   });
 });
@@ -323,7 +323,7 @@ function expectNobodyToTell(text: string, random: Random, seed: number): { dead:
   // Some accesses find their way with those before.
   const exits = exitsOf(original).map((may) => may && chance(random, 0.7));
   const { operations, folded } = fuse(original);
-  const { fate: dead, loose, narrow } = livenessOf(operations, exits, folded);
+  const { fate: dead, loose, narrow } = livenessOf({ operations, folded }, exits);
   const loaded: Loaded = original.map(() => random64(random));
   const small = () => (chance(random, 0.4) ? BigInt.asUintN(64, BigInt(random() | 0)) : random64(random));
   const start: State = { x: Array.from({ length: 32 }, (_, n) => (n === 0 ? 0n : small())), f: new Array(32).fill(5n) };

@@ -35,7 +35,7 @@ describe("what moves by steps", () => {
     ["what comes from another register", "lw a0, 0(a1)\n addi a1, a2, 4"],
     ["what only computes", "addi a5, a5, -1"],
     ["reservations", "lw a0, 0(a1)\n lr.w a2, (a3)"],
-    ["many instructions", `lw a0, 0(a1)\n ${"add a2, a2, a0\n".repeat(60)}`],
+    ["many instructions", `lw a0, 0(a1)\n ${"add a2, a2, a0\n".repeat(70)}`],
   ])("not %s", (_, text) => {
     expect(moving(text)).toBeUndefined();
   });
