@@ -289,7 +289,7 @@ class BlockWriter {
     const round = new Label();
     code.bind(counting);
     this.#rounds.writeCount(rounds, (accesses) => ways.get(accesses)!, {
-      ...{ words: rounds.words, note, usual },
+      ...{ words: rounds.liveness?.words ?? 0, note, usual },
       afterwards: (write) => this.#afterwards(write),
     });
     code.bind(round);
@@ -312,7 +312,7 @@ class BlockWriter {
     if (plan.operations.some((operation) => operation.float)) this.#floats.startBlock(plan.operations, true);
     this.#again = { at, label: round };
     this.#hasRest = true;
-    this.#straightLine({ ...plan, liveness: rounds.liveness ?? plan.liveness }, undefined);
+    this.#straightLine({ ...plan, liveness: rounds.liveness }, undefined, rounds.liveness?.carried);
     this.#hasRest = false;
     // What the next round would not have wanted.
     const loose = this.#loose;
@@ -324,13 +324,14 @@ class BlockWriter {
     this.#goTo(end);
   }
 
-  #straightLine(plan: BlockPlan, next: number | undefined): void {
+  /** @param loose Registers whose upper halves are anything at its beginning, as bits. */
+  #straightLine(plan: BlockPlan, next: number | undefined, loose = 0): void {
     const { code } = this;
     const { operations, liveness } = plan;
     this.#left = operations.length;
     this.#floats.startLine();
     this.#divisions.startBlock();
-    this.#loose = 0;
+    this.#loose = loose;
     this.#putOff = NOTHING;
     for (let i = 0; i < operations.length; i++, this.#left--) {
       const operation = operations[i];

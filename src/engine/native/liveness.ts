@@ -48,8 +48,10 @@ function narrowingOf({ traits, rs1, rs2, imm }: NativeOp, narrow: number, asked:
 
 /** For what is repeated: what holds at its end holds at its beginning, but for the first time. */
 export interface LivenessOfRounds extends Liveness {
-  /** Registers that have to be words, sign-extended, before the first round. */
+  /** Registers that have to be words, sign-extended, before the first round, as bits. */
   readonly words: number;
+  /** Those whose upper halves may be anything between two rounds. */
+  readonly carried: number;
 }
 
 /** Instructions that follow each other. */
@@ -73,13 +75,14 @@ export function livenessOf(line: Line, exits: readonly boolean[]): Liveness {
 }
 
 /**
- * Of instructions that are carried out again and again, and left behind the last one only: all registers are made up for
- * there.
+ * Of instructions that are carried out again and again. Behind the last one all registers are made up for.
+ * @param exits By instruction: whether the interpreter may take over there.
  */
-export function livenessOfRounds(line: Line): LivenessOfRounds {
+export function livenessOfRounds(line: Line, exits: readonly boolean[]): LivenessOfRounds {
   const { operations } = line;
-  const exits = new Int32Array(operations.length + 1).fill(-1);
-  exits[operations.length] = operations.length;
+  const isLeft = exits.includes(true);
+  const lastExit = lastExits(exits);
+  if (!isLeft) lastExit[operations.length] = operations.length;
   // What is set to a word each time is one before, unless something else turns up.
   let words = 0;
   for (const { traits, rd } of operations) if (traits.writesX) words |= 1 << rd;
@@ -89,15 +92,27 @@ export function livenessOfRounds(line: Line): LivenessOfRounds {
     found = wordsIn(line, words | 1);
   }
   const { narrow } = found;
-  // Nobody wants anything, unless the next round does.
-  let wanted: Wanted = { live: 0, wide: 0 };
+  // Nobody wants anything, unless the next round does; or the interpreter, which has upper halves made up for.
+  let wanted: Wanted = { live: isLeft ? -1 : 0, wide: 0 };
   for (;;) {
-    const { fate, loose, live, wide } = wantedIn(line, narrow, exits, wanted, true);
+    const { fate, loose, live, wide } = wantedIn(line, narrow, lastExit, wanted, !isLeft);
     if (((live & ~wanted.live) | (wide & ~wanted.wide)) === 0) {
-      return { fate, loose, narrow, isBounded: true, words: live & words };
+      const carried = looseBehind(operations, fate, loose);
+      return { fate, loose, narrow, isBounded: !isLeft, words: words & (isLeft ? live | carried : live), carried };
     }
     wanted = { live: live | wanted.live, wide: wide | wanted.wide };
   }
+}
+
+/** Registers whose upper halves may be anything at the end. */
+function looseBehind(operations: readonly NativeOp[], fate: Uint8Array, loose: Uint8Array): number {
+  let registers = 0;
+  operations.forEach(({ traits, rd }, i) => {
+    if (fate[i] === Fate.same) return;
+    if (loose[i] !== 0) registers |= 1 << rd;
+    else if (traits.writesX) registers &= ~(1 << rd);
+  });
+  return registers;
 }
 
 /** By instruction, and behind them: the latest one at or before it where the interpreter may take over. */

@@ -2,7 +2,7 @@
 import { accessesOf } from "./accesses.ts";
 import type { NativeBlock, NativeOp } from "./blocks.ts";
 import { fuse } from "./fusion.ts";
-import { type Line, type Liveness, livenessOf, livenessOfRounds } from "./liveness.ts";
+import { type Line, type Liveness, type LivenessOfRounds, livenessOf, livenessOfRounds } from "./liveness.ts";
 import { type Rounds, roundsOf } from "./rounds.ts";
 import type { Accesses } from "./ways.ts";
 
@@ -17,9 +17,7 @@ export interface BlockPlan {
 
 export interface PlannedRounds extends Rounds {
   /** In them less is looked up, and less is wanted. */
-  readonly liveness?: Liveness;
-  /** Registers that have to be words, sign-extended, before the first of them, as bits. */
-  readonly words: number;
+  readonly liveness?: LivenessOfRounds;
 }
 
 /**
@@ -33,7 +31,7 @@ export function planOf({ at, operations: original }: NativeBlock, refined: boole
   const rounds = roundsOf(at, operations, accesses);
   const plan = { operations, accesses };
   if (operations === original && !operations.some(({ traits }) => traits.isWord)) {
-    return { ...plan, rounds: rounds && { ...rounds, words: 0 } };
+    return { ...plan, rounds };
   }
   // The first of some accesses finds the way for all.
   const exits = operations.map(
@@ -51,8 +49,11 @@ function plannedRounds(
 ): PlannedRounds {
   // Nothing is looked up for what moves.
   const moving = new Set<Accesses | undefined>(rounds.moving.map(({ accesses }) => accesses));
-  const left = exits.map((exit, i) => exit && !moving.has(accesses[i]));
-  if (left.includes(true)) return { ...rounds, liveness: livenessOf(line, left), words: 0 };
-  const { words, ...liveness } = livenessOfRounds(line);
-  return { ...rounds, liveness, words };
+  return {
+    ...rounds,
+    liveness: livenessOfRounds(
+      line,
+      exits.map((exit, i) => exit && !moving.has(accesses[i])),
+    ),
+  };
 }

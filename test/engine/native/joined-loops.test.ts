@@ -5,19 +5,8 @@ import { joinLoops } from "../../../src/engine/native/joined-loops.ts";
 import { below, chance, createRandom, pick, type Random, random64 } from "../../isa/riscv/random.ts";
 import type { Rig } from "../rig.ts";
 import { Idioms } from "./idioms.ts";
-import { operationsOf } from "./native-programs.ts";
-import {
-  compare,
-  DATA,
-  hasNative,
-  interpreted,
-  mapData,
-  native,
-  PTE_RW,
-  paged,
-  skipTraps,
-  WHY_NOT,
-} from "./native-rig.ts";
+import { operationsOf, witnessTraps } from "./native-programs.ts";
+import { compare, DATA, hasNative, interpreted, mapData, native, PTE_RW, paged, WHY_NOT } from "./native-rig.ts";
 
 if (!hasNative) test.skip(`loops of words in native code (${WHY_NOT})`, () => {});
 
@@ -76,10 +65,14 @@ function program(random: Random): string {
       const what = pick(random, ["lw", "lw", "lhu", "ld", "sw", "sd"]);
       return `${what} ${idioms.one()}, ${4 * below(random, 4)}(${pick(random, bases)})`;
     };
-    const between = () => (chance(random, 0.4) ? access() : idioms.filler());
+    const extend = (name: string) => `addiw ${name}, ${name}, 0`;
+    const between = () =>
+      chance(random, 0.3) ? access() : chance(random, 0.2) ? extend(idioms.one()) : idioms.filler();
     const body = idioms.lines(4 + below(random, 24), between);
     // Always looked up: the interpreter may take over.
-    if (chance(random, 0.2)) body.push(`and t6, ${idioms.one()}, s5`, "add t6, t6, s2", "ld a6, 0(t6)");
+    if (chance(random, 0.4)) {
+      body.splice(below(random, body.length), 0, `and t6, ${idioms.one()}, s5`, "add t6, t6, s2", "ld a6, 0(t6)");
+    }
     const middle = below(random, body.length);
     const step = bases.map((base, i) => `addi ${base}, ${base}, ${steps[i]}`);
     const rounds = 1 + below(random, pick(random, [4, 40, 300]));
@@ -106,7 +99,7 @@ function program(random: Random): string {
   return `
     ${values(VALUES)}
     li s2, ${DATA}
-    li s5, ${pick(random, [0x7f8, 0x1ff8])}
+    li s5, ${pick(random, [0x7f8, 0x1ff8, 0x3ff8])}
     ${loop("first")}
     ${loop("second")}
   done:
@@ -116,7 +109,7 @@ function program(random: Random): string {
 
 describe.if(hasNative)("loops of words are what they are interpreted", () => {
   function prepare(rig: Rig, text: string, seed: number) {
-    skipTraps(rig);
+    witnessTraps(rig);
     const random = createRandom(seed);
     rig.memory.load(
       DATA,
@@ -167,6 +160,36 @@ describe.if(hasNative)("loops of words are what they are interpreted", () => {
       j done
     `.replaceAll("_", "");
     for (let more = 0; more < 64; more++) compare((rig) => prepare(rig, text, more), [100 + more, 5_000_000]);
+  });
+
+  test.each(["", "addiw a2, a2, 0"])("where a trap comes in the middle (%s)", (extend) => {
+    // In every other 16 rounds it goes to where nothing is.
+    const text = `
+      li s4, 4
+      li s2, ${DATA}
+      li s5, 0x8000
+      li a2, 0
+    outer:
+      li a0, ${DATA}
+      li s3, 120
+    again:
+      slli t6, s3, 11
+      and t6, t6, s5
+      add t6, t6, s2
+      ld a6, 0(t6)
+      lw a4, 0(a0)
+      addw a2, a2, a4
+      ${extend}
+      addi a0, a0, 4
+      addi s3, s3, -1
+      bnez s3, again
+      addi s4, s4, -1
+      bnez s4, outer
+    done:
+      j done
+    `;
+    compare((rig) => prepare(rig, text, 2), [5_000_000]);
+    expect(native.hart.trapped).toBe(4 * 57);
   });
 
   test("after every single instruction", () => {
