@@ -442,6 +442,11 @@ export class Assembler {
     this.#vex(2, op === Shift.shl ? 1 : op === Shift.sar ? 2 : 3, 0xf7, wide, to, from, by);
   }
 
+  /** Both halves of what rdx times a number is, without signs. Of BMI2. */
+  multiplyInto(high: Reg, low: Reg, by: Operand): void {
+    this.#vex(2, 3, 0xf6, true, high, by, low);
+  }
+
   /** Position of the lowest bit that is set, else of the highest; `equal` holds where there is none. */
   scan(direction: "forward" | "backward", to: Reg, from: Operand, wide = true): void {
     this.#form(direction === "forward" ? 0x1bc : 0x1bd, wide, to, from);

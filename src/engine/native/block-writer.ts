@@ -15,6 +15,7 @@ import { FloatState, FloatWriter, isDynamic } from "./floats.ts";
 import { Fate, type Liveness } from "./liveness.ts";
 import { MemoryWriter } from "./memory-writer.ts";
 import { type BlockPlan, type PlannedRounds, planOf } from "./plans.ts";
+import { ProductWriter } from "./products.ts";
 import { BUDGET, field, placesFor, type RegisterPlaces } from "./registers.ts";
 import { RoundsWriter, seldomOf } from "./rounds.ts";
 import { usesOf } from "./uses.ts";
@@ -96,6 +97,7 @@ class BlockWriter {
   readonly #expressions: Expressions;
   readonly #floats: FloatWriter;
   readonly #divisions: DivisionWriter;
+  readonly #products: ProductWriter;
   readonly #memory: MemoryWriter;
   readonly #rounds: RoundsWriter;
   readonly #entries = new Map<number, Label>();
@@ -129,6 +131,7 @@ class BlockWriter {
     this.#expressions = new Expressions(code, this.#registers, place.bitManipulation);
     this.#floats = new FloatWriter(code, this.#registers);
     this.#divisions = new DivisionWriter(code, this.#registers);
+    this.#products = new ProductWriter(code, this.#registers, place.bitManipulation);
     this.#memory = new MemoryWriter(code, this.#registers, this.#expressions, this.#floats, {
       ...{ ways: place.common.ways, page: place.page },
       interpret: (operation) => this.#interpret(operation),
@@ -331,6 +334,7 @@ class BlockWriter {
     this.#left = operations.length;
     this.#floats.startLine();
     this.#divisions.startBlock();
+    this.#products.startBlock();
     this.#loose = loose;
     this.#putOff = NOTHING;
     for (let i = 0; i < operations.length; i++, this.#left--) {
@@ -359,7 +363,7 @@ class BlockWriter {
     const { operations, accesses } = plan;
     const operation = operations[index];
     if (operation.traits.divides) this.#divisions.write(operations, index, loose);
-    else {
+    else if (!this.#products.write(plan, index)) {
       this.#expressions.start(operation, narrow);
       this.#execute(operation, accesses[index], next, loose);
       if (this.#expressions.tookRcx) this.#memory.release();

@@ -284,7 +284,7 @@ export class Expressions {
     return this.#other(to, wide, name, args);
   }
 
-  /** `to` = 0 or 1. Where all is there to be compared, what takes it is zeroed first, so that nobody waits for its upper bits. */
+  /** `to` = 0 or 1. Where all is there to be compared, what takes it is zeroed on its own, so that nobody waits for its upper bits. */
   #flag(to: Reg, wide: boolean, condition: Condition, args: readonly Expr[]): void {
     const { code } = this;
     const [a, b] = args;
@@ -293,10 +293,11 @@ export class Expressions {
     const right = isAlone ? undefined : this.operand(b);
     const isThere = left !== undefined && (isAlone || (right !== undefined && (isRegister(left) || isRegister(right))));
     if (!isThere) return code.setIf(this.#compare(wide, condition, args), to);
-    const made = args.some((arg) => this.operand(arg) === to) ? Reg.rax : to;
-    code.moveImmediate(made, 0);
-    code.setByteIf(this.#compare(wide, condition, args), made);
-    if (made !== to) code.move(to, made);
+    const isCompared = args.some((arg) => this.operand(arg) === to);
+    if (!isCompared) code.moveImmediate(to, 0);
+    const answer = this.#compare(wide, condition, args);
+    if (isCompared) code.moveImmediateKeepingFlags(to, 0);
+    code.setByteIf(answer, to);
   }
 
   #alu(to: Reg, op: Alu, wide: boolean, a: Expr, b: Expr): void {

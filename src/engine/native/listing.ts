@@ -313,6 +313,11 @@ class Listing extends Assembler {
     super.rotateInto(to, from, by, wide);
   }
 
+  override multiplyInto(high: Reg, low: Reg, by: Operand): void {
+    this.#line(`mulx ${[high, low, by].map((operand) => this.#operand(operand)).join(", ")}`);
+    super.multiplyInto(high, low, by);
+  }
+
   override shiftInto(op: Shift, to: Reg, from: Operand, by: Reg, wide = true): void {
     const names = [to, from, by].map((operand) => this.#operand(operand, wide));
     this.#line(`${nameOf(Shift, op)}x ${names.join(", ")}`);

@@ -315,6 +315,12 @@ for (const [name, op] of Object.entries(Shift)) {
   }
 }
 
+group = "products of BMI2";
+for (const by of OPERANDS)
+  for (const high of [Reg.rdx, Reg.rsi, Reg.r8, Reg.r15])
+    for (const low of [Reg.rax, Reg.rdi, Reg.r9])
+      expectText((a) => a.multiplyInto(high, low, by), `mulx ${NAMES[high]},${NAMES[low]},${named(by, 8)}`);
+
 group = "shifts and rotations of BMI2";
 for (const [wide, width] of BOTH) {
   const names = BY_WIDTH[width];
