@@ -1,11 +1,15 @@
 #!/bin/sh
-":" //; export BUN_JSC_thresholdForFTLOptimizeAfterWarmUp="${BUN_JSC_thresholdForFTLOptimizeAfterWarmUp-1000000}"; exec bun "$0" "$@"
+":" //; x64=/lib64/ld-linux-x86-64.so.2
+":" //; [ -e $x64 ] && export BUN_JSC_thresholdForOMGOptimizeAfterWarmUp="${BUN_JSC_thresholdForOMGOptimizeAfterWarmUp-15000000}"
+":" //; export BUN_JSC_thresholdForFTLOptimizeAfterWarmUp="${BUN_JSC_thresholdForFTLOptimizeAfterWarmUp-1000000}"
+":" //; exec bun "$0" "$@"
 /**
  * The door: finds the command and loads it, and nothing else. `vmrun PROFILE` is short for `vmrun run PROFILE`.
  *
- * The line above is the shell's, and nothing to JavaScript. It has JavaScriptCore's most thorough compiler wait ten times as
- * long as usual, which can only be said before Bun starts: in a boot of Linux it took a fifth of the CPU time, for code of
- * vmrun's that was done before it paid. What a guest makes hot for longer gets there all the same.
+ * The lines above are the shell's, and nothing to JavaScript. They have JavaScriptCore's most thorough compilers wait for longer
+ * than usual, which can only be said before Bun starts: in a boot of Linux they took a fifth of the CPU time, for code of
+ * vmrun's that was done before it paid. What a guest makes hot for longer gets there all the same. WebAssembly waits only where
+ * a guest's code becomes x86-64's, and the interpreter is all there is of it: to compile that takes 25 MB and 100 ms.
  */
 import { passDoor } from "./cli/kept/door.ts";
 
