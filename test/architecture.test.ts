@@ -148,7 +148,7 @@ describe("no file", () => {
 
   test("of the sources begins without saying what it is for", () => {
     // A shell's lines, where one begins with them, come first.
-    const silent = sources.filter(({ text }) => !/^(#!.*\n(":" .*\n)?)?\/[/*]/.test(text));
+    const silent = sources.filter(({ text }) => !/^(#!.*\n(":" .*\n)*)?\/[/*]/.test(text));
     expect(silent.map(({ path }) => path)).toEqual([]);
   });
 
