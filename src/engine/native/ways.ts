@@ -75,7 +75,8 @@ const WAYS_START = FIRST_START + PAGES * 4;
 export interface PageWays {
   /** Position among all pages. */
   readonly index: number;
-  readonly shared: Map<string, Operand>;
+  /** Where those are that several blocks share, from the first way's data on. */
+  readonly shared: Map<string, number>;
 }
 
 /** Accesses that use the same way. */
@@ -156,22 +157,35 @@ export class Ways {
   }
 
   take(page: PageWays, { base, store, bytes, ordinal }: Accesses): Operand {
-    if (!EVERYWHERE.has(base)) return this.#take(page, bytes);
+    if (!EVERYWHERE.has(base)) return this.#at(this.#take(page, bytes));
     const size = SIZES.find((size) => size >= bytes)!;
     const key = `${base} ${store} ${size} ${ordinal}`;
-    let way = page.shared.get(key);
-    if (way === undefined) {
-      way = this.#take(page, size);
-      page.shared.set(key, way);
-    }
-    return way;
+    let offset = page.shared.get(key);
+    if (offset === undefined) {
+      offset = this.#take(page, bytes);
+      page.shared.set(key, offset);
+    } else this.#share(offset, bytes);
+    return this.#at(offset);
   }
 
-  #take(page: PageWays, bytes: number): Operand {
+  #take(page: PageWays, bytes: number): number {
     const offset = WAYS_START + this.#next++ * WAY_SIZE;
     this.#view.setUint16(offset + WayField.room, PAGE_SIZE + 1 - bytes, true);
     this.#view.setUint16(offset + WayField.page, page.index, true);
-    return this.#at(offset);
+    return offset;
+  }
+
+  /**
+   * A way is for so many bytes, too. For no more than there are: what a kernel keeps of a trap ends where its stack's page
+   * does.
+   */
+  #share(offset: number, bytes: number): void {
+    const room = PAGE_SIZE + 1 - bytes;
+    if (this.#view.getUint16(offset + WayField.room, true) <= room) return;
+    this.#view.setUint16(offset + WayField.room, room, true);
+    // What it remembers is for fewer, but where it begins there is room for all. Only who is in no list remembers nothing.
+    if (this.#view.getBigUint64(offset + WayField.limit, true) === 0n) return;
+    this.#view.setBigUint64(offset + WayField.limit, 1n, true);
   }
 
   /** Ways whose accesses have been on two pages at once that do not follow each other in memory, since last asked. */
