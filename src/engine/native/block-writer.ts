@@ -11,7 +11,7 @@ import type { NativeBlock, NativeOp } from "./blocks.ts";
 import type { CommonCode } from "./common-code.ts";
 import { DivisionWriter } from "./divisions.ts";
 import { Expressions } from "./expressions.ts";
-import { FloatState, FloatWriter, isDynamic } from "./floats.ts";
+import { FloatWriter, stateFor } from "./floats.ts";
 import { Fate, type Liveness } from "./liveness.ts";
 import { MemoryWriter } from "./memory-writer.ts";
 import { type BlockPlan, type PlannedRounds, planOf } from "./plans.ts";
@@ -496,15 +496,13 @@ class BlockWriter {
     this.#open.push({ use: this.code.length - 4, to: at });
   }
 
-  /** Floating point has to be on, and to have been used; else the interpreter takes over. */
+  /** Floating point has to be on, and to have been used if it is written; else the interpreter takes over. */
   #requireFloat(block: NativeBlock): void {
     const { code } = this;
-    const dynamic = block.operations.some(
-      ({ instruction: { semantics }, rm }) => semantics.does === "float" && isDynamic(semantics, rm),
-    );
+    const state = stateFor(block.operations);
     const ready = new Label();
     const require = (otherwise: Label) => {
-      code.aluImmediate(Alu.cmp, field(HartField.nativeFloat), dynamic ? FloatState.nearest : FloatState.on, false);
+      code.aluImmediate(Alu.cmp, field(HartField.nativeFloat), state, false);
       code.jumpIf(Condition.below, otherwise);
     };
     const interpret = this.#interpretAll(block);

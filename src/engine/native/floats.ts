@@ -63,29 +63,46 @@ export function isKnownFloat({ operation, rounds }: FloatSemantics, rm: number, 
 }
 
 /** Whether the dynamic rounding mode has to be one, even where nothing is rounded. */
-export function isDynamic({ rounds }: FloatSemantics, rm: number): boolean {
+function isDynamic({ rounds }: FloatSemantics, rm: number): boolean {
   return rounds && rm === DYNAMIC;
 }
 
 /** What native code knows of floating point since it was entered (`HartField.nativeFloat`). */
 export const FloatState = {
   unknown: 0,
+  /** It is on, but nothing was written since its registers were saved last: they may be read. */
+  clean: 1,
   /** It is on, and has been used; the host's flags are the guest's, since then. */
-  on: 1,
+  on: 2,
   /** The same, and the dynamic rounding mode is to nearest. */
-  nearest: 2,
+  nearest: 3,
 } as const;
+
+/** What instructions that need the unit want it to be. */
+export function stateFor(operations: readonly NativeOp[]): number {
+  let state: number = FloatState.unknown;
+  for (const { float, rm, instruction } of operations) {
+    if (!float) continue;
+    const { semantics } = instruction;
+    const reads = semantics.does === "store" || semantics.does === "set";
+    const isNearest = semantics.does === "float" && isDynamic(semantics, rm);
+    state = Math.max(state, reads ? FloatState.clean : isNearest ? FloatState.nearest : FloatState.on);
+  }
+  return state;
+}
 
 const MSTATUS = field(HartField.csr);
 const STATE = field(HartField.nativeFloat);
 
-/** A subroutine that finds out the state, if it is unknown. The first instruction to use the unit is the interpreter's. */
+/** A subroutine that finds out the state, if it is unknown. The first instruction to write a register is the interpreter's. */
 export function writeFloatStart(code: Assembler): void {
   const end = new NewLabel();
   code.aluImmediate(Alu.cmp, STATE, FloatState.unknown, false);
   code.jumpIf(Condition.notEqual, end);
   code.move(Reg.rax, MSTATUS, false);
   code.aluImmediate(Alu.and, Reg.rax, MSTATUS_FS, false);
+  code.jumpIf(Condition.equal, end);
+  code.storeWord(STATE, FloatState.clean);
   code.aluImmediate(Alu.cmp, Reg.rax, MSTATUS_FS, false);
   code.jumpIf(Condition.notEqual, end);
   code.storeWord(field(HartField.mail2), CONTROL);
@@ -101,8 +118,8 @@ export function writeFloatStart(code: Assembler): void {
 /** Adds the host's flags to the guest's, if they were taken up. */
 export function writeFloatEnd(code: Assembler): void {
   const end = new NewLabel();
-  code.aluImmediate(Alu.cmp, STATE, FloatState.unknown, false);
-  code.jumpIf(Condition.equal, end);
+  code.aluImmediate(Alu.cmp, STATE, FloatState.on, false);
+  code.jumpIf(Condition.below, end);
   code.storeControl(field(HartField.mail2));
   for (const [shift, by, mask] of [
     // Inexact, underflow, overflow, division by zero, invalid: from bits 5, 4, 3, 2 and 0.
@@ -117,7 +134,6 @@ export function writeFloatEnd(code: Assembler): void {
     code.aluImmediate(Alu.and, Reg.rax, mask, false);
     code.alu(Alu.or, field(HartField.fflags), Reg.rax, false);
   }
-  code.storeWord(STATE, FloatState.unknown);
   code.bind(end);
 }
 

@@ -1,5 +1,5 @@
 // Floating point in native code: the bits and the flags are the interpreter's, whatever the operands and the rounding are.
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { isKnownFloat } from "../../../src/engine/native/floats.ts";
 import { encode } from "../../../src/isa/riscv/encode.ts";
 import type { Instruction } from "../../../src/isa/riscv/instructions/encoding.ts";
@@ -15,7 +15,7 @@ const DYNAMIC = 7;
 const DYNAMIC_MODES = [0, 1, 2, 3, 4];
 const RESERVED_MODES = [5, 6, 7];
 /** mstatus.FS */
-const [INITIAL, DIRTY] = [0x2000n, 0x6000n];
+const [INITIAL, CLEAN, DIRTY] = [0x2000n, 0x4000n, 0x6000n];
 
 interface Case {
   readonly row: Instruction;
@@ -346,5 +346,46 @@ describe.if(hasNative)("floating point", () => {
       `);
     }, BUDGETS);
     expect(native.hart.trapped).toBe(100);
+  });
+
+  // As setjmp does, each time.
+  const saves = `
+    li   s0, ${DATA}
+    li   s3, 300
+  again:
+    fsd  fa0, 0(s0)
+    fmv.x.d a0, fa1
+    fsd  fa2, 16(s0)
+    addi s3, s3, -1
+    bnez s3, again
+    fld  fa0, 8(s0)
+    fsd  fa0, 0(s0)
+  done:
+    j done
+  `;
+
+  test.each([
+    ["off", 0n],
+    ["initial", INITIAL],
+    ["clean", CLEAN],
+    ["dirty", DIRTY],
+  ])("is read the same, and stays what it was, where it is %s", (_, status) => {
+    const prepare = (rig: Rig) => {
+      loadOperands(rig, 7);
+      skipTraps(rig);
+      rig.setCsr("mstatus", status);
+      return rig.load(saves);
+    };
+    compare(prepare, BUDGETS);
+    expect(native.hart.trapped).toBe(status === 0n ? 902 : 0);
+    // Before anything is written.
+    native.reset();
+    prepare(native);
+    native.run(100);
+    const entered = spyOn(native.engine.regions!.native!, "run");
+    native.run(1000);
+    expect(native.csr("mstatus") & DIRTY).toBe(status);
+    if (status !== 0n) expect(entered.mock.calls.length).toBeLessThan(3);
+    entered.mockRestore();
   });
 });
