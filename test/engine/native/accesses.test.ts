@@ -1,5 +1,5 @@
 // Loads and stores that share a way: which do, and that they see memory as the interpreter does, wherever pages meet.
-import { describe, expect, spyOn, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { accessesOf } from "../../../src/engine/native/accesses.ts";
 import { type Accesses, Ways } from "../../../src/engine/native/ways.ts";
 import { integerNames } from "../../../src/isa/riscv/register-names.ts";
@@ -471,44 +471,6 @@ describe.if(hasNative)("accesses by the stack", () => {
         follow(pieces, prepare, rig(), { border });
       }
     }
-  });
-});
-
-describe.if(hasNative)("a frame that ends where the last page of a stack does", () => {
-  // As kernels keep a trap's registers; with a smaller one on the same page of code, before or after it.
-  const large = "large: sd a0, 8(sp)\n sd a1, 248(sp)\n sd s0, 0(sp)\n sd a2, 272(sp)\n ret";
-  const small = "small: sd a0, 0(sp)\n sd a1, 24(sp)\n ret";
-
-  test.each([
-    ["alone", "jal ra, large", large],
-    ["after a smaller one", "jal ra, small\n jal ra, large", `${small}\n ${large}`],
-    ["before a smaller one", "jal ra, large\n jal ra, small", `${large}\n ${small}`],
-  ])("is native code's, %s", (_, calls, functions) => {
-    const text = `
-      li sp, ${DATA + 0x1000 - 280}
-      li s3, 300
-    again:
-      ${calls}
-      addi s3, s3, -1
-      bnez s3, again
-    done:
-      j done
-      ${functions}
-    `;
-    const prepare = (rig: Rig) => {
-      const loaded = rig.load(text);
-      paged(rig, (tables) => tables.map(DATA, RAM + 0x10_4000, PTE_RW));
-      return loaded;
-    };
-    compare(prepare, [100, 1_000_000]);
-    native.reset();
-    prepare(native);
-    native.run(200);
-    const entered = spyOn(native.engine.regions!.native!, "run");
-    native.run(1000);
-    const times = entered.mock.calls.length;
-    entered.mockRestore();
-    expect(times).toBeLessThan(5);
   });
 });
 
