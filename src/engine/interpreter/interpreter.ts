@@ -154,7 +154,7 @@ export class Interpreter implements Engine {
         devices: deviceCalls(memory, this.#access, () => this.#attend()),
         onRetire: () => this.#access.ways.disturb(),
         onForget: () => this.#access.ways.cool(),
-        native: native?.(memory),
+        ...{ native: native?.(memory), compressed },
         batch: immediate ? 1 : BATCH,
         immediate,
         locate: (address) => this.#locateCode(address),

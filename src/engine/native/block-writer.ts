@@ -9,6 +9,7 @@ import { exitTo, Leaving } from "../translator/contract.ts";
 import { Alu, type Assembler, Condition, inverse, isRegister, Label, type Operand, Reg } from "./assembler.ts";
 import type { NativeBlock, NativeOp } from "./blocks.ts";
 import type { CommonCode } from "./common-code.ts";
+import { CsrWriter } from "./csrs.ts";
 import { DivisionWriter } from "./divisions.ts";
 import { Expressions } from "./expressions.ts";
 import { FloatWriter, stateFor } from "./floats.ts";
@@ -54,6 +55,8 @@ export interface BlockPlace {
   readonly page: PageWays;
   /** Whether the processor has BMI2. */
   readonly bitManipulation: boolean;
+  /** Whether the hart has 16-bit instructions. */
+  readonly compressed: boolean;
   /** By block, in order. */
   readonly slots: readonly number[];
   /** Idioms are fused, and what nobody reads is left out. */
@@ -98,6 +101,7 @@ class BlockWriter {
   readonly #floats: FloatWriter;
   readonly #divisions: DivisionWriter;
   readonly #products: ProductWriter;
+  readonly #csrs: CsrWriter;
   readonly #memory: MemoryWriter;
   readonly #rounds: RoundsWriter;
   readonly #entries = new Map<number, Label>();
@@ -132,6 +136,7 @@ class BlockWriter {
     this.#floats = new FloatWriter(code, this.#registers);
     this.#divisions = new DivisionWriter(code, this.#registers);
     this.#products = new ProductWriter(code, this.#registers, place.bitManipulation);
+    this.#csrs = new CsrWriter(code, this.#registers, place.compressed);
     this.#memory = new MemoryWriter(code, this.#registers, this.#expressions, this.#floats, {
       ...{ ways: place.common.ways, page: place.page },
       interpret: (operation) => this.#interpret(operation),
@@ -549,6 +554,9 @@ class BlockWriter {
       case "float":
         this.#memory.release();
         return this.#floats.write(operation, semantics, this.#interpret(operation));
+      case "service":
+        this.#memory.release();
+        return this.#csrs.write(operation, this.#interpret(operation));
       default:
         // Harts that share a thread are in order. What else there is never gets here.
         return;

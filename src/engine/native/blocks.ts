@@ -13,6 +13,7 @@ import {
   OpField,
   Special,
 } from "../interpreter/layout.ts";
+import { isKnownCsr } from "./csrs.ts";
 import { isDivision } from "./divisions.ts";
 import { isKnown } from "./expressions.ts";
 import { isKnownFloat } from "./floats.ts";
@@ -31,9 +32,9 @@ export interface NativeOp {
   readonly rs1: number;
   readonly rs2: number;
   readonly rs3: number;
-  /** Rounding mode. */
+  /** Rounding mode, or what it does to a CSR (funct3). */
   readonly rm: number;
-  /** For branches and jumps, to be added to `at`. */
+  /** For branches and jumps, to be added to `at`; or a CSR's number. */
   readonly imm: number;
 }
 
@@ -54,7 +55,7 @@ const SINK = 32;
 const RETURN_ADDRESS = 1;
 
 /** What becomes of an instruction. */
-const Kind = { straight: 0, branch: 1, jump: 2, left: 3, float: 4 } as const;
+const Kind = { straight: 0, branch: 1, jump: 2, left: 3, float: 4, csr: 5 } as const;
 type Kind = (typeof Kind)[keyof typeof Kind];
 
 const kinds: readonly Kind[] = handlers.map(({ instruction }) =>
@@ -80,7 +81,7 @@ function kindOf(semantics: Semantics): Kind {
     case "float":
       return Kind.float;
     case "service":
-      return Kind.left;
+      return semantics.service === "csr" ? Kind.csr : Kind.left;
     case "set":
       return isKnown(semantics.value) ? Kind.straight : Kind.left;
     case "setF":
@@ -205,10 +206,15 @@ class BlockFinder {
   /** What becomes of an instruction, by its handler's position in the table. */
   #kind(at: number, handler: number): Kind {
     const kind = kinds[handler];
-    if (kind !== Kind.float) return kind;
+    if (kind !== Kind.float && kind !== Kind.csr) return kind;
     const { semantics } = handlers[handler].instruction;
-    const { u8, ops, fusedMultiplyAdd } = this.page;
-    const rm = u8[ops + at * (OP_SIZE / 2) + OpField.rm];
+    const { u8, u16, i32, ops, fusedMultiplyAdd } = this.page;
+    const op = ops + at * (OP_SIZE / 2);
+    const rm = u8[op + OpField.rm];
+    if (kind === Kind.csr) {
+      const isKnown = isKnownCsr(i32[(op + OpField.imm) >>> 2], rm, u16[(op + OpField.rs1) >>> 1] >>> 3);
+      return isKnown ? Kind.straight : Kind.left;
+    }
     return semantics.does === "float" && isKnownFloat(semantics, rm, fusedMultiplyAdd) ? Kind.straight : Kind.left;
   }
 

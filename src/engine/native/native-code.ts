@@ -113,6 +113,8 @@ export class NativeCode {
     readonly pages: DecodedPages,
     readonly host: NativeHost,
     readonly slots: SlotPool,
+    /** Whether harts have 16-bit instructions. */
+    readonly compressed: boolean,
     /** Who wants to see all code that is written, if anybody does. */
     readonly follower: () => ((written: WrittenNative) => void) | undefined,
   ) {
@@ -169,6 +171,7 @@ export class NativeCode {
     const known = this.#codeOf(page);
     const place = {
       ...{ common: this.#common, page: known.ways, slots, refined, bitManipulation: this.host.bitManipulation },
+      compressed: this.compressed,
       linkTo: (at: number) => this.#linkTo(opOf(at)),
       isApart: (at: number) => known.apart.has(opOf(at)),
     };

@@ -46,7 +46,7 @@ export const readsAllOf1 = (found: number): boolean => (found & RS1) !== 0;
 export const readsAllOf2 = (found: number): boolean => (found & RS2) !== 0;
 
 /** What the interpreter may take over, loads and stores aside. */
-const LEAVES = new Set<Semantics["does"]>(["amo", "loadReserved", "storeConditional", "zeroBlock", "float"]);
+const LEAVES = new Set<Semantics["does"]>(["amo", "loadReserved", "storeConditional", "zeroBlock", "float", "service"]);
 
 const known = new Map<Instruction, Traits>();
 
@@ -60,9 +60,12 @@ export function traitsOf(instruction: Instruction): Traits {
 }
 
 function find(instruction: Instruction): Traits {
-  const { semantics } = instruction;
-  const { readsX1, readsX2, readsF1, readsF2, readsF3, writesX } = operandsOf(instruction);
+  const { semantics, syntax } = instruction;
+  const { readsX2, readsF1, readsF2, readsF3, ...operands } = operandsOf(instruction);
   const { does } = semantics;
+  // Of services only CSR instructions get here, and the translator of regions has none.
+  const readsX1 = operands.readsX1 || (does === "service" && syntax.split(",").includes("rs1"));
+  const writesX = operands.writesX || does === "service";
   const narrowing = new Uint8Array(8 * IMMEDIATES.length);
   for (const imm of IMMEDIATES)
     for (const asked of [false, true])

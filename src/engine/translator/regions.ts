@@ -59,6 +59,8 @@ export interface RegionHost {
   readonly batch: number;
   /** Where quick code is native, what it is made for. */
   readonly native: NativeHost | undefined;
+  /** Whether harts have 16-bit instructions. */
+  readonly compressed: boolean;
   /** Compile at once, for tests that are to run translated code from its first execution. */
   readonly immediate: boolean;
   /** Linear-memory offset of the page at a virtual address, if it may be executed and relied on; else -1. */
@@ -132,7 +134,14 @@ export class Regions {
     this.#warmUp = new WarmUp(host.memory);
     if (host.native !== undefined) {
       const slots = { take: () => this.#takeSlot(), give: (slot: number) => void this.#free.push(slot) };
-      this.native = new NativeCode(host.memory, host.pages, host.native, slots, () => host.follower()?.native);
+      this.native = new NativeCode(
+        host.memory,
+        host.pages,
+        host.native,
+        slots,
+        host.compressed,
+        () => host.follower()?.native,
+      );
     }
     host.pages.onChange = (page) => {
       this.#drop(page);
