@@ -19,7 +19,7 @@ import { type BlockPlan, type PlannedRounds, planOf } from "./plans.ts";
 import { ProductWriter } from "./products.ts";
 import { BUDGET, field, placesFor, type RegisterPlaces } from "./registers.ts";
 import { RoundsWriter, seldomOf } from "./rounds.ts";
-import { usesOf } from "./uses.ts";
+import { usesIn, usesOf } from "./uses.ts";
 import type { Accesses, PageWays } from "./ways.ts";
 
 /** A block, written. */
@@ -300,6 +300,9 @@ class BlockWriter {
       ...{ words: rounds.liveness?.words ?? 0, note, usual },
       afterwards: (write) => this.#afterwards(write),
     });
+    const places = this.#placesIn(plan, rounds);
+    const isExchanged = places !== this.#registers;
+    if (isExchanged) places.write(code, false);
     code.bind(round);
     code.aluImmediate(Alu.sub, BUDGET, count, false);
     let makeUp = () => {};
@@ -320,16 +323,28 @@ class BlockWriter {
     if (plan.operations.some((operation) => operation.float)) this.#floats.startBlock(plan.operations, true);
     this.#again = { at, label: round };
     this.#hasRest = true;
-    this.#straightLine({ ...plan, liveness: rounds.liveness }, undefined, rounds.liveness?.carried);
+    this.#registers.during(places, () => {
+      this.#straightLine({ ...plan, liveness: rounds.liveness }, undefined, rounds.liveness?.carried);
+    });
     this.#hasRest = false;
     // What the next round would not have wanted.
     const loose = this.#loose;
     const putOff = this.#putOff;
-    makeUp = () => this.#makeUp(loose, putOff);
+    makeUp = () => {
+      this.#registers.during(places, () => this.#makeUp(loose, putOff));
+      if (isExchanged) places.write(code, true);
+    };
     makeUp();
     this.#rounds.writeLearn(rounds, note);
     this.#rounds.writeRest();
     this.#goTo(end);
+  }
+
+  /** Rounds that cannot be left in their middle have those registers in the host's that they use most. */
+  #placesIn({ operations }: BlockPlan, { liveness }: PlannedRounds): RegisterPlaces {
+    if (!liveness?.isBounded) return this.#registers;
+    const carriedOut = operations.filter((_, i) => liveness.fate[i] === Fate.carriedOut);
+    return this.#registers.exchange(usesIn(carriedOut), WORTH_IN_ROUNDS);
   }
 
   /** @param loose Registers whose upper halves are anything at its beginning, as bits. */
@@ -624,5 +639,7 @@ function goesToItself({ at, operations }: NativeBlock): boolean {
 const RETURN_ADDRESS = 1;
 /** See `LARGEST` (native-code.ts). */
 const MOST_PUT_OFF = 4;
+/** See {@link RegisterPlaces.exchange}: eight rounds or more follow, as a rule. */
+const WORTH_IN_ROUNDS = 2;
 /** Places that a return compares with. */
 const MOST_RETURNS = 3;

@@ -1,6 +1,6 @@
 /** Where native code has the guest's state: some integer registers in the host's, everything else in the resident hart's block. */
 import { HartField, RESIDENT } from "../../isa/riscv/hart.ts";
-import { type Assembler, memory, type Operand, Reg } from "./assembler.ts";
+import { type Assembler, isRegister, memory, type Operand, Reg } from "./assembler.ts";
 
 /** `rbp` leads to the middle of the integer registers in memory: all of them are within reach of a byte. */
 const MIDDLE = 0x80;
@@ -38,12 +38,16 @@ interface Exchange {
   readonly instead: number;
 }
 
-/** Where a region has integer registers: as all native code has them, or others of them in the host's. */
+/** Where code has integer registers: as all native code has them, or others of them in the host's. */
 export class RegisterPlaces {
-  readonly #places: readonly Operand[];
+  #places: readonly Operand[];
 
-  constructor(readonly exchanged: readonly Exchange[]) {
-    const places = Array.from({ length: 32 }, (_, n) => KEPT[n] ?? homeOf(n));
+  /** @param base What registers are exchanged of. */
+  constructor(
+    readonly exchanged: readonly Exchange[],
+    base?: RegisterPlaces,
+  ) {
+    const places = base === undefined ? Array.from({ length: 32 }, (_, n) => KEPT[n] ?? homeOf(n)) : [...base.#places];
     for (const { reg, usual, instead } of exchanged) {
       places[usual] = homeOf(usual);
       places[instead] = reg;
@@ -56,12 +60,37 @@ export class RegisterPlaces {
     return this.#places[n];
   }
 
-  /** Code that brings registers from their usual places to these, or back. */
+  /** Registers are where `others` has them, as long as something is written. */
+  during(others: RegisterPlaces, write: () => void): void {
+    const own = this.#places;
+    this.#places = others.#places;
+    write();
+    this.#places = own;
+  }
+
+  /** Code that brings registers from the places that these were exchanged of, or back there. */
   write(code: Assembler, back: boolean): void {
     for (const { reg, usual, instead } of this.exchanged) {
       code.move(homeOf(back ? instead : usual), reg);
       code.move(reg, homeOf(back ? usual : instead));
     }
+  }
+
+  /**
+   * The same, with others in the host's registers where they are used more.
+   * @param uses How often each register is used, as far as that can be told.
+   * @param worth How much more that has to be: coming and going are not for nothing.
+   */
+  exchange(uses: ArrayLike<number>, worth: number): RegisterPlaces {
+    const all = Array.from({ length: 31 }, (_, i) => i + 1);
+    const here = all.filter((n) => isRegister(this.#places[n])).sort((a, b) => uses[a] - uses[b]);
+    const wanted = all.filter((n) => !isRegister(this.#places[n])).sort((a, b) => uses[b] - uses[a]);
+    const exchanged: Exchange[] = [];
+    for (const [i, usual] of here.entries()) {
+      if (uses[wanted[i]] - uses[usual] < worth) break;
+      exchanged.push({ reg: this.#places[usual] as Reg, usual, instead: wanted[i] });
+    }
+    return exchanged.length === 0 ? this : new RegisterPlaces(exchanged, this);
   }
 }
 
@@ -70,7 +99,7 @@ const USUAL = new RegisterPlaces([]);
 const USUALLY_KEPT: readonly number[] = Object.keys(KEPT).map(Number);
 const OTHERS: readonly number[] = Array.from({ length: 31 }, (_, i) => i + 1).filter((n) => KEPT[n] === undefined);
 
-/** What a register has to be used more than the one whose place it takes: coming and going are not for nothing. */
+/** For a region: it is entered and left often. */
 const WORTH = 24;
 
 /** @param uses How often each register is used, as far as that can be told. */
@@ -79,17 +108,5 @@ export function placesFor(uses: ArrayLike<number>): RegisterPlaces {
   let least = Number.POSITIVE_INFINITY;
   for (const n of OTHERS) most = Math.max(most, uses[n]);
   for (const n of USUALLY_KEPT) least = Math.min(least, uses[n]);
-  if (most - least < WORTH) return USUAL;
-  return exchange(uses);
-}
-
-function exchange(uses: ArrayLike<number>): RegisterPlaces {
-  const wanted = OTHERS.toSorted((a, b) => uses[b] - uses[a]);
-  const least = USUALLY_KEPT.toSorted((a, b) => uses[a] - uses[b]);
-  const exchanged: Exchange[] = [];
-  for (const [i, usual] of least.entries()) {
-    if (uses[wanted[i]] - uses[usual] < WORTH) break;
-    exchanged.push({ reg: KEPT[usual], usual, instead: wanted[i] });
-  }
-  return exchanged.length === 0 ? USUAL : new RegisterPlaces(exchanged);
+  return most - least < WORTH ? USUAL : USUAL.exchange(uses, WORTH);
 }

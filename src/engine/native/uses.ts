@@ -1,5 +1,5 @@
 /** How often the code of a region uses each integer register, as far as that can be told from how it looks. */
-import type { NativeBlock } from "./blocks.ts";
+import type { NativeBlock, NativeOp } from "./blocks.ts";
 
 /** A loop's body is executed more often than what is around it. */
 const ROUNDS = 8;
@@ -10,13 +10,24 @@ export function usesOf(blocks: readonly NativeBlock[]): Float64Array {
   const uses = new Float64Array(32);
   const weights = weightsOf(blocks);
   blocks.forEach(({ operations }, i) => {
-    for (const { traits, rd, rs1, rs2 } of operations) {
-      if (traits.readsX1) uses[rs1] += weights[i];
-      if (traits.readsX2) uses[rs2] += weights[i];
-      if (traits.writesX) uses[rd] += weights[i];
-    }
+    add(uses, operations, weights[i]);
   });
   return uses;
+}
+
+/** The same, of a straight line. */
+export function usesIn(operations: readonly NativeOp[]): Float64Array {
+  const uses = new Float64Array(32);
+  add(uses, operations, 1);
+  return uses;
+}
+
+function add(uses: Float64Array, operations: readonly NativeOp[], weight: number): void {
+  for (const { traits, rd, rs1, rs2 } of operations) {
+    if (traits.readsX1) uses[rs1] += weight;
+    if (traits.readsX2) uses[rs2] += weight;
+    if (traits.writesX) uses[rd] += weight;
+  }
 }
 
 /** Whatever stands between a jump back and where it goes is taken for a loop. */
