@@ -1,5 +1,6 @@
 #!/bin/sh
 ":" //; x64=/lib64/ld-linux-x86-64.so.2
+":" //; case "$VMRUN_NO_NATIVE $*" in *portable* | [!\ ]*) x64=none ;; esac
 ":" //; [ -e $x64 ] && export BUN_JSC_thresholdForOMGOptimizeAfterWarmUp="${BUN_JSC_thresholdForOMGOptimizeAfterWarmUp-15000000}"
 ":" //; export BUN_JSC_thresholdForFTLOptimizeAfterWarmUp="${BUN_JSC_thresholdForFTLOptimizeAfterWarmUp-1000000}"
 ":" //; exec bun "$0" "$@"
@@ -9,7 +10,8 @@
  * The lines above are the shell's, and nothing to JavaScript. They have JavaScriptCore's most thorough compilers wait for longer
  * than usual, which can only be said before Bun starts: in a boot of Linux they took a fifth of the CPU time, for code of
  * vmrun's that was done before it paid. What a guest makes hot for longer gets there all the same. WebAssembly waits only where
- * a guest's code becomes x86-64's, and the interpreter is all there is of it: to compile that takes 25 MB and 100 ms.
+ * guest code becomes x86-64's (as far as a shell can tell), and the interpreter is all there is of it: to compile that takes
+ * 25 MB and 100 ms.
  */
 import { passDoor } from "./cli/kept/door.ts";
 

@@ -21,6 +21,7 @@ function launch(path: string, args: readonly string[], environment: Readonly<Rec
   const { PATH, ...rest } = process.env;
   delete rest[POLICY];
   delete rest[WEB_POLICY];
+  delete rest["VMRUN_NO_NATIVE"];
   const child = Bun.spawnSync([path, ...args], { env: { ...rest, ...environment, PATH: `${folder}:${PATH}` } });
   return {
     lines: child.stdout.toString().split("\n").slice(0, -1),
@@ -36,6 +37,11 @@ test("Bun gets the words as they are, and compiles with patience", () => {
 
 test("who says otherwise is heard", () => {
   expect(launch(CLI, [], { [POLICY]: "5", [WEB_POLICY]: "6" }).lines).toEqual(["5", "6", CLI]);
+});
+
+test("WebAssembly is compiled as soon as usual where it is what guest code becomes", () => {
+  expect(launch(CLI, ["run"], { VMRUN_NO_NATIVE: "1" }).lines).toEqual(["1000000", "", CLI, "run"]);
+  expect(launch(CLI, ["run", "--engine", "portable"]).lines.slice(0, 2)).toEqual(["1000000", ""]);
 });
 
 test("a link to it, as packages have them, is as good", () => {

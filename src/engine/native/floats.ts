@@ -135,6 +135,7 @@ export function writeFloatEnd(code: Assembler): void {
     code.alu(Alu.or, field(HartField.fflags), Reg.rax, false);
   }
   code.bind(end);
+  code.storeWord(STATE, FloatState.unknown);
 }
 
 export class FloatWriter {

@@ -70,9 +70,9 @@ interface CodeOfPage {
  * What the code of one find takes at most. No instruction becomes more than 200 bytes, and with what an exit may have to make
  * up for (a word and a folded instruction for each register, a few that were put off) no more than 2 KiB; none of its blocks,
  * of which there are as many at most, needs more than a KiB to be entered and left with all registers exchanged. Blocks that
- * go to themselves may be there twice.
+ * go to themselves may be there twice, and a third time where they are entered in their middle.
  */
-export const LARGEST = 0x10_0000;
+export const LARGEST = 0x18_0000;
 /** Ways of one find: no more than instructions, of which there are more than it has for the sake of its last block. */
 const MOST_WAYS = 1000;
 /** Loops of one find: no more than blocks. */
