@@ -52,8 +52,8 @@ function otherOf({ operations, liveness }: BlockPlan, index: number): number {
 }
 
 export class ProductWriter {
-  /** Position of the half that is there already. */
-  #done = -1;
+  /** Positions of halves that are there already: pairs may stand inside one another. */
+  readonly #done = new Set<number>();
 
   /** @param bitManipulation Whether the processor has BMI2. */
   constructor(
@@ -63,12 +63,12 @@ export class ProductWriter {
   ) {}
 
   startBlock(): void {
-    this.#done = -1;
+    if (this.#done.size > 0) this.#done.clear();
   }
 
   /** An instruction of a block, at its position. Answers whether that is done. Takes rax and rdx. */
   write(plan: BlockPlan, index: number): boolean {
-    if (index === this.#done) return true;
+    if (this.#done.has(index)) return true;
     const one = plan.operations[index];
     if (!this.bitManipulation || !isHalf(one)) return false;
     const found = otherOf(plan, index);
@@ -82,7 +82,7 @@ export class ProductWriter {
     code.multiplyInto(highReg, lowReg, registers.of(one.rs2));
     if (lowReg !== low) code.move(low, lowReg);
     if (highReg !== high) code.move(high, highReg);
-    this.#done = found;
+    this.#done.add(found);
     return true;
   }
 }
