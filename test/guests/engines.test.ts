@@ -123,21 +123,24 @@ describe("Linux boots, compresses, sorts and forks", () => {
   }
 });
 
-/** Much code of many kinds, on threads of their own, with answers that are known. */
+/** Much code of many kinds, on threads of their own, with answers that are known; and as many instructions as interpreted. */
 describe("Debian's kernel finds nothing wrong with its own cryptography", () => {
+  let interpreted: Result;
   const IDLE =
     "until read _ _ _ running _ </proc/loadavg; case $running in 1/*) true;; *) false;; esac; do sleep 1; done";
   const TESTED = "grep -c '^selftest *: passed' /proc/crypto";
   const UNTESTED = "grep -c '^selftest *: unknown' /proc/crypto";
   const WRONG = "dmesg | grep -cE 'Oops|BUG:|self-tests for .* failed'";
 
-  for (const engine of ["translator", "native"] satisfies EngineKind[]) {
+  for (const engine of ["interpreter", "translator", "native"] satisfies EngineKind[]) {
     testWith(["debian/Image", "debian/initramfs.cpio.gz"])(engine, async () => {
       const images = [...linuxImages("debian/Image"), "--engine", engine];
       const result = await linux(LINUX, images, [IDLE, TESTED, UNTESTED, WRONG, "poweroff -f"]);
       endedWith(result, 0);
       expect(Number(answer(result, TESTED))).toBeGreaterThan(40);
       expect([UNTESTED, WRONG].map((line) => answer(result, line))).toEqual(["0", "0"]);
+      interpreted ??= result;
+      expect(result.instructions).toBe(interpreted.instructions);
     });
   }
 });
