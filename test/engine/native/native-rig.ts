@@ -1,5 +1,5 @@
 // Pairs of rigs, of which one runs native code from the first execution on: what tests of native code have in common.
-import { expect } from "bun:test";
+import { expect, spyOn } from "bun:test";
 import { Interpreter } from "../../../src/engine/interpreter/interpreter.ts";
 import { DATA_SIZE } from "../../../src/engine/native/common-code.ts";
 import type { NativeHost } from "../../../src/engine/native/native-code.ts";
@@ -81,6 +81,15 @@ export function compare(
   }
   expect({ ...about, pc: one.hart.pc }).toEqual({ ...about, pc: BigInt(done[0]) });
   expect(other.engine.regions?.native?.statistics.blocks).toBeGreaterThan(0);
+}
+
+/** How often native code is entered in a run: once, where it leaves nothing to the interpreter. */
+export function timesEntered(budget: number): number {
+  const entered = spyOn(native.engine.regions!.native!, "run");
+  native.run(budget);
+  const times = entered.mock.calls.length;
+  entered.mockRestore();
+  return times;
 }
 
 /** A rig whose native code has little room. */
