@@ -1,6 +1,6 @@
 #!/bin/sh
 ":" //; x64=/lib64/ld-linux-x86-64.so.2
-":" //; case "$VMRUN_NO_NATIVE $*" in *portable* | [!\ ]*) x64=none ;; esac
+":" //; case "$VMRUN_NO_NATIVE $*" in *portable* | 1\ *) x64=none ;; esac
 ":" //; [ -e $x64 ] && export BUN_JSC_thresholdForOMGOptimizeAfterWarmUp="${BUN_JSC_thresholdForOMGOptimizeAfterWarmUp-15000000}"
 ":" //; export BUN_JSC_thresholdForFTLOptimizeAfterWarmUp="${BUN_JSC_thresholdForFTLOptimizeAfterWarmUp-1000000}"
 ":" //; exec bun "$0" "$@"

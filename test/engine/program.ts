@@ -12,7 +12,8 @@
  * `.half`, `.word`, `.dword`, `.zero N`, `.org ADDRESS`.
  */
 import { csrNumber } from "../../src/isa/riscv/csr.ts";
-import { compress, encode, instructionNamed, type Operands } from "../../src/isa/riscv/encode.ts";
+import { compress, encode, type Operands } from "../../src/isa/riscv/encode.ts";
+import { instructionNamed } from "../../src/isa/riscv/instructions/table.ts";
 
 export interface Program {
   readonly at: number;

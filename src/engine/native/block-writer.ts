@@ -7,7 +7,7 @@ import { HartField } from "../../isa/riscv/hart.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import { exitTo, Leaving } from "../translator/contract.ts";
 import { Alu, type Assembler, Condition, inverse, isRegister, Label, type Operand, Reg } from "./assembler.ts";
-import type { NativeBlock, NativeOp } from "./blocks.ts";
+import { branchesTo, type NativeBlock, type NativeOp } from "./blocks.ts";
 import type { CommonCode } from "./common-code.ts";
 import { CsrWriter } from "./csrs.ts";
 import { DivisionWriter } from "./divisions.ts";
@@ -218,7 +218,7 @@ class BlockWriter {
     const plan = planOf(block, this.place.refined, this.place.isApart(at));
     const ways = this.#memory.startBlock();
     const float = operations.some((operation) => operation.float);
-    const loops = this.place.refined && goesToItself(block);
+    const loops = this.place.refined && branchesTo(block.operations, at);
     if (float) this.#floats.startBlock(plan.operations, loops);
     this.#again = undefined;
     if (loops) this.#writeLoop(block, slot, plan, ways);
@@ -628,12 +628,6 @@ class BlockWriter {
     code.aluImmediate(Alu.add, reg, at + length);
     if (reg !== to) code.move(to, reg);
   }
-}
-
-/** Whether its last instruction may lead to its first. */
-function goesToItself({ at, operations }: NativeBlock): boolean {
-  const last = operations[operations.length - 1];
-  return last.instruction.semantics.does === "branch" && last.at + last.imm === at;
 }
 
 const RETURN_ADDRESS = 1;

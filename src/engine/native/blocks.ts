@@ -47,6 +47,12 @@ export interface NativeBlock {
   readonly left: boolean;
 }
 
+/** Whether its last instruction is a branch to an address. */
+export function branchesTo(operations: readonly NativeOp[], to: number): boolean {
+  const { instruction, at, imm } = operations[operations.length - 1];
+  return instruction.semantics.does === "branch" && at + imm === to;
+}
+
 /** Most instructions that are translated together: what they become has to fit, see `LARGEST` (native-code.ts). */
 const LIMIT = 150;
 /** Instructions of a block: what is given back of them has to fit where exits say it. */

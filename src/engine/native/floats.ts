@@ -135,7 +135,6 @@ export function writeFloatEnd(code: Assembler): void {
     code.alu(Alu.or, field(HartField.fflags), Reg.rax, false);
   }
   code.bind(end);
-  code.storeWord(STATE, FloatState.unknown);
 }
 
 export class FloatWriter {

@@ -4,11 +4,9 @@
  * that says it all. What the earlier ones computed is often not needed then, see `liveness.ts`.
  */
 import type { Instruction } from "../../isa/riscv/instructions/encoding.ts";
-import { instructions } from "../../isa/riscv/instructions/table.ts";
+import { instructionNamed as named } from "../../isa/riscv/instructions/table.ts";
 import type { NativeOp } from "./blocks.ts";
 import { traitsOf } from "./traits.ts";
-
-const named = (name: string): Instruction => instructions.find((instruction) => instruction.name === name)!;
 
 const RORI = named("rori");
 const RORIW = named("roriw");

@@ -3,7 +3,7 @@
  * only where the interpreter takes over in between is that made up for. A word whose sign nobody asks for is not
  * sign-extended, in the same way.
  */
-import { instructions } from "../../isa/riscv/instructions/table.ts";
+import { instructionNamed } from "../../isa/riscv/instructions/table.ts";
 import type { NativeOp } from "./blocks.ts";
 import { caseOf, isNarrowIn, readsAllOf1, readsAllOf2 } from "./traits.ts";
 
@@ -32,7 +32,7 @@ export const Fate = {
   same: 4,
 } as const;
 
-const ADDIW = instructions.find(({ name }) => name === "addiw")!;
+const ADDIW = instructionNamed("addiw");
 
 /** Of rounds: what has to be made up for behind the last one, at most. */
 const MOST_PUT_OFF = 16;

@@ -2,15 +2,13 @@
  * Products of which a block asks for both halves (`mul` and `mulhu` of the same): the host multiplies once, with an instruction
  * of BMI2 that answers both.
  */
-import type { Instruction } from "../../isa/riscv/instructions/encoding.ts";
-import { instructions } from "../../isa/riscv/instructions/table.ts";
+import { instructionNamed as named } from "../../isa/riscv/instructions/table.ts";
 import { type Assembler, isRegister, Reg } from "./assembler.ts";
 import type { NativeOp } from "./blocks.ts";
 import { Fate } from "./liveness.ts";
 import type { BlockPlan } from "./plans.ts";
 import type { RegisterPlaces } from "./registers.ts";
 
-const named = (name: string): Instruction => instructions.find((instruction) => instruction.name === name)!;
 const LOW = named("mul");
 const HIGH = named("mulhu");
 /** How far the other half is looked for. */

@@ -5,7 +5,7 @@
 import { HartField } from "../../isa/riscv/hart.ts";
 import type { Semantics } from "../../isa/riscv/semantics.ts";
 import { Alu, type Assembler, Condition, isRegister, type Label, type Operand, Reg } from "./assembler.ts";
-import type { NativeOp } from "./blocks.ts";
+import { branchesTo, type NativeOp } from "./blocks.ts";
 import { LoopNote } from "./loop-notes.ts";
 import { BUDGET, field, type RegisterPlaces } from "./registers.ts";
 import type { Accesses, WayPlace, Ways } from "./ways.ts";
@@ -48,8 +48,7 @@ export function roundsOf(
   operations: readonly NativeOp[],
   accesses: readonly (Accesses | undefined)[],
 ): Rounds | undefined {
-  const last = operations[operations.length - 1];
-  if (last.instruction.semantics.does !== "branch" || last.at + last.imm !== at) return undefined;
+  if (!branchesTo(operations, at)) return undefined;
   if (operations.length > MOST_INSTRUCTIONS) return undefined;
   if (operations.some(({ instruction }) => OTHERS.has(instruction.semantics.does))) return undefined;
   const moving = [...new Set(accesses)].flatMap((group) => {

@@ -28,7 +28,7 @@ const WAY_SIZE = 32;
 const WAYS = 1 << 16;
 /** The stack, globals and the thread have the same few pages wherever the code is: ways by them are shared on a page. */
 const EVERYWHERE: ReadonlySet<number> = new Set([2, 3, 4]);
-/** Bytes that shared ways are for. */
+/** Accesses share a way with those that are for up to as many bytes. */
 const SIZES = [8, 32, 128, 512];
 /** The most bytes that accesses with one way may lie apart. */
 export const FARTHEST_APART = 512;
@@ -176,8 +176,8 @@ export class Ways {
   }
 
   /**
-   * A way is for so many bytes, too. For no more than there are: what a kernel keeps of a trap ends where its stack's page
-   * does.
+   * A way is for so many bytes from now on, if it was for fewer. It is for no more than any of its accesses: what a kernel
+   * keeps of a trap ends where its stack's page does.
    */
   #share(offset: number, bytes: number): void {
     const room = PAGE_SIZE + 1 - bytes;

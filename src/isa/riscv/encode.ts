@@ -2,7 +2,7 @@
 import { createDecoder, immediate } from "./decode.ts";
 import { compressed } from "./instructions/compressed.ts";
 import type { ImmediateFormat, Instruction } from "./instructions/encoding.ts";
-import { instructions } from "./instructions/table.ts";
+import { instructionNamed } from "./instructions/table.ts";
 
 /** Operand fields, as {@link Decoded} has them: `imm` is the value, also of branch offsets, `lui` and CSR numbers. */
 export interface Operands {
@@ -61,15 +61,6 @@ const named: Readonly<Record<string, readonly OperandName[]>> = {
   pred: ["pred"],
   succ: ["succ"],
 };
-
-const byName = new Map(instructions.map((row) => [row.name, row]));
-
-/** The row of the table with this name. */
-export function instructionNamed(name: string): Instruction {
-  const row = byName.get(name);
-  if (!row) throw new RangeError(`no instruction is called "${name}"`);
-  return row;
-}
 
 /** The operands that an instruction takes. */
 export function operandsOf(row: Instruction): readonly OperandName[] {

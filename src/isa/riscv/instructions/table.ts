@@ -17,3 +17,12 @@ export const instructions: readonly Instruction[] = [
   ...float,
   ...system,
 ];
+
+const byName = new Map(instructions.map((row) => [row.name, row]));
+
+/** The row of the table with this name. */
+export function instructionNamed(name: string): Instruction {
+  const row = byName.get(name);
+  if (!row) throw new RangeError(`no instruction is called "${name}"`);
+  return row;
+}

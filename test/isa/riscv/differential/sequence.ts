@@ -2,11 +2,11 @@
 // jump to, and the address of everything, is known when the branch is made.
 
 import { createDecoder } from "../../../../src/isa/riscv/decode.ts";
-import { compress, encode, instructionNamed } from "../../../../src/isa/riscv/encode.ts";
+import { compress, encode } from "../../../../src/isa/riscv/encode.ts";
 import type { CompressedInstruction } from "../../../../src/isa/riscv/instructions/compressed.ts";
 import { compressed } from "../../../../src/isa/riscv/instructions/compressed.ts";
 import type { Instruction } from "../../../../src/isa/riscv/instructions/encoding.ts";
-import { instructions } from "../../../../src/isa/riscv/instructions/table.ts";
+import { instructionNamed, instructions } from "../../../../src/isa/riscv/instructions/table.ts";
 import type { Random } from "../random.ts";
 import { below, chance, pick, randomOperands } from "../random.ts";
 import { relative } from "./assembler.ts";
