@@ -3,6 +3,7 @@ import {
   MEGAPAGE_TAG_FOLDS,
   MEGAPAGE_TAG_SHIFT,
   MEGAPAGE_TAGS,
+  REMEMBERED_BITS,
   TLB_ENTRIES,
   TLB_ENTRY_SIZE,
 } from "../isa/riscv/hart.ts";
@@ -37,6 +38,17 @@ export function pushMegapageTag(f: FunctionWriter, address: Local): void {
     .op("i32.and")
     .i32(1)
     .op("i32.add");
+}
+
+/** Pushes which of a realm's bytes speaks for the page of an address, as `rememberedOf` in hart.ts. */
+export function pushRemembered(f: FunctionWriter, address: Local): void {
+  const page = f.local("i32");
+  f.get(address).i64(BigInt(PAGE_BITS)).op("i64.shr_u", "i32.wrap_i64").tee(page);
+  f.get(page)
+    .i32(REMEMBERED_BITS)
+    .op("i32.shr_u", "i32.xor")
+    .i32(2 ** REMEMBERED_BITS - 1)
+    .op("i32.and");
 }
 
 /** Pushes where one of the resident hart's tables begins. */

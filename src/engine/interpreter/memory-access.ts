@@ -186,7 +186,7 @@ export class MemoryAccess {
     i32[entry + 1] = high;
     i32[entry + 2] = addend;
     i32[entry + 3] = LEVEL_FLAGS[walk.level] | (walk.global ? TlbFlag.global : 0);
-    this.hart.noteFill(i32[table]);
+    this.hart.noteFill(i32[table], walk.global);
     if (walk.level > 0) this.hart.noteSuperpage(low, high, walk.level);
   }
 

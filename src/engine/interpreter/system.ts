@@ -10,8 +10,11 @@ import {
   HartField,
   MEGAPAGES,
   Privilege,
+  REALM_SIZE,
+  Remembered,
   SEVERAL_MEGAPAGES,
   TLB_MEGAPAGES,
+  TLB_REALMS,
   TLB_TABLE_SIZE,
   TLB_TABLES,
   TlbSet,
@@ -20,7 +23,7 @@ import { Cause } from "../../isa/riscv/trap.ts";
 import type { Callable, FunctionWriter, Local } from "../../wasm/function.ts";
 import type { ModuleWriter } from "../../wasm/module.ts";
 import { at, csrAt, MSTATUS } from "../places.ts";
-import { pushMegapageTag, pushTlbEntry } from "../tlb-code.ts";
+import { pushMegapageTag, pushRemembered, pushTlbEntry } from "../tlb-code.ts";
 import type { InterpreterPlan } from "./contract.ts";
 import { OpField } from "./layout.ts";
 
@@ -194,7 +197,7 @@ function writeStatus(f: FunctionWriter, value: () => void, { status }: Plan, ref
   f.call(refresh).end();
 }
 
-/** As `Hart.flushTlbPage`, where the page is a part of nothing larger. */
+/** As `Hart.flushTlbPage`, where the page is a part of nothing larger, and nobody remembers it elsewhere. */
 function defineFence(module: ModuleWriter): Callable {
   const f = module.func({ params: ["i32"], results: ["i32"] });
   const [op] = f.params;
@@ -217,6 +220,14 @@ function defineFence(module: ModuleWriter): Callable {
   pushMegapageTag(f, address);
   f.op("i32.eq").get(mark).i32(SEVERAL_MEGAPAGES).op("i32.eq", "i32.or");
   load32(f, at(HartField.gigapages)).op("i32.or");
+  giveUpIf(f);
+  pushRemembered(f, address);
+  f.get(tlb).op("i32.add").tee(mark).memory("i32.load8_u", TLB_REALMS);
+  f.get(mark)
+    .memory("i32.load8_u", TLB_REALMS + REALM_SIZE)
+    .op("i32.or")
+    .i32(Remembered.yes)
+    .op("i32.and");
   giveUpIf(f);
   store32(f, at(HartField.epoch), () => load32(f, at(HartField.epoch)).i32(1).op("i32.add"));
   pushTlbEntry(f, address, () => f.get(tlb));

@@ -10,6 +10,7 @@ import {
   MEGAPAGES,
   Privilege,
   SEVERAL_MEGAPAGES,
+  TLB_LOCAL,
   TLB_MEGAPAGES,
   TLB_TABLE_SIZE,
   TlbFlag,
@@ -258,11 +259,15 @@ class WalkerWriter {
     f.get(this.#address).i64(PAGE_MASK).op("i64.and").memory("i64.store");
     f.get(entry).get(addend).memory("i32.store", ADDEND);
     f.get(entry).get(this.#flags).memory("i32.store", FLAGS);
-    // The table is not empty any more.
-    f.i32(0).i32(0).memory("i32.load", at(HartField.tlbEmpty));
-    f.i32(1).get(table).i32(0).memory("i32.load", at(HartField.tlb)).op("i32.sub");
-    f.i32(Math.log2(TLB_TABLE_SIZE)).op("i32.shr_u", "i32.shl").i32(-1).op("i32.xor", "i32.and");
+    // As `Hart.noteFill`.
+    const tlb = addend;
+    const bit = table;
+    f.i32(0).memory("i32.load", at(HartField.tlb)).set(tlb);
+    f.i32(1).get(table).get(tlb).op("i32.sub").i32(Math.log2(TLB_TABLE_SIZE)).op("i32.shr_u", "i32.shl").set(bit);
+    f.i32(0).i32(0).memory("i32.load", at(HartField.tlbEmpty)).get(bit).i32(-1).op("i32.xor", "i32.and");
     f.memory("i32.store", at(HartField.tlbEmpty));
+    f.get(this.#flags).i32(TlbFlag.global).op("i32.and", "i32.eqz").if();
+    f.get(tlb).get(tlb).memory("i32.load", TLB_LOCAL).get(bit).op("i32.or").memory("i32.store", TLB_LOCAL).end();
     // A walk that came to nothing is TypeScript's to count.
     f.i32(0).i32(0).memory("f64.load", at(HartField.walks)).get(this.#walks).op("f64.add");
     f.memory("f64.store", at(HartField.walks));

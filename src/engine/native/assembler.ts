@@ -250,9 +250,9 @@ export class Assembler {
     this.#at(width === 1 ? 0x88 : 0x89, width === 8, from, base, distance, width === 1);
   }
 
-  /** With 64 bits at where rax, rcx or rdx lead; the value fits in a byte. */
-  aluAtImmediate(op: Alu, base: Reg, distance: number, value: number): void {
-    this.#at(0x83, true, op, base, distance);
+  /** With what is at where rax, rcx or rdx lead; the value fits in a byte. */
+  aluAtImmediate(op: Alu, base: Reg, distance: number, value: number, wide = true): void {
+    this.#at(0x83, wide, op, base, distance);
     this.#byte(value);
   }
 

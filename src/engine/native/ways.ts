@@ -4,12 +4,24 @@
  * and an addition makes a host's address of the guest's. That memory is a page, or more where it is known to be alike
  * (`reach.ts`).
  *
- * Ways are right as long as the same TLB tables are in force, and nothing is forgotten (`HartField.epoch`): for one
- * *generation*. Only code of a page uses the ways of its code, so that each page keeps the generation that its own are for,
+ * Ways are right as long as the same TLB tables are in force, and nothing is forgotten that is remembered here (`Realm` in
+ * hart.ts): for one *generation*. Only code of a page uses the ways of its code, so that each page keeps the generation that its own are for,
  * and a list of them, and lets them go when it is entered in another. What is remembered of jumps (which code is at a guest
  * address) has a generation, too.
  */
-import { HartField, TLB_TABLE_SIZE, TlbFlag } from "../../isa/riscv/hart.ts";
+import {
+  HartField,
+  Privilege,
+  REALM_EPOCH,
+  REALM_SIZE,
+  REMEMBERED_BITS,
+  Realm,
+  Remembered,
+  TLB_REALMS,
+  TLB_TABLE_SIZE,
+  TlbFlag,
+  TlbSet,
+} from "../../isa/riscv/hart.ts";
 import { ADDEND, FLAGS } from "../tlb-code.ts";
 import { Alu, type Assembler, Condition, data, Label, type Operand, Reg, Shift } from "./assembler.ts";
 import { REACH_TAKES, writeReach } from "./reach.ts";
@@ -21,7 +33,7 @@ const PAGE_BITS = 12;
 /**
  * What a way says. `start`: the guest's address of the memory; `added`: what makes the host's of an address; `limit`: how far
  * from `start` accesses may begin, 0 while nothing is remembered; `room`: what `limit` is for a single page; `page`: whose it
- * is; `next`: the next one of the page that remembers something.
+ * is; `next`: the next one of the page that may remember something, plus 1; 0: it remembers nothing.
  */
 const WayField = { start: 0, added: 8, limit: 16, room: 24, page: 26, next: 28 } as const;
 const WAY_SIZE = 32;
@@ -38,7 +50,8 @@ const PAGES = 1 << 15;
 
 /** They fit beside a page's address. */
 const GENERATIONS = 1 << 12;
-/** Every set of TLB tables has a place, by privilege and by where it lies: `{ epoch: i32, generation: i32 }`. */
+const NO_GENERATION = 0;
+/** Every set of TLB tables has a place, by privilege and by where it lies: `{ epoch: i32, generation: i32 }`, of its realm. */
 const PLACES_EACH = 256;
 const PLACES = 4 * PLACES_EACH;
 /** Where jumps went: `{ address: i64, code: i64, generation: i32 }`, by the address, mixed. */
@@ -60,6 +73,8 @@ const TABLE = 12;
 const EPOCH = 16;
 /** How many ways have lately been found to be of no use where pages meet, and which. */
 const USELESS_COUNT = 20;
+/** Linear-memory offset of what the realm in force remembers. */
+const REALM = 24;
 const USELESS = 32;
 const USELESS_MOST = 32;
 
@@ -183,7 +198,7 @@ export class Ways {
     const room = PAGE_SIZE + 1 - bytes;
     if (this.#view.getUint16(offset + WayField.room, true) <= room) return;
     this.#view.setUint16(offset + WayField.room, room, true);
-    // What it remembers is for fewer, but where it begins there is room for all. Only who is in no list remembers nothing.
+    // What it remembers is for fewer, but where it begins there is room for all.
     if (this.#view.getBigUint64(offset + WayField.limit, true) === 0n) return;
     this.#view.setBigUint64(offset + WayField.limit, 1n, true);
   }
@@ -204,19 +219,30 @@ export class Ways {
     const fresh = new Label();
     const given = new Label();
     const known = new Label();
+    const supervisor = new Label();
     const end = new Label();
     code.move(Reg.rax, field(HartField.tlbRead), false);
-    code.move(Reg.rdx, field(HartField.privilege), false);
     // Nothing is in its lowest bits.
-    code.alu(Alu.or, Reg.rax, Reg.rdx, false);
-    code.move(Reg.rcx, field(HartField.epoch), false);
+    code.alu(Alu.or, Reg.rax, field(HartField.privilege), false);
     code.alu(Alu.cmp, Reg.rax, this.#at(TABLE), false);
     code.jumpIf(Condition.notEqual, stale);
+    code.move(Reg.rdx, this.#at(REALM), false);
+    code.loadIndexed(Reg.rcx, Reg.rdx, LINEAR + REALM_EPOCH, 4, false);
     code.alu(Alu.cmp, Reg.rcx, this.#at(EPOCH), false);
     code.jumpIf(Condition.equal, end);
     code.bind(stale);
     code.move(this.#at(TABLE), Reg.rax, false);
+    code.move(Reg.rdx, field(HartField.tlb), false);
+    code.lea(Reg.rcx, Reg.rdx, TlbSet.supervisor * TLB_TABLE_SIZE + Privilege.supervisor);
+    code.aluImmediate(Alu.add, Reg.rdx, TLB_REALMS + Realm.supervisor * REALM_SIZE, false);
+    code.alu(Alu.cmp, Reg.rax, Reg.rcx, false);
+    code.jumpIf(Condition.equal, supervisor);
+    code.aluImmediate(Alu.add, Reg.rdx, (Realm.others - Realm.supervisor) * REALM_SIZE, false);
+    code.bind(supervisor);
+    code.move(this.#at(REALM), Reg.rdx, false);
+    code.loadIndexed(Reg.rcx, Reg.rdx, LINEAR + REALM_EPOCH, 4, false);
     code.move(this.#at(EPOCH), Reg.rcx, false);
+    code.move(Reg.rdx, field(HartField.privilege), false);
     code.shift(Shift.shr, Reg.rax, Math.log2(TLB_TABLE_SIZE), false);
     code.shift(Shift.shl, Reg.rdx, Math.log2(PLACES_EACH), false);
     code.alu(Alu.or, Reg.rax, Reg.rdx, false);
@@ -239,7 +265,7 @@ export class Ways {
     code.moveImmediate(Reg.rax, 0);
     code.fill();
     code.pop(Reg.rdi);
-    code.move(Reg.rcx, field(HartField.epoch), false);
+    code.move(Reg.rcx, this.#at(EPOCH), false);
     code.moveImmediate(Reg.rax, 1);
     code.bind(given);
     code.move(this.#at(LATEST), Reg.rax, false);
@@ -279,8 +305,35 @@ export class Ways {
   writeNote(code: Assembler): void {
     code.storeAt(Reg.rcx, Reg.rax, 8);
     code.storeAt(Reg.rcx, Reg.rdx, 8, JumpField.code);
+    const lasts = new Label();
+    this.#writeRemember(code, Reg.rax, Reg.rdx);
     code.move(Reg.rax, this.#at(GENERATION), false);
+    code.jumpIf(Condition.notEqual, lasts);
+    code.moveImmediate(Reg.rax, NO_GENERATION);
+    code.bind(lasts);
     code.storeAt(Reg.rcx, Reg.rax, 4, JumpField.generation);
+  }
+
+  /** Has it known that the page of an address is remembered. `equal`: it must not be. */
+  #writeRemember(code: Assembler, address: Reg, other: Reg): void {
+    const never = new Label();
+    code.push(address);
+    code.push(other);
+    code.shift(Shift.shr, address, PAGE_BITS);
+    code.move(other, address, false);
+    code.shift(Shift.shr, other, REMEMBERED_BITS, false);
+    code.alu(Alu.xor, address, other, false);
+    code.aluImmediate(Alu.and, address, 2 ** REMEMBERED_BITS - 1, false);
+    code.alu(Alu.add, address, this.#at(REALM), false);
+    code.loadIndexed(other, address, LINEAR, 1, false);
+    code.aluImmediate(Alu.cmp, other, Remembered.never, false);
+    code.jumpIf(Condition.equal, never);
+    // Flags stay.
+    code.moveImmediate(other, Remembered.yes);
+    code.storeIndexed(address, LINEAR, other, 1);
+    code.bind(never);
+    code.pop(other);
+    code.pop(address);
   }
 
   /** Has what is known of a jump to the address in rax where `place` leads. Takes rdx. */
@@ -362,6 +415,8 @@ export class Ways {
     code.alu(Alu.add, Reg.rcx, Reg.rdx);
     code.storeAt(Reg.rcx, Reg.rax, 8, WayField.limit);
     code.loadAt(Reg.rdx, Reg.rcx, 4, false, WayField.next);
+    code.storeAt(Reg.rcx, Reg.rax, 4, WayField.next);
+    code.aluImmediate(Alu.sub, Reg.rdx, 1, false);
     code.jump(next);
     code.bind(end);
     code.return();
@@ -380,6 +435,7 @@ export class Ways {
     const page = new Label();
     const found = new Label();
     const first = new Label();
+    const never = new Label();
     const end = new Label();
     code.push(Reg.rax);
     code.aluAt(Alu.add, Reg.rdx, Reg.rcx, 8, WayField.start);
@@ -395,18 +451,16 @@ export class Ways {
     // Of no page, and not far from the last one there could be.
     code.aluImmediate(Alu.cmp, Reg.rdx, -1);
     code.jumpIf(Condition.equal, unknown);
+    this.#writeRemember(code, Reg.rdx, Reg.rax);
+    code.jumpIf(Condition.equal, never);
     // Most go to the page that they went to at first, and nowhere else: only for others it pays to find more.
-    code.aluAtImmediate(Alu.cmp, Reg.rcx, WayField.limit, 0);
+    code.aluAtImmediate(Alu.cmp, Reg.rcx, WayField.next, 0, false);
     code.jumpIf(Condition.equal, first);
     code.testIndexed(Reg.rax, LINEAR + FLAGS, TlbFlag.wide);
     code.jumpIf(Condition.notEqual, wide);
     code.bind(page);
-    code.loadIndexed(Reg.rax, Reg.rax, LINEAR + ADDEND, 4, false);
     code.storeAt(Reg.rcx, Reg.rdx, 8, WayField.start);
-    code.alu(Alu.add, Reg.rax, Reg.rdx, false);
-    code.leaSum(Reg.rax, Reg.rax, Reg.rbp);
-    code.lea(Reg.rax, Reg.rax, LINEAR);
-    code.alu(Alu.sub, Reg.rax, Reg.rdx);
+    writeAdded(code);
     code.loadAt(Reg.rdx, Reg.rcx, 2, false, WayField.room);
     // With what is added in rax, and how far from the start accesses may begin in rdx.
     code.bind(found);
@@ -421,6 +475,12 @@ export class Ways {
     code.bind(first);
     this.#writeFirst(code);
     code.jump(page);
+
+    // What else the block accesses by the way looks nothing up.
+    code.bind(never);
+    writeAdded(code);
+    code.moveImmediate(Reg.rdx, 0);
+    code.jump(found);
 
     code.bind(wide);
     for (const reg of REACH_TAKES) code.push(reg);
@@ -456,6 +516,7 @@ export class Ways {
     code.addressOf(Reg.rax, this.#at(FIRST_START));
     code.leaSum(Reg.rdx, Reg.rax, Reg.rdx, 2);
     code.loadAt(Reg.rax, Reg.rdx, 4, false);
+    code.aluImmediate(Alu.add, Reg.rax, 1, false);
     code.storeAt(Reg.rcx, Reg.rax, 4, WayField.next);
     code.addressOf(Reg.rax, this.#at(0));
     code.move(Reg.rsi, Reg.rcx);
@@ -569,6 +630,15 @@ export class Ways {
     code.shift(Shift.shr, Reg.rax, Math.log2(Math.abs(step)));
     code.aluImmediate(Alu.add, Reg.rax, 1);
   }
+}
+
+/** With an entry in rax and its page's address in rdx: has what makes the host's of addresses there in rax. */
+function writeAdded(code: Assembler): void {
+  code.loadIndexed(Reg.rax, Reg.rax, LINEAR + ADDEND, 4, false);
+  code.alu(Alu.add, Reg.rax, Reg.rdx, false);
+  code.leaSum(Reg.rax, Reg.rax, Reg.rbp);
+  code.lea(Reg.rax, Reg.rax, LINEAR);
+  code.alu(Alu.sub, Reg.rax, Reg.rdx);
 }
 
 /** Accesses, where their way is looked up. */

@@ -132,7 +132,23 @@ export const SEVERAL_MEGAPAGES = 255;
 /** Tags are made from this bit of an address on: kernels with more levels of page tables lie apart in the upper ones. */
 export const MEGAPAGE_TAG_SHIFT = 33;
 export const MEGAPAGE_TAG_FOLDS = [12, 21] as const;
-const TLB_STRIDE = TLB_MEGAPAGES + MEGAPAGES;
+/**
+ * Translations are also remembered elsewhere (native code does), in two *realms*: S-mode that must not touch pages of
+ * programs, and everything else. What is forgotten for a program's sake is seldom anything of the former. Behind the marks of
+ * megapages each realm has a byte for pages, by {@link rememberedOf} an address: see {@link Remembered}; then its epoch (4
+ * bytes), which changes when all that it remembers is not right any more.
+ */
+export const Realm = { supervisor: 0, others: 1 } as const;
+export type Realm = (typeof Realm)[keyof typeof Realm];
+/** `yes`: the page may be remembered. `never`: it was, and had to be forgotten, and all else with it: that pays once. */
+export const Remembered = { no: 0, yes: 1, never: 2 } as const;
+export const TLB_REALMS = TLB_MEGAPAGES + MEGAPAGES;
+export const REMEMBERED_BITS = 14;
+export const REALM_EPOCH = 1 << REMEMBERED_BITS;
+export const REALM_SIZE = REALM_EPOCH + 8;
+/** Behind those, 4 bytes: tables that may have entries of one address space, as bits. */
+export const TLB_LOCAL = TLB_REALMS + 2 * REALM_SIZE;
+const TLB_STRIDE = TLB_LOCAL + 4096 - 2 * (REALM_SIZE - REALM_EPOCH);
 /** Bytes at the bottom of linear memory that engine state takes. */
 export const ENGINE_RESERVED = TLBS + MAX_HARTS * TLB_STRIDE;
 
@@ -141,6 +157,9 @@ export type Privilege = (typeof Privilege)[keyof typeof Privilege];
 
 /** Which set of TLB tables an access uses: translations of different modes never meet. */
 export const TlbSet = { user: 0, supervisor: 1, supervisorUserAccess: 2, machine: 3 } as const;
+
+/** Tables for reads, writes and fetches of the realm of supervisors. */
+const SUPERVISOR_TABLES = 0x111 << TlbSet.supervisor;
 
 const MSTATUS_MPRV = 1 << 17;
 const MSTATUS_SUM = 1 << 18;
@@ -198,6 +217,7 @@ export class Hart {
     this.base = this.#home;
     // Another machine may have had this memory.
     this.setWord(HartField.tlbEmpty, 0);
+    this.#local = ALL_TABLES;
     this.forgetWindow();
     this.trapped = 0;
     this.walks = 0;
@@ -343,13 +363,17 @@ export class Hart {
 
   /** Forgets what holds in one address space only: `satp` changed, or SFENCE.VMA for its ASID. */
   flushAddressSpace(): void {
-    this.#flushWhere(TlbFlag.global, 0);
+    this.#count();
+    this.#forgetIn(Realm.others);
+    if ((this.#local & SUPERVISOR_TABLES) !== 0) this.#forgetIn(Realm.supervisor);
+    this.#flushWhere(this.#local, TlbFlag.global, 0);
+    this.#local = 0;
   }
 
   /** Forgets the translation of one page (virtual address as low and high half), in every mode. */
   flushTlbPage(low: number, high: number): void {
     const { i32, u8 } = this.memory;
-    this.#forgotten();
+    this.#count();
     let tag = (this.#tlb + ((low >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >> 2;
     for (let table = 0; table < TLB_TABLES; table++, tag += TLB_TABLE_SIZE >> 2) {
       i32[tag] = -1;
@@ -357,14 +381,22 @@ export class Hart {
     }
     // The larger leaf that the page may be a part of has entries elsewhere, too.
     const range = this.#tlb + TLB_MEGAPAGES + megapageOf(low, high);
-    if (u8[range] === megapageTag(high) || u8[range] === SEVERAL_MEGAPAGES) {
+    const isOfMegapage = u8[range] === megapageTag(high) || u8[range] === SEVERAL_MEGAPAGES;
+    const isOfGigapage = this.word(HartField.gigapages) !== 0;
+    if (isOfMegapage) {
       u8[range] = 0;
       const first = (low >>> 12) & (TLB_ENTRIES - 1) & -PAGES_OF_MEGAPAGE;
-      this.#flushWhere(TlbFlag.megapage, TlbFlag.megapage, first, PAGES_OF_MEGAPAGE);
+      this.#flushWhere(ALL_TABLES, TlbFlag.megapage, TlbFlag.megapage, first, PAGES_OF_MEGAPAGE);
     }
-    if (this.word(HartField.gigapages) !== 0) {
+    if (isOfGigapage) {
       this.setWord(HartField.gigapages, 0);
-      this.#flushWhere(TlbFlag.gigapage, TlbFlag.gigapage);
+      this.#flushWhere(ALL_TABLES, TlbFlag.gigapage, TlbFlag.gigapage);
+    }
+    for (const realm of REALMS) {
+      const mark = this.#realm(realm) + rememberedOf(low, high);
+      const isRemembered = u8[mark] === Remembered.yes;
+      if (isRemembered || isOfMegapage || isOfGigapage) this.#forgetIn(realm);
+      if (isRemembered) u8[mark] = Remembered.never;
     }
   }
 
@@ -378,13 +410,16 @@ export class Hart {
     this.#flushTables(0xf00);
   }
 
-  /** Remembers that the table at this offset has entries now. */
-  noteFill(table: number): void {
-    this.setWord(HartField.tlbEmpty, this.word(HartField.tlbEmpty) & ~(1 << ((table - this.#tlb) / TLB_TABLE_SIZE)));
+  /** Remembers that the table at this offset has entries now, of all address spaces or of one. */
+  noteFill(table: number, global: boolean): void {
+    const bit = 1 << ((table - this.#tlb) / TLB_TABLE_SIZE);
+    this.setWord(HartField.tlbEmpty, this.word(HartField.tlbEmpty) & ~bit);
+    if (!global) this.#local |= bit;
   }
 
   #flushTables(tables: number): void {
-    this.#forgotten();
+    this.#count();
+    for (const realm of REALMS) this.#forgetIn(realm);
     const empty = this.word(HartField.tlbEmpty);
     const filled = tables & ~empty;
     for (let table = 0; table < TLB_TABLES; table++) {
@@ -395,17 +430,37 @@ export class Hart {
     this.setWord(HartField.tlbEmpty, empty | tables);
   }
 
-  #forgotten(): void {
+  /** Something is forgotten. */
+  #count(): void {
     this.setWord(HartField.epoch, this.word(HartField.epoch) + 1);
   }
 
-  /** Forgets entries whose flags, as far as `mask` has them, are `flags`: among all, or among some of each table. */
-  #flushWhere(mask: number, flags: number, first = 0, count = TLB_ENTRIES): void {
+  /** Where a realm has what is remembered. */
+  #realm(realm: Realm): number {
+    return this.#tlb + TLB_REALMS + realm * REALM_SIZE;
+  }
+
+  #forgetIn(realm: Realm): void {
+    const { u8, i32 } = this.memory;
+    const start = this.#realm(realm);
+    i32[(start + REALM_EPOCH) >> 2]++;
+    u8.fill(0, start, start + REALM_EPOCH);
+  }
+
+  /** See {@link TLB_LOCAL}. */
+  get #local(): number {
+    return this.memory.i32[(this.#tlb + TLB_LOCAL) >> 2];
+  }
+  set #local(tables: number) {
+    this.memory.i32[(this.#tlb + TLB_LOCAL) >> 2] = tables;
+  }
+
+  /** Forgets entries of tables whose flags, as far as `mask` has them, are `flags`: among all, or among some of each table. */
+  #flushWhere(tables: number, mask: number, flags: number, first = 0, count = TLB_ENTRIES): void {
     const { i32 } = this.memory;
-    const empty = this.word(HartField.tlbEmpty);
-    this.#forgotten();
+    const filled = tables & ~this.word(HartField.tlbEmpty);
     for (let table = 0; table < TLB_TABLES; table++) {
-      if (((empty >> table) & 1) !== 0) continue;
+      if (((filled >> table) & 1) === 0) continue;
       const start = (this.#tlb + table * TLB_TABLE_SIZE + first * TLB_ENTRY_SIZE) >> 2;
       const end = start + count * (TLB_ENTRY_SIZE >> 2);
       for (let entry = start; entry < end; entry += TLB_ENTRY_SIZE >> 2) {
@@ -424,6 +479,14 @@ export class Hart {
     const tag = megapageTag(high);
     u8[mark] = u8[mark] === 0 || u8[mark] === tag ? tag : SEVERAL_MEGAPAGES;
   }
+}
+
+const REALMS: readonly Realm[] = Object.values(Realm);
+
+/** Which of a realm's bytes speaks for the page of an address. */
+function rememberedOf(low: number, high: number): number {
+  const page = (low >>> 12) | (high << 20);
+  return (page ^ (page >>> REMEMBERED_BITS)) & (REALM_EPOCH - 1);
 }
 
 /** Tells many addresses apart that have the same mark: a program's and the kernel's, as a rule. */

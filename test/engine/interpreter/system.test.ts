@@ -10,8 +10,13 @@ import {
   type Hart,
   HartField,
   Privilege,
+  REALM_EPOCH,
+  REALM_SIZE,
   RESIDENT,
-  TLB_MEGAPAGES,
+  Realm,
+  Remembered,
+  TLB_LOCAL,
+  TLB_REALMS,
   TlbFlag,
 } from "../../../src/isa/riscv/hart.ts";
 import { mayFence } from "../../../src/isa/riscv/mmu.ts";
@@ -181,7 +186,7 @@ const HIGH_HALVES = [0, 2, 0xffff_ffd6 | 0, 0xffff_af80 | 0, 0xff60_0000 | 0];
 
 test("a fence for one page", () => {
   const tlb = hart.word(HartField.tlb);
-  const tables = () => memory.u8.slice(tlb, tlb + TLB_MEGAPAGES);
+  const tables = () => memory.u8.slice(tlb, tlb + TLB_LOCAL);
   let done = 0;
   for (let i = 0; i < 300; i++) {
     hart.flushTlb();
@@ -192,7 +197,7 @@ test("a fence for one page", () => {
     for (const field of [HartField.tlbRead, HartField.tlbWrite, HartField.tlbFetch]) {
       if (chance.below(3) === 0) continue;
       const table = hart.word(field);
-      hart.noteFill(table);
+      hart.noteFill(table, false);
       for (let entry = 0; entry < 64; entry++) {
         memory.data.setBigUint64(table + entry * 16, BigInt(entry) << 12n, true);
         memory.i32[(table + entry * 16 + 12) >> 2] = chance.pick([0, 0, TlbFlag.megapage]);
@@ -201,6 +206,10 @@ test("a fence for one page", () => {
     // A mark may speak for several megapages.
     for (let n = chance.below(3); n > 0; n--) hart.noteSuperpage(Number(page), chance.pick(HIGH_HALVES), 1);
     if (chance.below(16) === 0) hart.noteSuperpage(Number(page), 0, 2);
+    for (const realm of Object.values(Realm)) {
+      const marks = tlb + TLB_REALMS + realm * REALM_SIZE;
+      if (chance.below(4) === 0) memory.u8.fill(chance.pick(Object.values(Remembered)), marks, marks + REALM_EPOCH);
+    }
     const rs1 = chance.below(32);
     if (rs1 !== 0) hart.setX(rs1, address | BigInt(chance.below(4096)));
     memory.u16[(OP + OpField.rs1) >> 1] = rs1 * 8;

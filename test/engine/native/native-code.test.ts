@@ -332,7 +332,7 @@ describe.if(hasNative)("more generations than there are", () => {
       return prepare(
         rig,
         PTE_RW,
-        `sfence.vma s0, zero
+        `sfence.vma zero, zero
          lbu  t0, 0x100(s0)
          add  a0, a0, t0
          lw   t1, 0x200(s0)
@@ -360,7 +360,7 @@ describe.if(hasNative)("more generations than there are", () => {
       return prepare(
         rig,
         PTE_RW | Pte.U,
-        `sfence.vma s0, zero
+        `sfence.vma zero, zero
          li   t5, 0x40000
          csrs sstatus, t5
          lbu  t0, 0x100(s0)

@@ -529,7 +529,7 @@ test("what changes translations forgets those in the TLB", () => {
   const entry = hart.word(HartField.tlbRead) + 5 * 16;
   const forgotten = (change: () => unknown): boolean => {
     memory.data.setBigUint64(entry, 5n, true);
-    hart.noteFill(hart.word(HartField.tlbRead));
+    hart.noteFill(hart.word(HartField.tlbRead), false);
     change();
     return memory.data.getBigUint64(entry, true) !== 5n;
   };

@@ -1,7 +1,19 @@
 // What the TLB forgets, and what it keeps, by the flags of its entries.
 
 import { beforeEach, describe, expect, test } from "bun:test";
-import { type Hart, HartField, TLB_ENTRIES, TLB_ENTRY_SIZE, TlbFlag } from "../../../src/isa/riscv/hart.ts";
+import {
+  type Hart,
+  HartField,
+  REALM_EPOCH,
+  REALM_SIZE,
+  REMEMBERED_BITS,
+  Realm,
+  Remembered,
+  TLB_ENTRIES,
+  TLB_ENTRY_SIZE,
+  TLB_REALMS,
+  TlbFlag,
+} from "../../../src/isa/riscv/hart.ts";
 import { makeHart, memory, write } from "./privileged.ts";
 
 const MIB = 2 ** 20;
@@ -18,7 +30,7 @@ function enter(page: number, flags = 0, level = 0): void {
     const table = hart.word(field);
     const entry = (table + ((page >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >> 2;
     memory.i32.set([page, 0, 0, flags], entry);
-    hart.noteFill(table);
+    hart.noteFill(table, (flags & TlbFlag.global) !== 0);
   }
   if (level > 0) hart.noteSuperpage(page, 0, level);
 }
@@ -130,4 +142,91 @@ test("every way to forget is a new epoch", () => {
     forget();
     expect(hart.epoch).toBeGreaterThan(before);
   }
+});
+
+describe("what others remember", () => {
+  const start = (realm: Realm) => hart.word(HartField.tlb) + TLB_REALMS + realm * REALM_SIZE;
+  const epochs = () => Object.values(Realm).map((realm) => memory.i32[(start(realm) + REALM_EPOCH) >> 2]);
+  /** By page number, of fewer bits than there are marks. */
+  const mark = (realm: Realm, page: number) => start(realm) + page;
+  const marks = (page: number) => Object.values(Realm).map((realm) => memory.u8[mark(realm, page)]);
+  const remember = (page: number, ...realms: readonly Realm[]) => {
+    for (const realm of realms) memory.u8[mark(realm, page)] = Remembered.yes;
+  };
+  /** In which realms that is forgotten, by their numbers. */
+  const forgotten = (change: () => void): readonly number[] => {
+    const before = epochs();
+    change();
+    return epochs().flatMap((epoch, realm) => (epoch === before[realm] ? [] : [realm]));
+  };
+  const { supervisor, others } = Realm;
+  const { never, no } = Remembered;
+
+  beforeEach(() => {
+    hart.flushTlb();
+    // Tables are known to have nothing of one address space.
+    hart.flushAddressSpace();
+  });
+
+  test("is forgotten with the page, where it is remembered", () => {
+    expect(forgotten(() => hart.flushTlbPage(0x5000, 0))).toEqual([]);
+    remember(5, supervisor);
+    remember(6, others);
+    expect(forgotten(() => hart.flushTlbPage(0x4000, 0))).toEqual([]);
+    expect(forgotten(() => hart.flushTlbPage(0x5fff, 0))).toEqual([supervisor]);
+    expect(forgotten(() => hart.flushTlbPage(0x6123, 0))).toEqual([others]);
+  });
+
+  test("is not remembered again, until all is forgotten", () => {
+    remember(5, supervisor, others);
+    remember(7, supervisor, others);
+    hart.flushTlbPage(0x5000, 0);
+    expect([marks(5), marks(7)]).toEqual([
+      [never, never],
+      [no, no],
+    ]);
+    expect(forgotten(() => hart.flushTlbPage(0x5000, 0))).toEqual([]);
+    hart.flushTlbWrites();
+    expect(marks(5)).toEqual([no, no]);
+  });
+
+  test("has marks by all bits of an address that pages differ in", () => {
+    remember(5 ^ 9, supervisor);
+    expect(forgotten(() => hart.flushTlbPage(0x5000 + 9 * 0x1000 * 2 ** REMEMBERED_BITS, 0))).toEqual([supervisor]);
+    remember(5 ^ (3 << (20 - REMEMBERED_BITS)), others);
+    expect(forgotten(() => hart.flushTlbPage(0x5000, 3))).toEqual([others]);
+  });
+
+  test("is forgotten in both realms with what is larger than the page", () => {
+    enter(2 * MIB, TlbFlag.megapage | TlbFlag.global, 1);
+    expect(forgotten(() => hart.flushTlbPage(2 * MIB + 0x1000, 0))).toEqual([supervisor, others]);
+    expect(forgotten(() => hart.flushTlbPage(2 * MIB + 0x1000, 0))).toEqual([]);
+    enter(0x4000_0000, TlbFlag.gigapage | TlbFlag.global, 2);
+    expect(forgotten(() => hart.flushTlbPage(0x5000, 0))).toEqual([supervisor, others]);
+  });
+
+  test("of a supervisor is forgotten with the address space if that may have had any of it", () => {
+    expect(forgotten(() => hart.flushAddressSpace())).toEqual([others]);
+    for (const flags of [TlbFlag.global, 0]) {
+      for (const set of [0, 1, 2, 3]) {
+        for (const kind of [0, 4, 8]) {
+          const table = hart.word(HartField.tlb) + (set + kind) * TLB_ENTRIES * TLB_ENTRY_SIZE;
+          hart.noteFill(table, flags === TlbFlag.global);
+          const expected = set === 1 && flags === 0 ? [supervisor, others] : [others];
+          expect({ set, kind, flags, realms: forgotten(() => hart.flushAddressSpace()) }).toEqual({
+            ...{ set, kind, flags },
+            realms: expected,
+          });
+        }
+      }
+    }
+  });
+
+  test("is forgotten in both with everything", () => {
+    for (const forget of [() => hart.flushTlb(), () => hart.flushTlbWrites(), () => hart.flushTlbFetches()]) {
+      remember(5, supervisor, others);
+      expect(forgotten(forget)).toEqual([supervisor, others]);
+      expect(marks(5)).toEqual([no, no]);
+    }
+  });
 });

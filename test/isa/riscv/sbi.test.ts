@@ -239,7 +239,7 @@ describe("remote fences", () => {
   function left(it: Bench, hart: Hart, pages: readonly number[], call: () => unknown): boolean[] {
     const entry = (page: number): number => hart.word(HartField.tlbRead) + (page & 511) * 16;
     for (const page of pages) memory.data.setBigUint64(entry(page), BigInt(page), true);
-    hart.noteFill(hart.word(HartField.tlbRead));
+    hart.noteFill(hart.word(HartField.tlbRead), false);
     call();
     expect(it.harts.length).toBeGreaterThan(hart.index);
     return pages.map((page) => memory.data.getBigUint64(entry(page), true) === BigInt(page));
