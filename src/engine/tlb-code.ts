@@ -16,6 +16,8 @@ const ENTRY_BITS = Math.log2(TLB_ENTRY_SIZE);
 /** Of an entry, behind its tag: what is to be added to addresses; and its {@link TlbFlag}s. */
 export const ADDEND = 8;
 export const FLAGS = 12;
+/** Above the flags, 2 bytes: of the realm's epoch in which native code has come to remember it, if any. */
+export const STAMP = 14;
 
 /** Pushes where the entry for an address lies. `table` pushes where its table begins. */
 export function pushTlbEntry(f: FunctionWriter, address: Local, table: () => void): void {

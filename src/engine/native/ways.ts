@@ -22,7 +22,7 @@ import {
   TlbFlag,
   TlbSet,
 } from "../../isa/riscv/hart.ts";
-import { ADDEND, FLAGS } from "../tlb-code.ts";
+import { ADDEND, FLAGS, STAMP as STAMP_OF_ENTRY } from "../tlb-code.ts";
 import { Alu, type Assembler, Condition, data, Label, type Operand, Reg, Shift } from "./assembler.ts";
 import { REACH_TAKES, writeReach } from "./reach.ts";
 import { field, LINEAR } from "./registers.ts";
@@ -73,8 +73,9 @@ const TABLE = 12;
 const EPOCH = 16;
 /** How many ways have lately been found to be of no use where pages meet, and which. */
 const USELESS_COUNT = 20;
-/** Linear-memory offset of what the realm in force remembers. */
+/** Linear-memory offset of what the realm in force remembers, and what its epoch is in stamps. */
 const REALM = 24;
+const STAMP = 28;
 const USELESS = 32;
 const USELESS_MOST = 32;
 
@@ -242,6 +243,8 @@ export class Ways {
     code.move(this.#at(REALM), Reg.rdx, false);
     code.loadIndexed(Reg.rcx, Reg.rdx, LINEAR + REALM_EPOCH, 4, false);
     code.move(this.#at(EPOCH), Reg.rcx, false);
+    code.moveExtended(Reg.rdx, Reg.rcx, 2, false);
+    code.move(this.#at(STAMP), Reg.rdx, false);
     code.move(Reg.rdx, field(HartField.privilege), false);
     code.shift(Shift.shr, Reg.rax, Math.log2(TLB_TABLE_SIZE), false);
     code.shift(Shift.shl, Reg.rdx, Math.log2(PLACES_EACH), false);
@@ -436,6 +439,8 @@ export class Ways {
     const found = new Label();
     const first = new Label();
     const never = new Label();
+    const remember = new Label();
+    const remembered = new Label();
     const end = new Label();
     code.push(Reg.rax);
     code.aluAt(Alu.add, Reg.rdx, Reg.rcx, 8, WayField.start);
@@ -447,12 +452,14 @@ export class Ways {
     code.aluAt(Alu.cmp, Reg.rdx, Reg.rcx, 2, WayField.room);
     code.jumpIf(Condition.notBelow, elsewhere);
     code.bind(fill);
+    code.loadIndexed(Reg.rdx, Reg.rax, LINEAR + STAMP_OF_ENTRY, 2, false);
+    code.alu(Alu.cmp, Reg.rdx, this.#at(STAMP), false);
     code.loadIndexed(Reg.rdx, Reg.rax, LINEAR, 8, false);
+    code.jumpIf(Condition.notEqual, remember);
+    code.bind(remembered);
     // Of no page, and not far from the last one there could be.
     code.aluImmediate(Alu.cmp, Reg.rdx, -1);
     code.jumpIf(Condition.equal, unknown);
-    this.#writeRemember(code, Reg.rdx, Reg.rax);
-    code.jumpIf(Condition.equal, never);
     // Most go to the page that they went to at first, and nowhere else: only for others it pays to find more.
     code.aluAtImmediate(Alu.cmp, Reg.rcx, WayField.next, 0, false);
     code.jumpIf(Condition.equal, first);
@@ -475,6 +482,15 @@ export class Ways {
     code.bind(first);
     this.#writeFirst(code);
     code.jump(page);
+
+    code.bind(remember);
+    this.#writeRemember(code, Reg.rdx, Reg.rax);
+    code.jumpIf(Condition.equal, never);
+    code.push(Reg.rdx);
+    code.move(Reg.rdx, this.#at(STAMP), false);
+    code.storeIndexed(Reg.rax, LINEAR + STAMP_OF_ENTRY, Reg.rdx, 2);
+    code.pop(Reg.rdx);
+    code.jump(remembered);
 
     // What else the block accesses by the way looks nothing up.
     code.bind(never);

@@ -108,7 +108,10 @@ export const RESIDENT = 0x400;
 const HOMES = 0x1000;
 export const MAX_HARTS = 16;
 
-/** Entries of one TLB table; an entry is `{ tag: i64, addend: i32, flags: i32 }`. No fewer than the pages of a megapage. */
+/**
+ * Entries of one TLB table; an entry is `{ tag: i64, addend: i32, flags: i16, stamp: i16 }`. No fewer than the pages of a
+ * megapage.
+ */
 export const TLB_ENTRIES = 2048;
 /**
  * Flags of an entry: it comes from a leaf of 2 MiB, of 1 GiB or more; it holds in every address space. `wide`: what holds for
@@ -218,6 +221,7 @@ export class Hart {
     // Another machine may have had this memory.
     this.setWord(HartField.tlbEmpty, 0);
     this.#local = ALL_TABLES;
+    for (const realm of REALMS) this.#forgetIn(realm);
     this.forgetWindow();
     this.trapped = 0;
     this.walks = 0;
@@ -443,7 +447,11 @@ export class Hart {
   #forgetIn(realm: Realm): void {
     const { u8, i32 } = this.memory;
     const start = this.#realm(realm);
-    i32[(start + REALM_EPOCH) >> 2]++;
+    // Entries are stamped with its lower half, and none is with 0.
+    if ((++i32[(start + REALM_EPOCH) >> 2] & 0xffff) === 0) {
+      i32[(start + REALM_EPOCH) >> 2]++;
+      u8.fill(0xff, this.#tlb, this.#tlb + TLB_TABLES * TLB_TABLE_SIZE);
+    }
     u8.fill(0, start, start + REALM_EPOCH);
   }
 

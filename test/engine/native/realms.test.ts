@@ -36,6 +36,8 @@ const DATA: readonly Window[] = [
   { at: 0x70_0000, flags: PTE_RW, memory: ROM },
   { at: 0x70_1000, flags: PTE_RW | Pte.U, memory: ROM },
 ];
+const LAST: Window = { at: -PAGE, flags: PTE_RW | Pte.G };
+const SAME_PLACE: Window = { at: 0x7f_f000, flags: PTE_RW | Pte.G };
 const CODE: readonly Window[] = [
   { at: 0x50_0000, flags: PTE_RWX },
   { at: 0x50_0000 ^ ALIKE, flags: GLOBAL },
@@ -53,7 +55,7 @@ const entryFor = (window: Window, frame: number) => frameAt(window, frame) / 4 +
 
 /** Where a window is at first. */
 function frameIn(window: Window, space: number): number {
-  const index = [...DATA, ...CODE].indexOf(window);
+  const index = [...DATA, ...CODE, SAME_PLACE].indexOf(window);
   return frameAt(window, isGlobal(window) ? index : index + 3 * space);
 }
 
@@ -72,7 +74,8 @@ function prepare(rig: Rig, code: number): readonly PageTables[] {
     const tables = new PageTables(rig.memory, root);
     for (let at = RAM; at < RAM + 0x10_0000; at += PAGE) tables.map(at, at, code);
     for (const root of ROOTS) for (let at = root; at < root + 0x1_0000; at += PAGE) tables.map(at, at, PTE_RW | Pte.G);
-    for (const window of [...DATA, ...CODE]) tables.map(window.at, frameIn(window, space), window.flags);
+    for (const window of [...DATA, LAST, SAME_PLACE, ...CODE])
+      tables.map(window.at, frameIn(window, space), window.flags);
     return tables;
   });
   rig.setCsr("satp", satpOf(spaces[0], 0));
@@ -222,6 +225,20 @@ describe.if(hasNative)("a loop", () => {
     ],
     ["with a program's page in two address spaces", () => `li t5, 0x40000\n csrs sstatus, t5\n ${inBoth(DATA[2].at)}`],
     ["with read-only memory in two address spaces", () => inBoth(inRom.at)],
+    [
+      "with the last page there is, whose place in the TLB is emptied for another's sake",
+      () => `
+        li t0, ${LAST.at}
+        ${look}
+        li t0, ${SAME_PLACE.at}
+        ld t1, 0(t0)
+        sfence.vma t0, zero
+        li t0, ${LAST.at}
+        ld t1, 8(t0)
+        rori a1, a1, 9
+        add a1, a1, t1
+      `,
+    ],
   ])("%s", (_, body) => {
     run(body);
   });

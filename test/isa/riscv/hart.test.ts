@@ -197,6 +197,25 @@ describe("what others remember", () => {
     expect(forgotten(() => hart.flushTlbPage(0x5000, 3))).toEqual([others]);
   });
 
+  test("has epochs whose lower halves are never 0, and come again when no entry has them", () => {
+    for (const realm of [supervisor, others]) {
+      enter(0x5000, TlbFlag.global);
+      memory.i32[(start(realm) + REALM_EPOCH) >> 2] = 0x1fffe;
+      for (const [epoch, entries] of [
+        [0x1ffff, 3],
+        [0x20001, 0],
+      ]) {
+        remember(7, realm);
+        hart.flushTlbPage(0x7000, 0);
+        remember(7, realm);
+        expect([epochs()[realm], found(0x5000)]).toEqual([epoch, entries]);
+      }
+    }
+    for (const realm of [supervisor, others]) memory.i32[(start(realm) + REALM_EPOCH) >> 2] = 0;
+    makeHart();
+    expect(epochs().every((epoch) => epoch > 0)).toBe(true);
+  });
+
   test("is forgotten in both realms with what is larger than the page", () => {
     enter(2 * MIB, TlbFlag.megapage | TlbFlag.global, 1);
     expect(forgotten(() => hart.flushTlbPage(2 * MIB + 0x1000, 0))).toEqual([supervisor, others]);
