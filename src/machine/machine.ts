@@ -9,6 +9,7 @@ import { HOT, isNative, RunReason } from "../engine/engine.ts";
 import { Interpreter } from "../engine/interpreter/interpreter.ts";
 import type { ModuleStore } from "../engine/interpreter/module.ts";
 import { mayHaveCode } from "../host/jit-policy.ts";
+import type { Mirror } from "../host/mirror.ts";
 import { ENGINE_RESERVED, type Hart, type HartConfig, HartField, RESIDENT } from "../isa/riscv/hart.ts";
 import type { Sbi } from "../isa/riscv/sbi.ts";
 import { lastCause } from "../isa/riscv/trap.ts";
@@ -124,6 +125,7 @@ export class Machine implements EnginePort {
   readonly #timers: ((ticks: number) => void)[];
   readonly #tenants: Tenants;
   readonly #slowTurns: SlowTurns;
+  readonly #mirrors: Mirror[] = [];
   #hooks: FirmwareHooks;
   /** Guest time at the start of the current turn, ns, and how much of it an instruction takes. */
   #base = 0;
@@ -155,7 +157,10 @@ export class Machine implements EnginePort {
     const builtin = plan.mode === "supervisor";
     const extensions = new Set(board.cpu.extensions);
     const config = { extensions, mmu: board.cpu.mmu, pmp: board.cpu.pmp, harts: board.cpu.harts };
-    const native = isNative(engine) && mayHaveCode("x64") ? makeNativeHost : undefined;
+    // Several harts would have to agree on what a window shows, and what is the host's own lies where it does for a reason.
+    const isPlain = board.cpu.harts === 1 && board.memory.every(({ backing }) => backing.kind === "anonymous");
+    const onOpen = isPlain ? (mirror: Mirror) => this.#mirrors.push(mirror) : undefined;
+    const native = isNative(engine) && mayHaveCode("x64") ? makeNativeHost(onOpen) : undefined;
     const options = { threshold: HOT[engine], native, store: host.codeStore };
     this.parallel = board.cpu.parallel ? this.#createParallel(config, options) : undefined;
     this.#engine = this.parallel ?? new Interpreter(this.memory, config, this.#observedPort(), options);
@@ -361,6 +366,7 @@ export class Machine implements EnginePort {
     this.streams.close();
     this.#host.hardware?.close();
     this.laidMemory.release();
+    for (const mirror of this.#mirrors.splice(0)) mirror.release();
     this.#plan.close?.();
   }
 
@@ -680,8 +686,8 @@ const sbi = () => require("../isa/riscv/sbi.ts") as typeof import("../isa/riscv/
 /** For boards whose harts run on threads of their own. */
 const parallel = () => require("./parallel/harts.ts") as typeof import("./parallel/harts.ts");
 /** For guests that run long enough. */
-const makeNativeHost = (memory: GuestMemory) =>
-  (require("./native-host.ts") as typeof import("./native-host.ts")).nativeHost(memory);
+const makeNativeHost = (onOpen?: (mirror: Mirror) => void) => (memory: GuestMemory) =>
+  (require("./native-host.ts") as typeof import("./native-host.ts")).nativeHost(memory, onOpen);
 /** Only what is aligned in the host's memory needs to know where that lies. */
 const addressOf = (buffer: ArrayBufferLike) =>
   (require("../host/mapping.ts") as typeof import("../host/mapping.ts")).addressOf(buffer);

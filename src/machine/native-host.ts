@@ -1,8 +1,10 @@
 /** What native code of a machine is made for, if this host's processor is one that we write code for. */
 import { DATA_SIZE } from "../engine/native/common-code.ts";
 import type { NativeHost } from "../engine/native/native-code.ts";
+import { type PageWindow, WINDOW_SIZE } from "../engine/native/runs.ts";
 import { type CodeSpace, createCodeSpace } from "../host/machine-code.ts";
 import { addressOf } from "../host/mapping.ts";
+import { Mirror } from "../host/mirror.ts";
 import type { GuestMemory } from "../memory/guest-memory.ts";
 
 /** More than this and all of it is let go: a Linux guest of many programs needs a tenth. */
@@ -10,11 +12,28 @@ const CODE_SIZE = 0x400_0000;
 /** x86-64's. */
 const PAGE = 4096;
 
-export function nativeHost({ memory }: GuestMemory): NativeHost | undefined {
+/** @param onOpen Told of a window onto the memory, which is to be released when the guest has ended. Without it there is none. */
+export function nativeHost(guest: GuestMemory, onOpen?: (mirror: Mirror) => void): NativeHost | undefined {
+  const { memory } = guest;
   const space = createCodeSpace("x64", CODE_SIZE, Math.ceil(DATA_SIZE / PAGE) * PAGE);
   if (space === undefined) return undefined;
   const { bytes, data, address, functionAt } = space;
-  return { bytes, data, address, functionAt, ...featuresOf(space), memory: addressOf(memory.buffer) };
+  const host = { bytes, data, address, functionAt, ...featuresOf(space), memory: addressOf(memory.buffer) };
+  return onOpen ? { ...host, openWindow: () => windowOnto(guest, onOpen) } : host;
+}
+
+/** Onto the largest block. */
+function windowOnto({ memory, blocks }: GuestMemory, onOpen: (mirror: Mirror) => void): PageWindow | undefined {
+  const { offset, size } = blocks.reduce((largest, block) => (block.size > largest.size ? block : largest));
+  const mirror = Mirror.open({ buffer: memory.buffer, offset, length: size }, WINDOW_SIZE);
+  if (mirror === undefined) return undefined;
+  onOpen(mirror);
+  const window = { address: mirror.address, start: offset, length: size };
+  return {
+    ...window,
+    show: (page, at) => mirror.show(page, at),
+    hide: (at, length) => mirror.hide(at, length),
+  };
 }
 
 /** CPUID with its argument for eax, 0 for ecx: what it gives in ecx, and in ebx. */

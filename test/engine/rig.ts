@@ -25,8 +25,9 @@ export interface RigOptions {
   readonly shared?: boolean;
   /** As the engine's: 1 runs translated code from its first execution. */
   readonly threshold?: number;
-  /** Quick code is native, where the host has a processor for it. */
+  /** Quick code is native, where the host has a processor for it; and may go through a window onto the memory. */
   readonly native?: boolean;
+  readonly window?: boolean;
 }
 
 /** A device access as the port saw it. */
@@ -41,7 +42,14 @@ export class Rig {
   onStore: (offset: number, width: number, value: number) => boolean = () => true;
   now = 0;
 
-  constructor({ harts = 1, decodedPages = 64, shared, threshold = 0, native = false }: RigOptions = {}) {
+  constructor({
+    harts = 1,
+    decodedPages = 64,
+    shared,
+    threshold = 0,
+    native = false,
+    window = false,
+  }: RigOptions = {}) {
     this.memory = new GuestMemory(
       [
         { name: "ram", at: RAM, size: RAM_SIZE },
@@ -52,7 +60,7 @@ export class Rig {
     const config = { extensions: new Set(EXTENSIONS), mmu: "sv57", pmp: 16, harts } as const;
     this.engine = new Interpreter(this.memory, config, this.#port(), {
       threshold,
-      native: native ? nativeHost : undefined,
+      native: native ? (memory) => nativeHost(memory, window ? () => {} : undefined) : undefined,
     });
     this.reset();
   }

@@ -208,7 +208,8 @@ export class Interpreter implements Engine {
   /** The budget of a sample is used up: where? */
   #sample(): void {
     const how = this.#memory.i32[LEAVING];
-    const level = how > Leaving.interpret ? this.regions?.sample(Leaving.slotOf(how)) : undefined;
+    const spent = this.#unsampled;
+    const level = how > Leaving.interpret ? this.regions?.sample(Leaving.slotOf(how), spent) : undefined;
     this.#found[level === "native" ? "quick" : (level ?? "interpreter")] += this.#unsampled / SAMPLE;
     this.#unsampled = 0;
     // Good code is left alone, some of it until the run ends: taken up again elsewhere, it would be found hot there, too.

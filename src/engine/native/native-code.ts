@@ -13,6 +13,7 @@ import { findBlocks, findFunction, type NativeBlock } from "./blocks.ts";
 import { type CommonCode, writeCommonCode } from "./common-code.ts";
 import { joinLoops } from "./joined-loops.ts";
 import type { WrittenNative } from "./listing.ts";
+import { type PageWindow, Runs } from "./runs.ts";
 import type { PageWays } from "./ways.ts";
 
 /** What native code is made for: the host's processor. */
@@ -29,6 +30,8 @@ export interface NativeHost {
   /** Whether it has BMI2. */
   readonly bitManipulation: boolean;
   functionAt(offset: number): (argument: number) => number;
+  /** A window of `WINDOW_SIZE` bytes (runs.ts); absent where there can be none. */
+  readonly openWindow?: (() => PageWindow | undefined) | undefined;
 }
 
 /** A group of blocks that were found together. */
@@ -97,6 +100,7 @@ export class NativeCode {
   readonly run: (entry: number) => number;
   readonly #code: Assembler;
   readonly #common: CommonCode;
+  readonly runs: Runs;
   /** The first byte that blocks may have. */
   readonly #start: number;
   /** By slot: where a block is entered, for generated code to read. */
@@ -129,6 +133,7 @@ export class NativeCode {
       codePages: memory.codePagesOffset,
     });
     this.#start = this.#code.length;
+    this.runs = new Runs(memory, this.#common.ways.runs, host.openWindow);
     this.#entries = new Int32Array(memory.memory.buffer, pages.entries, 1 << 16);
     this.run = host.functionAt(this.#common.enter);
   }

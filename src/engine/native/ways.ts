@@ -26,6 +26,7 @@ import { ADDEND, FLAGS, STAMP as STAMP_OF_ENTRY } from "../tlb-code.ts";
 import { Alu, type Assembler, Condition, data, Label, type Operand, Reg, Shift } from "./assembler.ts";
 import { REACH_TAKES, writeReach } from "./reach.ts";
 import { field, LINEAR } from "./registers.ts";
+import { Runs, writeRun } from "./runs.ts";
 import { writeTlbEntry } from "./tlb.ts";
 
 const PAGE_SIZE = 4096;
@@ -76,11 +77,14 @@ const USELESS_COUNT = 20;
 /** Linear-memory offset of what the realm in force remembers, and what its epoch is in stamps. */
 const REALM = 24;
 const STAMP = 28;
-const USELESS = 32;
+/** Whether the accesses that are looked up are on two pages. */
+const CROSSES = 32;
+const USELESS = 40;
 const USELESS_MOST = 32;
 
 /** Where it all is. */
-const PLACES_START = USELESS + 4 * USELESS_MOST;
+const RUNS_START = USELESS + 4 * USELESS_MOST;
+const PLACES_START = RUNS_START + Runs.size;
 const JUMPS_START = PLACES_START + PLACES * 8;
 const SITES_START = JUMPS_START + (1 << (JUMP_BITS + JUMP_SIZE_BITS));
 const PAGES_START = SITES_START + SITES * SITE_SIZE;
@@ -132,6 +136,11 @@ export class Ways {
     readonly codePages: number,
   ) {
     this.#view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
+  }
+
+  /** Where runs are ({@link Runs}). */
+  get runs(): Uint8Array {
+    return this.memory.subarray(RUNS_START, RUNS_START + Runs.size);
   }
 
   #at(offset: number): Operand {
@@ -441,8 +450,11 @@ export class Ways {
     const never = new Label();
     const remember = new Label();
     const remembered = new Label();
+    const reach = new Label();
     const end = new Label();
     code.push(Reg.rax);
+    code.aluImmediate(Alu.add, this.#at(RUNS_START + Runs.misses), 1, false);
+    code.storeWord(this.#at(CROSSES), 0);
     code.aluAt(Alu.add, Reg.rdx, Reg.rcx, 8, WayField.start);
     writeTlbEntry(code, Reg.rax, Reg.rdx, table);
     // If it is that page, how far from its start.
@@ -463,7 +475,7 @@ export class Ways {
     // Most go to the page that they went to at first, and nowhere else: only for others it pays to find more.
     code.aluAtImmediate(Alu.cmp, Reg.rcx, WayField.next, 0, false);
     code.jumpIf(Condition.equal, first);
-    code.testIndexed(Reg.rax, LINEAR + FLAGS, TlbFlag.wide);
+    code.testIndexed(Reg.rax, LINEAR + FLAGS, TlbFlag.wide | TlbFlag.run);
     code.jumpIf(Condition.notEqual, wide);
     code.bind(page);
     code.storeAt(Reg.rcx, Reg.rdx, 8, WayField.start);
@@ -499,6 +511,16 @@ export class Ways {
     code.jump(found);
 
     code.bind(wide);
+    code.testIndexed(Reg.rax, LINEAR + FLAGS, TlbFlag.wide);
+    code.jumpIf(Condition.notEqual, reach);
+    // The page that follows in memory is not the one that does in the run.
+    code.aluImmediate(Alu.cmp, this.#at(CROSSES), 0, false);
+    code.jumpIf(Condition.notEqual, page);
+    const { start, room } = WayField;
+    writeRun(code, { runs: this.#at(RUNS_START), epoch: this.#at(EPOCH), start, room }, page);
+    code.jump(found);
+
+    code.bind(reach);
     for (const reg of REACH_TAKES) code.push(reg);
     writeReach(code, store ? this.codePages : undefined);
     // How far the memory begins from the page, in both.
@@ -563,6 +585,7 @@ export class Ways {
     code.jumpIf(Condition.notEqual, apart);
     code.pop(Reg.rdi);
     code.pop(Reg.rsi);
+    code.storeWord(this.#at(CROSSES), 1);
     code.jump(fill);
     code.bind(apart);
     this.#writeUseless(code);

@@ -177,9 +177,13 @@ export class Regions {
     return this.#free.pop() ?? (this.#slots < MAX_REGIONS ? this.#slots++ : undefined);
   }
 
-  /** The run ended in this slot's region for want of budget: where that happens often, time is spent. Answers what it is. */
-  sample(slot: number): Level | "native" | undefined {
+  /**
+   * So many instructions were executed, and the run ended in this slot's region for want of budget: where that happens often,
+   * time is spent. Answers what it is.
+   */
+  sample(slot: number, instructions: number): Level | "native" | undefined {
     this.native?.settle();
+    this.native?.runs.look(instructions);
     const installed = this.#bySlot.get(slot);
     if (installed === undefined) return this.native && this.#findNative(this.native, slot);
     this.#improve(installed);

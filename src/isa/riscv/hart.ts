@@ -109,15 +109,16 @@ const HOMES = 0x1000;
 export const MAX_HARTS = 16;
 
 /**
- * Entries of one TLB table; an entry is `{ tag: i64, addend: i32, flags: i16, stamp: i16 }`. No fewer than the pages of a
- * megapage.
+ * Entries of one TLB table; an entry is `{ tag: i64, addend: i32, flags: i8, run: i8, stamp: i16 }`. No fewer than the pages
+ * of a megapage.
  */
 export const TLB_ENTRIES = 2048;
 /**
  * Flags of an entry: it comes from a leaf of 2 MiB, of 1 GiB or more; it holds in every address space. `wide`: what holds for
- * its page does for as much of the hart's window as its leaf covers, and for all of that where no page tables are in force.
+ * its page does for as much of the hart's window as its leaf covers, and for all of that where no page tables are in force;
+ * `run`: native code may find the page among others (runs.ts), by the number above the flags.
  */
-export const TlbFlag = { megapage: 1, gigapage: 2, global: 4, wide: 8 } as const;
+export const TlbFlag = { megapage: 1, gigapage: 2, global: 4, wide: 8, run: 16 } as const;
 const PAGES_OF_MEGAPAGE = 512;
 export const MEGAPAGES = 4096;
 export const TLB_TABLES = 12;
@@ -492,7 +493,7 @@ export class Hart {
 const REALMS: readonly Realm[] = Object.values(Realm);
 
 /** Which of a realm's bytes speaks for the page of an address. */
-function rememberedOf(low: number, high: number): number {
+export function rememberedOf(low: number, high: number): number {
   const page = (low >>> 12) | (high << 20);
   return (page ^ (page >>> REMEMBERED_BITS)) & (REALM_EPOCH - 1);
 }
