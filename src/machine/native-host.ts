@@ -43,7 +43,7 @@ const EBX = [0x53, 0x89, 0xf8, 0x31, 0xc9, 0x0f, 0xa2, 0x89, 0xd8, 0x5b, 0xc3];
 const FMA = 1 << 12;
 const AVX = (1 << 28) | (1 << 27);
 /** Leaf 7, ebx. */
-const BMI2 = 1 << 8;
+const BMI = (1 << 3) | (1 << 8);
 
 /** What the code that asks takes is written over afterwards. */
 function featuresOf({ bytes, functionAt }: CodeSpace): Pick<NativeHost, "fusedMultiplyAdd" | "bitManipulation"> {
@@ -54,6 +54,6 @@ function featuresOf({ bytes, functionAt }: CodeSpace): Pick<NativeHost, "fusedMu
   const hasLeaf7 = ask([0x53, 0x89, 0xf8, 0x31, 0xc9, 0x0f, 0xa2, 0x5b, 0xc3], 0) >= 7;
   return {
     fusedMultiplyAdd: (ask(ECX, 1) & (FMA | AVX)) === (FMA | AVX),
-    bitManipulation: hasLeaf7 && (ask(EBX, 7) & BMI2) !== 0,
+    bitManipulation: hasLeaf7 && (ask(EBX, 7) & BMI) === BMI,
   };
 }

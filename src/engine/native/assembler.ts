@@ -442,6 +442,11 @@ export class Assembler {
     this.#vex(2, op === Shift.shl ? 1 : op === Shift.sar ? 2 : 3, 0xf7, wide, to, from, by);
   }
 
+  /** `to = by`, without the bits that are set in `without`. Of BMI1. */
+  andNot(to: Reg, without: Reg, by: Operand, wide = true): void {
+    this.#vex(2, 0, 0xf2, wide, to, by, without);
+  }
+
   /** Both halves of what rdx times a number is, without signs. Of BMI2. */
   multiplyInto(high: Reg, low: Reg, by: Operand): void {
     this.#vex(2, 3, 0xf6, true, high, by, low);

@@ -95,7 +95,7 @@ export class Expressions {
   /** Registers that hold words, sign-extended, as bits. */
   #narrow = 0;
 
-  /** @param bitManipulation Whether the processor has BMI2. */
+  /** @param bitManipulation Whether the processor has BMI1 and BMI2. */
   constructor(
     readonly code: Assembler,
     readonly registers: RegisterPlaces,
@@ -198,6 +198,7 @@ export class Expressions {
     if (e.kind === "op" && e.op === "i64.add" && this.#constant(e.args[0]) === 0) return true;
     // What is compared has been read when the answer is written.
     if (e.kind === "op" && e.op === "i64.extend_i32_u" && isFlag(e.args[0])) return true;
+    if (e.kind === "op" && e.op === "i64.and" && this.#withoutBitsOf(e.args[0], e.args[1]) !== undefined) return true;
     let first = e;
     while (first.kind === "op") {
       const { args } = first;
@@ -303,6 +304,11 @@ export class Expressions {
   #alu(to: Reg, op: Alu, wide: boolean, a: Expr, b: Expr): void {
     const { code } = this;
     const constant = this.#constant(b);
+    const without = op === Alu.and ? this.#withoutBitsOf(a, b) : undefined;
+    if (without !== undefined) {
+      if (!isRegister(without)) code.move(Reg.rdx, without);
+      return code.andNot(to, isRegister(without) ? without : Reg.rdx, this.operand(a)!, wide);
+    }
     // To move a register or to load a constant is to add to zero.
     if (op === Alu.add && this.#constant(a) === 0) return this.into(to, b);
     if (op === Alu.add && a.kind === "pc" && constant !== undefined) {
@@ -330,6 +336,13 @@ export class Expressions {
     }
     this.#both(to, a, b);
     code.alu(op, to, Reg.rcx, wide);
+  }
+
+  /** Where the bits are that `a & b` lacks of `a`, if that is one instruction; else `undefined`. */
+  #withoutBitsOf(a: Expr, b: Expr): Operand | undefined {
+    if (!this.bitManipulation || b.kind !== "op" || b.op !== "i64.xor" || this.operand(a) === undefined)
+      return undefined;
+    return this.#constant(b.args[1]) === -1 ? this.operand(b.args[0]) : undefined;
   }
 
   /** `to` = an index, shifted, and what it is added to. */

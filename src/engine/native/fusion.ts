@@ -1,6 +1,6 @@
 /**
- * Instructions that compute together what one computes: rotations, scaled indices, words without their signs, constants and
- * addresses in two parts (RISC-V Unpriv §2.2 and §28 name most of them). The last instruction of each is replaced by the one
+ * Instructions that compute together what one computes: rotations, scaled indices, words without their signs, bits but for
+ * those of another register, constants and addresses in two parts (RISC-V Unpriv §2.2 and §28 name most of them). The last instruction of each is replaced by the one
  * that says it all. What the earlier ones computed is often not needed then, see `liveness.ts`.
  */
 import type { Instruction } from "../../isa/riscv/instructions/encoding.ts";
@@ -23,12 +23,14 @@ const SRLIW = named("srliw");
 const ADDIW = named("addiw");
 const ADD = named("add");
 const ADDI = named("addi");
+const XORI = named("xori");
+const ANDN = named("andn");
 /** By how far the index is shifted. */
 const SCALED = [undefined, named("sh1add"), named("sh2add"), named("sh3add")];
 const SCALED_WORDS = [named("add.uw"), named("sh1add.uw"), named("sh2add.uw"), named("sh3add.uw")];
 
 /** Instructions that such a sequence may begin with. */
-const FIRST: ReadonlySet<Instruction> = new Set([SLLI, SRLI, SLLIW, SRLIW, LUI, AUIPC, SLLI_UW]);
+const FIRST: ReadonlySet<Instruction> = new Set([SLLI, SRLI, SLLIW, SRLIW, LUI, AUIPC, SLLI_UW, XORI]);
 
 /** What set a register, where that may be the beginning of something. */
 interface Setter {
@@ -118,6 +120,11 @@ class Fusion {
         // What is known of one way to move a register is not found out for the other.
         if (isMove(operation)) return become(operation, ADDI, operation.rs2, 0, 0);
         return this.#rotation(operation) ?? this.#scaled(operation);
+      case "and":
+        return (
+          this.#without(operation, operation.rs1, operation.rs2) ??
+          this.#without(operation, operation.rs2, operation.rs1)
+        );
       case "srli":
         return this.#withoutUpper(operation);
       case "srai":
@@ -164,6 +171,14 @@ class Fusion {
     const instruction = (plain ? SCALED : SCALED_WORDS)[imm];
     if (instruction === undefined) return undefined;
     return this.#reaches(setter, operation.rd, rs2) ? become(operation, instruction, rs1, rs2, 0) : undefined;
+  }
+
+  /** `not`, of whose bits those of another register are wanted. */
+  #without(operation: NativeOp, rs1: number, inverted: number): NativeOp | undefined {
+    const not = this.#setter(inverted, XORI);
+    if (not === undefined || not.operation.imm !== -1 || rs1 === inverted) return undefined;
+    if (!this.#reaches(not, operation.rd, rs1)) return undefined;
+    return become(operation, ANDN, rs1, not.operation.rs1, 0);
   }
 
   #withoutUpper(operation: NativeOp): NativeOp | undefined {

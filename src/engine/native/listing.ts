@@ -313,6 +313,11 @@ class Listing extends Assembler {
     super.rotateInto(to, from, by, wide);
   }
 
+  override andNot(to: Reg, without: Reg, by: Operand, wide = true): void {
+    this.#line(`andn ${[to, without, by].map((operand) => this.#operand(operand, wide)).join(", ")}`);
+    super.andNot(to, without, by, wide);
+  }
+
   override multiplyInto(high: Reg, low: Reg, by: Operand): void {
     this.#line(`mulx ${[high, low, by].map((operand) => this.#operand(operand)).join(", ")}`);
     super.multiplyInto(high, low, by);

@@ -27,7 +27,7 @@ export interface NativeHost {
   readonly memory: number;
   /** Whether the processor has FMA3. */
   readonly fusedMultiplyAdd: boolean;
-  /** Whether it has BMI2. */
+  /** Whether it has BMI1 and BMI2. */
   readonly bitManipulation: boolean;
   functionAt(offset: number): (argument: number) => number;
   /** A window of `WINDOW_SIZE` bytes (runs.ts); absent where there can be none. */

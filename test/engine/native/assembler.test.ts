@@ -321,6 +321,15 @@ for (const by of OPERANDS)
     for (const low of [Reg.rax, Reg.rdi, Reg.r9])
       expectText((a) => a.multiplyInto(high, low, by), `mulx ${NAMES[high]},${NAMES[low]},${named(by, 8)}`);
 
+group = "bits without others, of BMI1";
+for (const [wide, width] of BOTH)
+  for (const by of OPERANDS)
+    for (const to of [Reg.rax, Reg.rsi, Reg.r9])
+      for (const without of [Reg.rdx, Reg.rdi, Reg.r13]) {
+        const names = BY_WIDTH[width];
+        expectText((a) => a.andNot(to, without, by, wide), `andn ${names[to]},${names[without]},${named(by, width)}`);
+      }
+
 group = "shifts and rotations of BMI2";
 for (const [wide, width] of BOTH) {
   const names = BY_WIDTH[width];

@@ -48,6 +48,29 @@ function fused(text: string): { readonly [position: number]: string; readonly fo
 
 const NOTHING = { folded: [] };
 
+describe("bits without those of another register", () => {
+  test("are one instruction, whichever comes first", () => {
+    expect(fused("xori a0, a1, -1\n and a2, a0, a3")).toEqual({ 1: "andn a2,a3,a1", folded: [] });
+    expect(fused("xori a0, a1, -1\n and a2, a3, a0")).toEqual({ 1: "andn a2,a3,a1", folded: [] });
+    expect(fused("xori a0, a1, -1\n and a0, a0, a1")).toEqual({ 1: "andn a0,a1,a1", folded: [] });
+  });
+
+  test("are so where what was inverted is the same register", () => {
+    expect(fused("xori a1, a1, -1\n and a1, a1, a3")).toEqual({ 1: "andn a1,a3,a1", folded: [0] });
+    expect(fused("xori a1, a1, -1\n and a1, a3, a1")).toEqual({ 1: "andn a1,a3,a1", folded: [0] });
+  });
+
+  test.each([
+    ["another number", "xori a0, a1, -2\n and a2, a0, a3"],
+    ["or", "xori a0, a1, -1\n or a2, a0, a3"],
+    ["one register twice", "xori a0, a1, -1\n and a2, a0, a0"],
+    ["a register that changes between the two", "xori a0, a1, -1\n addi a1, a1, 1\n and a2, a0, a3"],
+    ["what was inverted itself, and lost", "xori a1, a1, -1\n and a2, a1, a3"],
+  ])("are not: %s", (_, text) => {
+    expect(fused(text)).toEqual(NOTHING);
+  });
+});
+
 describe("rotations", () => {
   for (const name of ["or", "xor", "add", "addw"]) {
     test(`are of words, by ${name}`, () => {

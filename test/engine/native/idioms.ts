@@ -59,6 +59,7 @@ export class Idioms {
       () => this.#twice(source, first, second, to),
       () => this.#withoutUpper(source, first, to),
       () => this.#withoutUpper(source, first, to),
+      () => this.#without(source, first, to),
       () => this.#inARow(source),
       () => this.#twoParts(first, to),
     ];
@@ -84,6 +85,12 @@ export class Idioms {
     const operands = chance(random, 0.5) ? `${first}, ${second}` : `${second}, ${first}`;
     if (chance(random, 0.5)) shifts.reverse();
     return [...shifts, `${pick(random, ["or", "xor", "add", "addw"])} ${to}, ${operands}`];
+  }
+
+  #without(source: string, first: string, to: string): string[] {
+    const other = this.one();
+    const operands = chance(this.random, 0.5) ? `${first}, ${other}` : `${other}, ${first}`;
+    return [`xori ${first}, ${source}, ${chance(this.random, 0.9) ? -1 : -2}`, `and ${to}, ${operands}`];
   }
 
   #sum(to: string, index: string, base: string): string {
