@@ -24,6 +24,7 @@ export class Mirror {
   readonly #shared = new Set<number>();
   readonly #shown = new Set<number>();
   #isOpen = true;
+  #mayMove = true;
 
   private constructor(range: MappedRange, size: number, fd: number, address: number) {
     this.#range = range;
@@ -58,6 +59,11 @@ export class Mirror {
     return true;
   }
 
+  /** Pages stay what they are from now on: somebody else has the host's pages themselves. Those that moved can be shown still. */
+  keep(): void {
+    this.#mayMove = false;
+  }
+
   /** Nothing is to be seen in a part of the window any more. */
   hide(at: number, length: number): void {
     if (at < 0 || at + length > this.#size) throw new RangeError(`${length} bytes at ${at} are not in the window`);
@@ -68,7 +74,7 @@ export class Mirror {
   /** The page stays where it is, and what is in it, but it is the memfd's. */
   #share(page: number): boolean {
     if (this.#shared.has(page)) return true;
-    if (this.#shared.size === MOST_SHARED) return false;
+    if (!this.#mayMove || this.#shared.size === MOST_SHARED) return false;
     try {
       if (writeSync(this.#fd, this.#bytes(page), 0, PAGE_SIZE, page) !== PAGE_SIZE) return false;
     } catch {

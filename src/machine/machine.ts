@@ -126,6 +126,8 @@ export class Machine implements EnginePort {
   readonly #tenants: Tenants;
   readonly #slowTurns: SlowTurns;
   readonly #mirrors: Mirror[] = [];
+  /** Hardware of the host may reach RAM by itself. */
+  #isReached = false;
   #hooks: FirmwareHooks;
   /** Guest time at the start of the current turn, ns, and how much of it an instruction takes. */
   #base = 0;
@@ -159,7 +161,7 @@ export class Machine implements EnginePort {
     const config = { extensions, mmu: board.cpu.mmu, pmp: board.cpu.pmp, harts: board.cpu.harts };
     // Several harts would have to agree on what a window shows, and what is the host's own lies where it does for a reason.
     const isPlain = board.cpu.harts === 1 && board.memory.every(({ backing }) => backing.kind === "anonymous");
-    const onOpen = isPlain ? (mirror: Mirror) => this.#mirrors.push(mirror) : undefined;
+    const onOpen = isPlain ? (mirror: Mirror) => this.#addMirror(mirror) : undefined;
     const native = isNative(engine) && mayHaveCode("x64") ? makeNativeHost(onOpen) : undefined;
     const options = { threshold: HOT[engine], native, store: host.codeStore };
     this.parallel = board.cpu.parallel ? this.#createParallel(config, options) : undefined;
@@ -563,8 +565,15 @@ export class Machine implements EnginePort {
     );
   }
 
-  /** What devices may reach by themselves. */
+  #addMirror(mirror: Mirror): void {
+    this.#mirrors.push(mirror);
+    if (this.#isReached) mirror.keep();
+  }
+
+  /** What devices may reach by themselves: by the pages that the host has for it now. */
   #ram(): DmaBlock[] {
+    this.#isReached = true;
+    for (const mirror of this.#mirrors) mirror.keep();
     const fds = this.laidMemory.fds();
     const ram = new Set(this.#board.memory.flatMap(({ kind, at }) => (kind === "ram" ? [at] : [])));
     return this.memory.blocks

@@ -54,6 +54,15 @@ describe.if(canMap())("a mirror", () => {
     expect(mirror.show(0, 0)).toBe(false);
   });
 
+  test("moves no page when somebody has the host's own, and shows those that have moved", () => {
+    const { mirror, seen, page } = open();
+    mirror.show(PAGE, 0);
+    mirror.keep();
+    expect([mirror.show(2 * PAGE, PAGE), mirror.show(PAGE, 2 * PAGE)]).toEqual([false, true]);
+    expect(seen(2 * PAGE)).toEqual(page(1));
+    mirror.release();
+  });
+
   test("has no other memory to show, and no other place to show it", () => {
     const { mirror } = open();
     for (const [page, at] of [
