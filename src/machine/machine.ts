@@ -9,7 +9,6 @@ import { HOT, isNative, RunReason } from "../engine/engine.ts";
 import { Interpreter } from "../engine/interpreter/interpreter.ts";
 import type { ModuleStore } from "../engine/interpreter/module.ts";
 import { mayHaveCode } from "../host/jit-policy.ts";
-import type { Mirror } from "../host/mirror.ts";
 import { ENGINE_RESERVED, type Hart, type HartConfig, HartField, RESIDENT } from "../isa/riscv/hart.ts";
 import type { Sbi } from "../isa/riscv/sbi.ts";
 import { lastCause } from "../isa/riscv/trap.ts";
@@ -36,6 +35,7 @@ import { MachineClock, MachineTimebase } from "./clock.ts";
 import { FirmwareHooks } from "./firmware-hooks.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { type LaidPages, layPages } from "./lazy-laid-memory.ts";
+import type { Mirrors } from "./mirrors.ts";
 import type { Observer } from "./observer.ts";
 import type { ParallelHarts } from "./parallel/harts.ts";
 import { enterFirmware, layImages, resetHart, startOf } from "./power-on.ts";
@@ -125,9 +125,7 @@ export class Machine implements EnginePort {
   readonly #timers: ((ticks: number) => void)[];
   readonly #tenants: Tenants;
   readonly #slowTurns: SlowTurns;
-  readonly #mirrors: Mirror[] = [];
-  /** Hardware of the host may reach RAM by itself. */
-  #isReached = false;
+  #mirrors: Mirrors | undefined;
   #hooks: FirmwareHooks;
   /** Guest time at the start of the current turn, ns, and how much of it an instruction takes. */
   #base = 0;
@@ -159,10 +157,7 @@ export class Machine implements EnginePort {
     const builtin = plan.mode === "supervisor";
     const extensions = new Set(board.cpu.extensions);
     const config = { extensions, mmu: board.cpu.mmu, pmp: board.cpu.pmp, harts: board.cpu.harts };
-    // Several harts would have to agree on what a window shows, and what is the host's own lies where it does for a reason.
-    const isPlain = board.cpu.harts === 1 && board.memory.every(({ backing }) => backing.kind === "anonymous");
-    const onOpen = isPlain ? (mirror: Mirror) => this.#addMirror(mirror) : undefined;
-    const native = isNative(engine) && mayHaveCode("x64") ? makeNativeHost(onOpen) : undefined;
+    const native = isNative(engine) && mayHaveCode("x64") ? makeNativeHost(() => this.#windows()) : undefined;
     const options = { threshold: HOT[engine], native, store: host.codeStore };
     this.parallel = board.cpu.parallel ? this.#createParallel(config, options) : undefined;
     this.#engine = this.parallel ?? new Interpreter(this.memory, config, this.#observedPort(), options);
@@ -368,7 +363,7 @@ export class Machine implements EnginePort {
     this.streams.close();
     this.#host.hardware?.close();
     this.laidMemory.release();
-    for (const mirror of this.#mirrors.splice(0)) mirror.release();
+    this.#mirrors?.release();
     this.#plan.close?.();
   }
 
@@ -565,15 +560,15 @@ export class Machine implements EnginePort {
     );
   }
 
-  #addMirror(mirror: Mirror): void {
-    this.#mirrors.push(mirror);
-    if (this.#isReached) mirror.keep();
+  /** Onto memory, for native code; made when the first is wanted, or must not be. */
+  #windows(): Mirrors {
+    this.#mirrors ??= new (require("./mirrors.ts") as typeof import("./mirrors.ts")).Mirrors(this.#board);
+    return this.#mirrors;
   }
 
-  /** What devices may reach by themselves: by the pages that the host has for it now. */
+  /** What devices may reach by themselves. */
   #ram(): DmaBlock[] {
-    this.#isReached = true;
-    for (const mirror of this.#mirrors) mirror.keep();
+    this.#windows().keep();
     const fds = this.laidMemory.fds();
     const ram = new Set(this.#board.memory.flatMap(({ kind, at }) => (kind === "ram" ? [at] : [])));
     return this.memory.blocks
@@ -695,13 +690,10 @@ const sbi = () => require("../isa/riscv/sbi.ts") as typeof import("../isa/riscv/
 /** For boards whose harts run on threads of their own. */
 const parallel = () => require("./parallel/harts.ts") as typeof import("./parallel/harts.ts");
 /** For guests that run long enough. */
-const makeNativeHost = (onOpen?: (mirror: Mirror) => void) => (memory: GuestMemory) =>
-  (require("./native-host.ts") as typeof import("./native-host.ts")).nativeHost(memory, onOpen);
+const makeNativeHost = (windows: () => Mirrors) => (memory: GuestMemory) =>
+  (require("./native-host.ts") as typeof import("./native-host.ts")).nativeHost(memory, windows().add);
 /** Only what is aligned in the host's memory needs to know where that lies. */
 const addressOf = (buffer: ArrayBufferLike) =>
   (require("../host/mapping.ts") as typeof import("../host/mapping.ts")).addressOf(buffer);
-
 /** What nobody's registers read as. */
-function allOnes(width: number): number {
-  return 2 ** (8 * width) - 1;
-}
+const allOnes = (width: number): number => 2 ** (8 * width) - 1;
