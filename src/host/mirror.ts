@@ -25,6 +25,7 @@ export class Mirror {
   readonly #shown = new Set<number>();
   #isOpen = true;
   #mayMove = true;
+  #isTorn = false;
 
   private constructor(range: MappedRange, size: number, fd: number, address: number) {
     this.#range = range;
@@ -54,7 +55,7 @@ export class Mirror {
     }
     const isTooMany = this.#shown.size === MOST_SHOWN && !this.#shown.has(at);
     if (!this.#isOpen || isTooMany || !this.#share(page)) return false;
-    if (isError(mmap(this.address + at, PAGE_SIZE, READ_WRITE, SHARED, this.#fd, page))) return false;
+    if (!this.#map(at, PAGE_SIZE, READ_WRITE, MapFlag.shared, this.#fd, page)) return false;
     this.#shown.add(at);
     return true;
   }
@@ -67,8 +68,18 @@ export class Mirror {
   /** Nothing is to be seen in a part of the window any more. */
   hide(at: number, length: number): void {
     if (at < 0 || at + length > this.#size) throw new RangeError(`${length} bytes at ${at} are not in the window`);
-    if (!this.#isOpen || isError(mmap(this.address + at, length, Protection.none, NOTHING | MapFlag.fixed))) return;
+    if (!this.#isOpen || !this.#map(at, length, Protection.none, NOTHING)) return;
     for (let page = at; page < at + length; page += PAGE_SIZE) this.#shown.delete(page);
+  }
+
+  /**
+   * In place of what was there. A mapping that fails may have unmapped that, and what comes to be there may be anybody's: the
+   * window stays as it is from then on.
+   */
+  #map(at: number, length: number, prot: number, flags: number, fd = -1, offset = 0): boolean {
+    if (this.#isTorn) return false;
+    this.#isTorn = isError(mmap(this.address + at, length, prot, flags | MapFlag.fixed, fd, offset));
+    return !this.#isTorn;
   }
 
   /** The page stays where it is, and what is in it, but it is the memfd's. */
@@ -101,9 +112,7 @@ export class Mirror {
       if (lift({ ...this.#range, offset: this.#range.offset + page, length: PAGE_SIZE }) === 0) bytes.set(kept);
     }
     this.#shared.clear();
-    munmap(this.address, this.#size);
+    if (!this.#isTorn) munmap(this.address, this.#size);
     close(this.#fd);
   }
 }
-
-const SHARED = MapFlag.shared | MapFlag.fixed;

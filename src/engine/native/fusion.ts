@@ -1,7 +1,8 @@
 /**
  * Instructions that compute together what one computes: rotations, scaled indices, words without their signs, bits but for
- * those of another register, constants and addresses in two parts (RISC-V Unpriv §2.2 and §28 name most of them). The last instruction of each is replaced by the one
- * that says it all. What the earlier ones computed is often not needed then, see `liveness.ts`.
+ * those of another register, constants and addresses in two parts (RISC-V Unpriv §2.2 and §28 name most of them). The last
+ * instruction of each is replaced by the one that says it all. What the earlier ones computed is often not needed then, see
+ * `liveness.ts`.
  */
 import type { Instruction } from "../../isa/riscv/instructions/encoding.ts";
 import { instructionNamed as named } from "../../isa/riscv/instructions/table.ts";

@@ -98,9 +98,10 @@ export class NativeCode {
   readonly statistics: NativeStatistics = { instructions: 0, bytes: 0, blocks: 0, writing: 0 };
   /** Runs native code that begins at an offset, for the hart that is resident. */
   readonly run: (entry: number) => number;
+  /** Pages of programs that ways are for together. */
+  readonly runs: Runs;
   readonly #code: Assembler;
   readonly #common: CommonCode;
-  readonly runs: Runs;
   /** The first byte that blocks may have. */
   readonly #start: number;
   /** By slot: where a block is entered, for generated code to read. */

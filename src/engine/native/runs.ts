@@ -38,7 +38,10 @@ export interface PageWindow {
   hide(at: number, length: number): void;
 }
 
-/** What a run says: the guest's address of the first byte, how many there are, what makes a host's address of the guest's; and when it holds. */
+/**
+ * What a run says: the guest's address of the first byte, how many there are, what makes a host's address of the guest's; and
+ * when it holds.
+ */
 const RunField = { start: 0, length: 8, added: 16, epoch: 24 } as const;
 const RUN_BITS = 5;
 /** An entry's run stands above its flags, in a byte. */

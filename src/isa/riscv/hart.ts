@@ -152,7 +152,8 @@ export const REALM_EPOCH = 1 << REMEMBERED_BITS;
 export const REALM_SIZE = REALM_EPOCH + 8;
 /** Behind those, 4 bytes: tables that may have entries of one address space, as bits. */
 export const TLB_LOCAL = TLB_REALMS + 2 * REALM_SIZE;
-const TLB_STRIDE = TLB_LOCAL + 4096 - 2 * (REALM_SIZE - REALM_EPOCH);
+/** Whole pages: guest memory begins on one. */
+const TLB_STRIDE = Math.ceil((TLB_LOCAL + 4) / 4096) * 4096;
 /** Bytes at the bottom of linear memory that engine state takes. */
 export const ENGINE_RESERVED = TLBS + MAX_HARTS * TLB_STRIDE;
 
