@@ -199,7 +199,7 @@ export class Machine implements EnginePort {
     }
     try {
       const blocks = this.parallel ? parallel().mappable(board.memory) : board.memory;
-      this.laidMemory = layPages(blocks, this.memory, (...message) => host.log(...message));
+      this.laidMemory = layPages(blocks, this.memory, (...message) => host.log(...message), plan.loads);
       this.parallel?.begin(this.laidMemory.fds());
       this.#powerOn();
     } catch (error) {
