@@ -15,18 +15,21 @@ type Group = { -readonly [Key in keyof Accesses]: Accesses[Key] } & {
  * @param apart Each is to be on its own.
  */
 export function accessesOf(operations: readonly NativeOp[], apart: boolean): readonly (Accesses | undefined)[] {
-  const all = new Array<Group | undefined>(operations.length).fill(undefined);
+  const all: (Group | undefined)[] = [];
   let known: Groups | undefined;
   for (let i = 0; i < operations.length; i++) {
     const { instruction, traits, rd, rs1, imm } = operations[i];
     const { access, width } = traits;
+    let group: Group | undefined;
     if (access !== undefined) {
       known ??= new Groups();
       const store = access === "store";
-      all[i] = (apart ? undefined : known.join(rs1, store, imm, width)) ?? known.begin(rs1, store, imm, width, i);
+      group = (apart ? undefined : known.join(rs1, store, imm, width)) ?? known.begin(rs1, store, imm, width, i);
     }
-    if (instruction.name === "addi" && rd === rs1) known?.move(rd, imm);
-    else if (traits.writesX) known?.end(rd);
+    all.push(group);
+    if (known === undefined || !traits.writesX) continue;
+    if (instruction.name === "addi" && rd === rs1) known.move(rd, imm);
+    else known.end(rd);
   }
   return all;
 }
@@ -57,12 +60,17 @@ class Groups {
   }
 
   begin(base: number, store: boolean, least: number, bytes: number, first: number): Group {
-    const ordinal = this.#all.filter((group) => group.base === base).length;
+    let ordinal = 0;
+    for (const other of this.#all) if (other.base === base) ordinal++;
     const group = { base, store, least, bytes, first, ordinal, together: false, added: 0 };
-    const before = this.#open.findIndex((other) => other.base === base && other.store === store);
-    if (before >= 0) this.#open[before] = group;
-    else this.#open.push(group);
     this.#all.push(group);
+    const open = this.#open;
+    for (let i = 0; i < open.length; i++) {
+      if (open[i].base !== base || open[i].store !== store) continue;
+      open[i] = group;
+      return group;
+    }
+    open.push(group);
     return group;
   }
 

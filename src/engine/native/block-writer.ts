@@ -89,6 +89,12 @@ interface CountedRounds {
   readonly usual: Label;
 }
 
+/** What a block has to do with. */
+interface Needs {
+  readonly ways: ReadonlyMap<Accesses, Operand>;
+  readonly float: boolean;
+}
+
 /** Code that stands behind all blocks. */
 interface Later {
   readonly label: Label;
@@ -107,7 +113,7 @@ class BlockWriter {
   readonly #entries = new Map<number, Label>();
   readonly #detours = new Map<number, Label>();
   /** Where functions return to that are called in this region and may be in it. */
-  readonly #returns: readonly number[];
+  readonly #returns: number[] = [];
   readonly #open: OpenJump[] = [];
   readonly #later: Later[] = [];
   /** Where registers are in other places than usual: what brings them back, by where control goes then. */
@@ -144,24 +150,23 @@ class BlockWriter {
     });
     this.#rounds = new RoundsWriter(code, this.#registers, place.common.ways);
     for (const { at } of blocks) this.#entries.set(at, new Label());
-    const returns = blocks.flatMap(({ operations }) => {
+    for (const { operations } of blocks) {
       const { instruction, rd, at, imm, length } = operations[operations.length - 1];
-      const calls = instruction.semantics.does === "jump" && rd === RETURN_ADDRESS && this.#entries.has(at + imm);
-      return calls && this.#entries.has(at + length) ? [at + length] : [];
-    });
-    this.#returns = returns.slice(0, MOST_RETURNS);
+      if (rd !== RETURN_ADDRESS || instruction.semantics.does !== "jump") continue;
+      if (!this.#entries.has(at + imm) || !this.#entries.has(at + length)) continue;
+      if (this.#returns.push(at + length) === MOST_RETURNS) break;
+    }
   }
 
   write(): WrittenCode {
-    this.blocks.forEach((block, i) => {
-      this.#block(block, this.place.slots[i], this.blocks[i + 1]?.at);
-    });
+    const { blocks } = this;
+    for (let i = 0; i < blocks.length; i++) this.#block(blocks[i], this.place.slots[i], blocks[i + 1]?.at);
     // What is written may want more.
     for (const { label, write } of this.#later) {
       this.code.bind(label);
       write();
     }
-    const written = this.blocks.map(({ at }, i) => this.#writeEntry(at, this.#shared[i]));
+    const written = blocks.map(({ at }, i) => this.#writeEntry(at, this.#shared[i]));
     return { blocks: written, open: this.#open };
   }
 
@@ -221,12 +226,14 @@ class BlockWriter {
     const loops = this.place.refined && branchesTo(block.operations, at);
     if (float) this.#floats.startBlock(plan.operations, loops);
     this.#again = undefined;
-    if (loops) this.#writeLoop(block, slot, plan, ways);
+    if (loops) this.#writeLoop(block, slot, plan, { ways, float });
     else {
-      this.#writeStart(block, slot);
+      this.#writeStart(block, slot, float);
       this.#straightLine(plan, next);
     }
-    this.#shared.push([...ways].filter(([{ together }]) => together).map(([, way]) => way));
+    const shared: Operand[] = [];
+    for (const [{ together }, way] of ways) if (together) shared.push(way);
+    this.#shared.push(shared);
     const { semantics } = operations[operations.length - 1].instruction;
     if (loops || semantics.does === "jump" || semantics.does === "jumpTo") return;
     if (left) this.#leave(this.#common("interpret"), exitTo(end, 0));
@@ -234,7 +241,7 @@ class BlockWriter {
   }
 
   /** What goes to itself need not ask for floating point each time, nor take up its registers. */
-  #writeLoop(block: NativeBlock, slot: number, plan: BlockPlan, ways: ReadonlyMap<Accesses, Operand>): void {
+  #writeLoop(block: NativeBlock, slot: number, plan: BlockPlan, { ways, float }: Needs): void {
     const { code } = this;
     const { at, operations } = block;
     const { rounds } = plan;
@@ -243,8 +250,8 @@ class BlockWriter {
     const note = rounds && this.place.common.loops.take(seldomOf(rounds));
     const counting =
       note && this.#afterwards(() => this.#writeRounds(block, plan, { rounds: rounds!, note, ways, usual }));
-    this.#writeStart(block, slot);
-    if (operations.some((operation) => operation.float)) this.#floats.writeCarried(this.#interpretAll(block));
+    this.#writeStart(block, slot, float);
+    if (float) this.#floats.writeCarried(this.#interpretAll(block));
     if (counting) {
       const first = this.#afterwards(() => {
         code.aluImmediate(Alu.add, BUDGET, operations.length, false);
@@ -261,12 +268,12 @@ class BlockWriter {
   }
 
   /** Where control enters a block. */
-  #writeStart(block: NativeBlock, slot: number): void {
-    const { at, operations } = block;
+  #writeStart(block: NativeBlock, slot: number, float: boolean): void {
+    const { at } = block;
     this.code.bind(this.#entries.get(at)!);
     this.#writeBudget(block, slot);
     this.#detours.set(at, this.#wayOut(at));
-    if (operations.some((operation) => operation.float)) this.#requireFloat(block);
+    if (float) this.#requireFloat(block);
   }
 
   /** Goes to `body` if there is enough. */

@@ -160,9 +160,13 @@ function successorsOf(operations: readonly NativeOp[], end: number, left: boolea
   }
 }
 
+/** By halfword: 1 where a block begins, 2 where an instruction was reached. The latest finder has it. */
+const MARKS = new Uint8Array(OPS_PER_PAGE);
+
 class BlockFinder {
-  /** By halfword: 1 where a block begins, 2 where an instruction was reached. */
-  readonly #marks = new Uint8Array(OPS_PER_PAGE);
+  readonly #marks = MARKS.fill(0);
+  /** Where blocks begin, in the order in which they were found. */
+  readonly #starts: number[] = [];
   #count = 0;
 
   constructor(readonly page: DecodedPage) {}
@@ -170,7 +174,7 @@ class BlockFinder {
   find(entry: number): void {
     const marks = this.#marks;
     const queue = [entry];
-    marks[entry >>> 1] |= 1;
+    this.#begin(entry);
     for (let i = 0; i < queue.length && this.#count < LIMIT; i++) {
       for (let at = queue[i]; at < 4096 && this.#count < LIMIT; ) {
         if ((marks[at >>> 1] & 2) !== 0) break;
@@ -232,8 +236,13 @@ class BlockFinder {
   #want(at: number, queue: number[]): void {
     if (at < 0 || at >= 4096 || (this.#marks[at >>> 1] & 1) !== 0) return;
     if (this.#handlerAt(at) < 0 || this.#stays(at)) return;
-    this.#marks[at >>> 1] |= 1;
+    this.#begin(at);
     queue.push(at);
+  }
+
+  #begin(at: number): void {
+    if ((this.#marks[at >>> 1] & 1) === 0) this.#starts.push(at);
+    this.#marks[at >>> 1] |= 1;
   }
 
   /** Whether translated code begins there. */
@@ -267,13 +276,8 @@ class BlockFinder {
   }
 
   blocks(): NativeBlock[] {
-    const marks = this.#marks;
     const found: NativeBlock[] = [];
-    for (let at = 0; at < 4096; at += 2) {
-      if (marks[at >>> 1] !== 3) continue;
-      const block = this.#block(at);
-      found.push(block);
-    }
+    for (const at of this.#starts.sort((a, b) => a - b)) if (this.#marks[at >>> 1] === 3) found.push(this.#block(at));
     return found;
   }
 

@@ -107,7 +107,7 @@ export class NativeCode {
   /** By slot: where a block is entered, for generated code to read. */
   readonly #entries: Int32Array;
   /** By slot: what is there, and what it belongs to. */
-  readonly #blocks = new Map<number, InstalledBlock>();
+  readonly #blocks: (InstalledBlock | undefined)[] = [];
   /** By page of linear memory. */
   readonly #byPage = new Map<number, CodeOfPage>();
   /** By way that accesses share: the op of their block, and how often the way was of no use. */
@@ -191,23 +191,25 @@ export class NativeCode {
       ops: blocks.map(({ at }) => opOf(at)),
     };
     this.pages.protect(page);
-    written.blocks.forEach((block, i) => {
-      const { at, entry, link } = block;
+    for (let i = 0; i < blocks.length; i++) {
+      const block = written.blocks[i];
+      const op = opOf(block.at);
       const slot = slots[i];
-      this.#blocks.set(slot, { block, end: blocks[i].end, op: opOf(at), region });
-      this.#entries[slot] = entry;
-      known.ops.add(opOf(at));
-      this.#leadInto(opOf(at), slot);
+      this.#blocks[slot] = { block, end: blocks[i].end, op, region };
+      this.#entries[slot] = block.entry;
+      known.ops.add(op);
+      this.#leadInto(op, slot);
       // So do jumps that have waited for it.
-      for (const use of known.open.get(opOf(at)) ?? []) this.#code.redirect(use, link);
-      for (const way of block.ways) this.#shared.set(way, { op: opOf(at), times: 0 });
-    });
+      const waiting = known.open.get(op);
+      if (waiting !== undefined) for (const use of waiting) this.#code.redirect(use, block.link);
+      for (const way of block.ways) this.#shared.set(way, { op, times: 0 });
+    }
     for (const { use, to } of written.open) {
       const waiting = known.open.get(opOf(to));
       if (waiting) waiting.push(use);
       else known.open.set(opOf(to), [use]);
     }
-    this.statistics.instructions += blocks.reduce((sum, { operations }) => sum + operations.length, 0);
+    for (const { operations } of blocks) this.statistics.instructions += operations.length;
     this.statistics.bytes += this.#code.length - start;
     this.statistics.blocks += blocks.length;
     this.statistics.writing += performance.now() - started;
@@ -248,7 +250,7 @@ export class NativeCode {
 
   #linkTo(op: number): number {
     const { u16 } = this.memory;
-    return u16[op >>> 1] === Special.native ? this.#blocks.get(u16[this.#counter(op)])!.block.link : -1;
+    return u16[op >>> 1] === Special.native ? this.#blocks[u16[this.#counter(op)]]!.block.link : -1;
   }
 
   /**
@@ -263,7 +265,7 @@ export class NativeCode {
       const { u16 } = this.memory;
       const { op } = known;
       const slot = u16[op >>> 1] === Special.native ? u16[this.#counter(op)] : -1;
-      const installed = this.#blocks.get(slot);
+      const installed = this.#blocks[slot];
       if (installed === undefined) continue;
       this.#byPage.get(this.pages.pageOfOp(op).page)!.apart.add(op);
       for (const other of installed.region.ops) this.giveUp(other);
@@ -272,7 +274,7 @@ export class NativeCode {
 
   /** Control was found in a slot. Answers the op that leads there, if that is native code. */
   find(slot: number): number | undefined {
-    const found = this.#blocks.get(slot);
+    const found = this.#blocks[slot];
     if (found === undefined) return undefined;
     found.region.finds++;
     return found.op;
@@ -280,7 +282,7 @@ export class NativeCode {
 
   /** Has better code written for what control goes through from a slot where it was found, if that is worth it by now. */
   refine(slot: number): boolean {
-    const { op, region } = this.#blocks.get(slot)!;
+    const { op, region } = this.#blocks[slot]!;
     if (region.finds < FINDS || this.isFull || !this.#givesWay(op)) return false;
     const within = (op - this.pages.pageOfOp(op).ops) / (OP_SIZE / 2);
     const others = region.ops.filter((other) => this.#givesWay(other));
@@ -292,7 +294,7 @@ export class NativeCode {
   #givesWay(op: number): boolean {
     const { u16 } = this.memory;
     if (u16[op >>> 1] !== Special.native) return false;
-    const { refined, ops } = this.#blocks.get(u16[this.#counter(op)])!.region;
+    const { refined, ops } = this.#blocks[u16[this.#counter(op)]]!.region;
     return !refined && !ops.some((other) => u16[other >>> 1] === Special.region);
   }
 
@@ -301,7 +303,7 @@ export class NativeCode {
     const page = Math.floor(offset / PAGE_SIZE);
     const within = offset - page * PAGE_SIZE;
     const { u16 } = this.memory;
-    const found = [...(this.#byPage.get(page)?.ops ?? [])].map((op) => this.#blocks.get(u16[this.#counter(op)])!);
+    const found = [...(this.#byPage.get(page)?.ops ?? [])].map((op) => this.#blocks[u16[this.#counter(op)]]!);
     return found.filter(({ block, end }) => block.at <= within && within < end).map(placeOf);
   }
 
@@ -310,7 +312,7 @@ export class NativeCode {
     const { u16 } = this.memory;
     if (u16[op >>> 1] !== Special.native) return;
     const slot = u16[this.#counter(op)];
-    const { entry, detour, body, bodyDetour } = this.#blocks.get(slot)!.block;
+    const { entry, detour, body, bodyDetour } = this.#blocks[slot]!.block;
     this.#divert(entry, detour);
     if (body !== entry) this.#divert(body, bodyDetour);
     this.#release(op, slot);
@@ -327,7 +329,7 @@ export class NativeCode {
     const { u16 } = this.memory;
     u16[op >>> 1] = u16[(op + OpField.original) >>> 1];
     u16[this.#counter(op)] = 0;
-    this.#blocks.delete(slot);
+    this.#blocks[slot] = undefined;
     this.slots.give(slot);
   }
 

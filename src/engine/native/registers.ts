@@ -82,13 +82,20 @@ export class RegisterPlaces {
    * @param worth How much more that has to be: coming and going are not for nothing.
    */
   exchange(uses: ArrayLike<number>, worth: number): RegisterPlaces {
-    const all = Array.from({ length: 31 }, (_, i) => i + 1);
-    const here = all.filter((n) => isRegister(this.#places[n])).sort((a, b) => uses[a] - uses[b]);
-    const wanted = all.filter((n) => !isRegister(this.#places[n])).sort((a, b) => uses[b] - uses[a]);
     const exchanged: Exchange[] = [];
-    for (const [i, usual] of here.entries()) {
-      if (uses[wanted[i]] - uses[usual] < worth) break;
-      exchanged.push({ reg: this.#places[usual] as Reg, usual, instead: wanted[i] });
+    // Bit 0 is x0's, which has no use for a register.
+    for (let left = -2; ; ) {
+      let usual = 0;
+      let instead = 0;
+      for (let n = 1; n < 32; n++) {
+        if (((left >>> n) & 1) === 0) continue;
+        if (isRegister(this.#places[n])) {
+          if (usual === 0 || uses[n] < uses[usual]) usual = n;
+        } else if (instead === 0 || uses[n] > uses[instead]) instead = n;
+      }
+      if (usual === 0 || instead === 0 || uses[instead] - uses[usual] < worth) break;
+      exchanged.push({ reg: this.#places[usual] as Reg, usual, instead });
+      left &= ~((1 << usual) | (1 << instead));
     }
     return exchanged.length === 0 ? this : new RegisterPlaces(exchanged, this);
   }

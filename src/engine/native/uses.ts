@@ -9,9 +9,7 @@ const MOST_ROUNDS = 64;
 export function usesOf(blocks: readonly NativeBlock[]): Float64Array {
   const uses = new Float64Array(32);
   const weights = weightsOf(blocks);
-  blocks.forEach(({ operations }, i) => {
-    add(uses, operations, weights[i]);
-  });
+  for (let i = 0; i < blocks.length; i++) add(uses, blocks[i].operations, weights[i]);
   return uses;
 }
 
@@ -33,15 +31,15 @@ function add(uses: Float64Array, operations: readonly NativeOp[], weight: number
 /** Whatever stands between a jump back and where it goes is taken for a loop. */
 function weightsOf(blocks: readonly NativeBlock[]): Float64Array {
   const weights = new Float64Array(blocks.length).fill(1);
-  const starts = blocks.map(({ at }) => at);
-  blocks.forEach(({ operations, at }, i) => {
+  for (let i = 0; i < blocks.length; i++) {
+    const { operations, at } = blocks[i];
     const last = operations[operations.length - 1];
     const { does } = last.instruction.semantics;
     const target = last.at + last.imm;
-    if ((does !== "branch" && does !== "jump") || target > at) return;
-    const first = starts.indexOf(target);
-    if (first < 0) return;
+    if ((does !== "branch" && does !== "jump") || target > at) continue;
+    const first = blocks.findIndex((other) => other.at === target);
+    if (first < 0) continue;
     for (let n = first; n <= i; n++) weights[n] = Math.min(MOST_ROUNDS, weights[n] * ROUNDS);
-  });
+  }
   return weights;
 }

@@ -96,7 +96,7 @@ export interface PageWays {
   /** Position among all pages. */
   readonly index: number;
   /** Where those are that several blocks share, from the first way's data on. */
-  readonly shared: Map<string, number>;
+  readonly shared: Map<number, number>;
 }
 
 /** Accesses that use the same way. */
@@ -183,8 +183,9 @@ export class Ways {
 
   take(page: PageWays, { base, store, bytes, ordinal }: Accesses): Operand {
     if (!EVERYWHERE.has(base)) return this.#at(this.#take(page, bytes));
-    const size = SIZES.find((size) => size >= bytes)!;
-    const key = `${base} ${store} ${size} ${ordinal}`;
+    let size = 0;
+    while (SIZES[size] < bytes) size++;
+    const key = base | (Number(store) << 5) | (size << 6) | (ordinal << 8);
     let offset = page.shared.get(key);
     if (offset === undefined) {
       offset = this.#take(page, bytes);
