@@ -5,7 +5,7 @@
  */
 import { instructionNamed } from "../../isa/riscv/instructions/table.ts";
 import type { NativeOp } from "./blocks.ts";
-import { caseOf, isNarrowIn, readsAllOf1, readsAllOf2 } from "./traits.ts";
+import { isNarrowIn, narrowingOf, readsAllOf1, readsAllOf2 } from "./traits.ts";
 
 /** By instruction. Sets of registers are bits. */
 export interface Liveness {
@@ -40,10 +40,6 @@ const MOST_PUT_OFF = 16;
 /** The registers that an operation reads, as bits. */
 function readsOf({ traits, rs1, rs2 }: NativeOp): number {
   return ((traits.readsX1 ? 1 << rs1 : 0) | (traits.readsX2 ? 1 << rs2 : 0)) & ~1;
-}
-
-function narrowingOf({ traits, rs1, rs2, imm }: NativeOp, narrow: number, asked: boolean): number {
-  return traits.narrowing[caseOf(imm, ((narrow >>> rs1) & 1) !== 0, ((narrow >>> rs2) & 1) !== 0, asked)];
 }
 
 /** For what is repeated: what holds at its end holds at its beginning, but for the first time. */

@@ -4,6 +4,7 @@ import type { NativeBlock, NativeOp } from "./blocks.ts";
 import { fuse } from "./fusion.ts";
 import { type Line, type Liveness, type LivenessOfRounds, livenessOf, livenessOfRounds } from "./liveness.ts";
 import { type Rounds, roundsOf } from "./rounds.ts";
+import { isWord } from "./traits.ts";
 import type { Accesses } from "./ways.ts";
 
 export interface BlockPlan {
@@ -30,7 +31,7 @@ export function planOf({ at, operations: original }: NativeBlock, refined: boole
   const accesses = accessesOf(operations, apart);
   const rounds = roundsOf(at, operations, accesses);
   const plan = { operations, accesses };
-  if (operations === original && !operations.some(({ traits }) => traits.isWord)) {
+  if (operations === original && !operations.some(isWord)) {
     return { ...plan, rounds };
   }
   // The first of some accesses finds the way for all.

@@ -23,10 +23,19 @@ export interface Traits {
   readonly access: "load" | "store" | undefined;
   /** Bytes of the access. */
   readonly width: number;
-  /** What it computes is a word, sign-extended, whatever it is computed from. */
-  readonly isWord: boolean;
-  /** By {@link caseOf}: whether the result is narrow (4), and whether all 64 bits of rs1 (1) and rs2 (2) are read. */
+  /** By case, as they are wanted: see {@link narrowingOf}. */
   readonly narrowing: Uint8Array;
+  /** See {@link isWord}; `undefined`: nobody has asked. */
+  word: boolean | undefined;
+}
+
+/** An instruction where it stands. */
+interface Placed {
+  readonly instruction: Instruction;
+  readonly traits: Traits;
+  readonly rs1: number;
+  readonly rs2: number;
+  readonly imm: number;
 }
 
 const RS1 = 1;
@@ -35,10 +44,31 @@ const NARROW = 4;
 /** The signs of an immediate: none of it is 0. */
 const IMMEDIATES = [0, 1, -1];
 
-/** A case of {@link Traits.narrowing}. `asked`: something reads all 64 bits of the result. */
-export function caseOf(imm: number, narrow1: boolean, narrow2: boolean, asked: boolean): number {
-  const sign = imm === 0 ? 0 : imm > 0 ? 8 : 16;
-  return sign + (narrow1 ? RS1 : 0) + (narrow2 ? RS2 : 0) + (asked ? NARROW : 0);
+/** Of the immediate in {@link IMMEDIATES}, the lower bits being {@link RS1}, {@link RS2} and {@link NARROW}. */
+const SIGN_SHIFT = 3;
+const UNKNOWN = 0xff;
+
+/**
+ * Whether the result is narrow (4), and whether all 64 bits of rs1 (1) and rs2 (2) are read.
+ * @param narrow Registers that are narrow, as bits.
+ * @param asked Something reads all 64 bits of the result.
+ */
+export function narrowingOf({ instruction, traits, rs1, rs2, imm }: Placed, narrow: number, asked: boolean): number {
+  const sign = imm === 0 ? 0 : imm > 0 ? 1 : 2;
+  const registers = (((narrow >>> rs1) & 1) * RS1) | (((narrow >>> rs2) & 1) * RS2);
+  return caseOf(instruction, traits, (sign << SIGN_SHIFT) | registers | (asked ? NARROW : 0));
+}
+
+/** Whether what it computes is a word, sign-extended, whatever it is computed from. */
+export function isWord({ instruction, traits }: Placed): boolean {
+  traits.word ??= traits.sets && traits.narrowing.every((_, i) => isNarrowIn(caseOf(instruction, traits, i)));
+  return traits.word;
+}
+
+function caseOf({ semantics }: Instruction, { narrowing }: Traits, at: number): number {
+  if (narrowing[at] === UNKNOWN)
+    narrowing[at] = new Reader(IMMEDIATES[at >>> SIGN_SHIFT], at & (RS1 | RS2)).find(semantics, (at & NARROW) !== 0);
+  return narrowing[at];
 }
 
 export const isNarrowIn = (found: number): boolean => (found & NARROW) !== 0;
@@ -66,13 +96,6 @@ function find(instruction: Instruction): Traits {
   // Of services only CSR instructions get here, and the translator of regions has none.
   const readsX1 = operands.readsX1 || (does === "service" && syntax.split(",").includes("rs1"));
   const writesX = operands.writesX || does === "service";
-  const narrowing = new Uint8Array(8 * IMMEDIATES.length);
-  for (const imm of IMMEDIATES)
-    for (const asked of [false, true])
-      for (let narrow = 0; narrow < 4; narrow++) {
-        const at = caseOf(imm, (narrow & RS1) !== 0, (narrow & RS2) !== 0, asked);
-        narrowing[at] = new Reader(imm, narrow).find(semantics, asked);
-      }
   const access = does === "load" || does === "store" ? does : undefined;
   return {
     ...{ readsX1, readsX2, writesX, readsF: readsF1 || readsF2 || readsF3 },
@@ -83,12 +106,12 @@ function find(instruction: Instruction): Traits {
       access,
     },
     width: semantics.does === "load" || semantics.does === "store" ? semantics.width : 0,
-    isWord: semantics.does === "set" && narrowing.every(isNarrowIn),
-    narrowing,
+    narrowing: new Uint8Array(IMMEDIATES.length << SIGN_SHIFT).fill(UNKNOWN),
+    word: undefined,
   };
 }
 
-/** Operand registers of the cases: their bits are those of {@link Traits.narrowing}. */
+/** Operand registers of the cases: their bits are those of a case. */
 const FIELDS = { rs1: 1, rs2: 2 } as const;
 
 class Reader {
