@@ -1,6 +1,6 @@
 /** Filling a decoded page from a page of code: paid once for every page that a guest executes. */
 import { readFileSync } from "node:fs";
-import { DecodedPages } from "../../src/engine/interpreter/decoded-pages.ts";
+import { DecodedPages, KNOWN_SIZE } from "../../src/engine/interpreter/decoded-pages.ts";
 import { DECODED_PAGE_SIZE, OP_SIZE } from "../../src/engine/interpreter/layout.ts";
 import { createDecoder } from "../../src/isa/riscv/decode.ts";
 import { ENGINE_RESERVED } from "../../src/isa/riscv/hart.ts";
@@ -22,7 +22,7 @@ export const decode: Benchmark = {
 
   async run(context) {
     const specs = [{ name: "ram", at: RAM, size: 1 << 20 }];
-    const memory = new GuestMemory(specs, { reserved: ENGINE_RESERVED, pool: 4 * DECODED_PAGE_SIZE });
+    const memory = new GuestMemory(specs, { reserved: ENGINE_RESERVED, pool: KNOWN_SIZE + 4 * DECODED_PAGE_SIZE });
     const pages = new DecodedPages(memory, createDecoder(new Set(loadBoard().cpu.extensions)));
     memory.load(RAM, pageOfCode());
     const source = memory.locate(RAM, PAGE_SIZE);

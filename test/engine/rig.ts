@@ -1,5 +1,6 @@
 /** Harts on an interpreter with a little RAM and ROM, one device, and nothing else of a machine. */
 import type { EnginePort, RunReason } from "../../src/engine/engine.ts";
+import { KNOWN_SIZE } from "../../src/engine/interpreter/decoded-pages.ts";
 import { Interpreter } from "../../src/engine/interpreter/interpreter.ts";
 import { DECODED_PAGE_SIZE } from "../../src/engine/interpreter/layout.ts";
 import { csrNumber, readCsr, resetCsrs, writeCsr } from "../../src/isa/riscv/csr.ts";
@@ -55,7 +56,11 @@ export class Rig {
         { name: "ram", at: RAM, size: RAM_SIZE },
         { name: "rom", at: ROM, size: 0x2000, readOnly: true },
       ],
-      { reserved: ENGINE_RESERVED, pool: threshold > 0 ? 0x80_0000 : decodedPages * DECODED_PAGE_SIZE, shared },
+      {
+        reserved: ENGINE_RESERVED,
+        pool: threshold > 0 ? 0x80_0000 : KNOWN_SIZE + decodedPages * DECODED_PAGE_SIZE,
+        shared,
+      },
     );
     const config = { extensions: new Set(EXTENSIONS), mmu: "sv57", pmp: 16, harts } as const;
     this.engine = new Interpreter(this.memory, config, this.#port(), {

@@ -80,10 +80,9 @@ export class DecodedPages {
     readonly decoder: Decoder,
     translating = false,
   ) {
-    this.#known = new KnownOps(memory.i32);
     const sitesSize = translating ? SITES_SIZE + ENTRIES_SIZE : 0;
     const pages = memory.u8.length / PAGE_SIZE;
-    const tables = sitesSize + pages * 4;
+    const tables = sitesSize + pages * 4 + KNOWN_SIZE;
     this.scratch = memory.poolOffset;
     this.#first = memory.poolOffset + DECODED_PAGE_SIZE;
     // Each decoded page has its counters in the pool, too.
@@ -95,6 +94,7 @@ export class DecodedPages {
     this.counters = counters - (memory.poolOffset >>> COUNTER_SHIFT);
     this.table = this.sites - pages * 4;
     this.#fetchable = new Int32Array(memory.memory.buffer, this.table, pages);
+    this.#known = new KnownOps(memory.i32, this.table - KNOWN_SIZE);
     this.#byPage = memory.shared ? new Int32Array(pages) : this.#fetchable;
     this.#pageOf = new Int32Array(this.#capacity);
     // Behind the counters, of which the scratch page has some as well.
@@ -105,6 +105,7 @@ export class DecodedPages {
     if (!memory.poolIsFresh) {
       this.#touched = this.#capacity;
       this.#fetchable.fill(0);
+      this.#known.clear();
       memory.codePages.fill(0);
     }
     memory.poolIsFresh = false;
@@ -370,6 +371,10 @@ const WORDS = OP_SIZE / 4;
 /** Every encoding of 16 bits has a place of its own, those of 32 bits share these. */
 const SHORT = 1 << 16;
 const LONG_BITS = 12;
+const LONG = 1 << LONG_BITS;
+const PLACES = SHORT + LONG;
+/** Bytes of a pool that are for what is known. Few of them are used, and the host gives such memory page by page. */
+export const KNOWN_SIZE = (PLACES * WORDS + LONG) * 4;
 
 /**
  * Ops of instructions that are the same wherever they stand, as they were written last. A program has many instructions and
@@ -377,13 +382,24 @@ const LONG_BITS = 12;
  */
 class KnownOps {
   readonly #i32: Int32Array;
-  readonly #words = new Int32Array((SHORT + (1 << LONG_BITS)) * WORDS);
+  readonly #words: Int32Array;
   /** By place behind the short ones: whose it is. */
-  readonly #owners = new Int32Array(1 << LONG_BITS);
+  readonly #owners: Int32Array;
 
-  /** @param i32 Memory that ops lie in. */
-  constructor(i32: Int32Array) {
+  /**
+   * @param i32 Memory that ops lie in.
+   * @param at Where it has its own, which is zero: bytes, a multiple of 4.
+   */
+  constructor(i32: Int32Array, at: number) {
     this.#i32 = i32;
+    this.#words = i32.subarray(at >>> 2, (at >>> 2) + PLACES * WORDS);
+    this.#owners = i32.subarray((at >>> 2) + PLACES * WORDS, (at + KNOWN_SIZE) >>> 2);
+  }
+
+  /** It knows nothing any more. */
+  clear(): void {
+    this.#words.fill(0);
+    this.#owners.fill(0);
   }
 
   /** Writes the op of this encoding to where it belongs. Answers `false` where that is not known. */
