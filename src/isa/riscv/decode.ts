@@ -25,6 +25,9 @@ export interface Decoder {
   expand(halfword: number): number;
 }
 
+/** Of a compressed encoding that was not asked for: no instruction of 32 bits is even. */
+const UNKNOWN = 2;
+
 /** A decoder for a machine with these extensions (lower-case names; `zicsr` and `zifencei` among them). */
 export function createDecoder(extensions: ReadonlySet<string>): Decoder {
   // Candidates by major opcode and funct3, which every format has in the same place.
@@ -46,8 +49,8 @@ export function createDecoder(extensions: ReadonlySet<string>): Decoder {
   const shortForms = extensions.has("c")
     ? compressed.filter((c) => c.extension === undefined || extensions.has(c.extension))
     : [];
-  const expanded = new Int32Array(65536);
-  const known = new Uint8Array(65536);
+  // By upper and lower byte: most of the upper ones are never seen.
+  const expanded = new Array<Int32Array | undefined>(256).fill(undefined);
   const decoded: Decoded = { index: 0, instruction: instructions[0], rd: 0, rs1: 0, rs2: 0, rs3: 0, rm: 0, imm: 0 };
 
   return {
@@ -74,12 +77,14 @@ export function createDecoder(extensions: ReadonlySet<string>): Decoder {
       return undefined;
     },
     expand(halfword) {
-      if (known[halfword] === 0) {
-        known[halfword] = 1;
+      expanded[halfword >>> 8] ??= new Int32Array(256).fill(UNKNOWN);
+      const known = expanded[halfword >>> 8]!;
+      const low = halfword & 0xff;
+      if (known[low] === UNKNOWN) {
         const form = shortForms.find((c) => (halfword & c.mask) === c.match);
-        expanded[halfword] = form ? form.expand(halfword) : 0;
+        known[low] = form ? form.expand(halfword) : 0;
       }
-      return expanded[halfword] >>> 0;
+      return known[low] >>> 0;
     },
   };
 }
