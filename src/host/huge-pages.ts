@@ -1,7 +1,7 @@
 /** Huge pages for a range of memory: from the host's pool (hugetlb), or as the kernel sees fit (transparent); and what came of it. */
 import { closeSync, readFileSync } from "node:fs";
 import * as linux from "./linux.ts";
-import { addressOf, lay, type MappedRange, preferHugePages } from "./mapping.ts";
+import { addressOf, lay, type MappedRange } from "./mapping.ts";
 
 /** x86-64's, arm64's and riscv64's with 4 KiB pages. */
 export const HUGE_PAGE = 2 << 20;
@@ -19,7 +19,7 @@ export function layFromPool(name: string, range: MappedRange): number {
 /** Asks for transparent huge pages; `false` where the host never gives any. */
 export function askForTransparent(range: MappedRange): boolean {
   if (transparentMode() === "never") return false;
-  return !linux.isError(preferHugePages(range));
+  return !linux.isError(linux.madvise(addressOf(range.buffer, range.offset), range.length, linux.Advice.hugePage));
 }
 
 /** Of the pool: pages that are free. */

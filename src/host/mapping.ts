@@ -81,12 +81,6 @@ export function discard(range: MappedRange): number {
   return madvise(addressOf(range.buffer, range.offset), range.length, Advice.dontNeed);
 }
 
-/** Asks for transparent huge pages, which take the host fewer faults and look-ups. Answers 0 or `-errno`. */
-export function preferHugePages(range: MappedRange): number {
-  requireInside(range);
-  return madvise(addressOf(range.buffer, range.offset), range.length, Advice.hugePage);
-}
-
 /** Outside of the buffer lies memory of somebody else: that is a bug of the caller's. */
 function requireInside({ buffer, offset, length }: MappedRange): void {
   if (offset >= 0 && length > 0 && offset + length <= buffer.byteLength) return;

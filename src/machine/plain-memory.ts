@@ -1,7 +1,7 @@
-/** Plain memory that all of is used. */
-import { canMap, preferHugePages } from "../host/mapping.ts";
+/** Plain memory of a guest that uses nearly all of it. */
+import { askForTransparent, HUGE_PAGE } from "../host/huge-pages.ts";
+import { canMap } from "../host/mapping.ts";
 import type { GuestMemory } from "../memory/guest-memory.ts";
-import { HUGE_PAGE } from "../profile/backing.ts";
 import type { BoardMemory } from "../profile/board.ts";
 
 /** What of the engine's pool its tables leave: they are at its end. */
@@ -16,7 +16,7 @@ export function preferHuge(board: readonly BoardMemory[], memory: GuestMemory): 
   if (!canMap()) return;
   const { buffer } = memory.memory;
   const prefer = (offset: number, length: number) => {
-    if (length > 0) preferHugePages({ buffer, offset, length });
+    if (length > 0) askForTransparent({ buffer, offset, length });
   };
   for (const { at, size, backing } of board)
     if (backing.kind === "anonymous") prefer(memory.blockAt(at)!.offset + HUGE_PAGE, size - 2 * HUGE_PAGE);

@@ -89,7 +89,7 @@ interface CountedRounds {
   readonly usual: Label;
 }
 
-/** What a block has to do with. */
+/** The ways of a block's accesses, as they are found; and whether it needs the floating-point unit. */
 interface Needs {
   readonly ways: ReadonlyMap<Accesses, Operand>;
   readonly float: boolean;

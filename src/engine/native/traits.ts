@@ -44,7 +44,7 @@ const NARROW = 4;
 /** The signs of an immediate: none of it is 0. */
 const IMMEDIATES = [0, 1, -1];
 
-/** Of the immediate in {@link IMMEDIATES}, the lower bits being {@link RS1}, {@link RS2} and {@link NARROW}. */
+/** A case is a position in {@link IMMEDIATES}, and in the bits below it {@link RS1}, {@link RS2} and {@link NARROW} (asked). */
 const SIGN_SHIFT = 3;
 const UNKNOWN = 0xff;
 

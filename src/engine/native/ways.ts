@@ -185,6 +185,7 @@ export class Ways {
     if (!EVERYWHERE.has(base)) return this.#at(this.#take(page, bytes));
     let size = 0;
     while (SIZES[size] < bytes) size++;
+    // Of 5 bits, 1 and 2, and of as many as it takes.
     const key = base | (Number(store) << 5) | (size << 6) | (ordinal << 8);
     let offset = page.shared.get(key);
     if (offset === undefined) {

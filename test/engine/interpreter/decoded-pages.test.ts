@@ -1,6 +1,11 @@
 // Code that changes under the hart's feet: by its own stores, by another page's, by DMA; and pools that run full.
 import { beforeEach, describe, expect, test } from "bun:test";
+import { DecodedPages, KNOWN_SIZE } from "../../../src/engine/interpreter/decoded-pages.ts";
+import { DECODED_PAGE_SIZE, Special } from "../../../src/engine/interpreter/layout.ts";
+import { createDecoder } from "../../../src/isa/riscv/decode.ts";
 import { encode } from "../../../src/isa/riscv/encode.ts";
+import { ENGINE_RESERVED } from "../../../src/isa/riscv/hart.ts";
+import { GuestMemory } from "../../../src/memory/guest-memory.ts";
 import { register } from "../program.ts";
 import { DEVICE, PageTables, PTE_RWX, Pte, RAM, Rig } from "../rig.ts";
 
@@ -450,4 +455,19 @@ describe("a pool that is too small", () => {
     small.run(5000);
     expect(small.x("a0")).toBe(3n * 1819n);
   });
+});
+
+test("what is known of encodings goes with the engine: another one on the same memory may have other instructions", () => {
+  const pool = KNOWN_SIZE + 4 * DECODED_PAGE_SIZE;
+  const memory = new GuestMemory([{ name: "ram", at: RAM, size: 0x1000 }], { reserved: ENGINE_RESERVED, pool });
+  const code = [encode("sh1add", { rd: 10, rs1: 10, rs2: 11 }), addA0(1)];
+  memory.write(RAM, new Uint8Array(Uint32Array.from(code).buffer));
+  const decoded = (...extensions: string[]) => {
+    const pages = new DecodedPages(memory, createDecoder(new Set(["i", "zicsr", "zifencei", ...extensions])));
+    const ops = pages.of(memory.locate(RAM, 4));
+    pages.decodeFrom(ops);
+    return memory.u16[ops >>> 1];
+  };
+  expect([decoded("zba"), decoded("zba")].includes(Special.illegal)).toBe(false);
+  expect(decoded()).toBe(Special.illegal);
 });
