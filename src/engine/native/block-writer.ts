@@ -7,7 +7,8 @@ import { HartField } from "../../isa/riscv/hart.ts";
 import { PAGE_SIZE } from "../../memory/guest-memory.ts";
 import { exitTo, Leaving } from "../translator/contract.ts";
 import { Alu, type Assembler, Condition, inverse, isRegister, Label, type Operand, Reg } from "./assembler.ts";
-import { branchesTo, type NativeBlock, type NativeOp } from "./blocks.ts";
+import { branchesTo, countOf, type NativeBlock, type NativeOp } from "./blocks.ts";
+import { ChoiceWriter } from "./choice-writer.ts";
 import type { CommonCode } from "./common-code.ts";
 import { CsrWriter } from "./csrs.ts";
 import { DivisionWriter } from "./divisions.ts";
@@ -110,6 +111,7 @@ class BlockWriter {
   readonly #csrs: CsrWriter;
   readonly #memory: MemoryWriter;
   readonly #rounds: RoundsWriter;
+  readonly #choices: ChoiceWriter;
   readonly #entries = new Map<number, Label>();
   readonly #detours = new Map<number, Label>();
   /** Where functions return to that are called in this region and may be in it. */
@@ -149,6 +151,7 @@ class BlockWriter {
       afterwards: (write) => this.#afterwards(write),
     });
     this.#rounds = new RoundsWriter(code, this.#registers, place.common.ways);
+    this.#choices = new ChoiceWriter(code, this.#registers, this.#expressions);
     for (const { at } of blocks) this.#entries.set(at, new Label());
     for (const { operations } of blocks) {
       const { instruction, rd, at, imm, length } = operations[operations.length - 1];
@@ -277,9 +280,10 @@ class BlockWriter {
   }
 
   /** Goes to `body` if there is enough. */
-  #writeBudget({ at, operations }: NativeBlock, slot: number, body?: Label): void {
+  #writeBudget(block: NativeBlock, slot: number, body?: Label): void {
     const { code } = this;
-    const count = operations.length;
+    const { at } = block;
+    const count = countOf(block);
     const spent = this.#afterwards(() => {
       code.moveImmediate(Reg.rcx, Leaving.spent(slot));
       this.#leave(this.#common("spent"), exitTo(at, count));
@@ -292,8 +296,8 @@ class BlockWriter {
   }
 
   /** Where the interpreter takes over at the block's first instruction, after its budget was taken. */
-  #interpretAll({ at, operations }: NativeBlock): Label {
-    return this.#afterwards(() => this.#leave(this.#common("interpret"), exitTo(at, operations.length)));
+  #interpretAll(block: NativeBlock): Label {
+    return this.#afterwards(() => this.#leave(this.#common("interpret"), exitTo(block.at, countOf(block))));
   }
 
   /** Code for rounds in which nothing that moves has to be looked up. */
@@ -358,7 +362,7 @@ class BlockWriter {
   #straightLine(plan: BlockPlan, next: number | undefined, loose = 0): void {
     const { code } = this;
     const { operations, liveness } = plan;
-    this.#left = operations.length;
+    this.#left = countOf(plan);
     this.#floats.startLine();
     this.#divisions.startBlock();
     this.#products.startBlock();
@@ -387,8 +391,9 @@ class BlockWriter {
   }
 
   #carryOut(plan: BlockPlan, index: number, next: number | undefined, narrow: number, loose: boolean): void {
-    const { operations, accesses } = plan;
+    const { operations, accesses, choice } = plan;
     const operation = operations[index];
+    if (choice !== undefined && index === operations.length - 1) return this.#choices.write(choice, operation, narrow);
     if (operation.traits.divides) this.#divisions.write(operations, index, loose);
     else if (!this.#products.write(plan, index)) {
       this.#expressions.start(operation, narrow);

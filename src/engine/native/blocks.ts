@@ -38,6 +38,33 @@ export interface NativeOp {
   readonly imm: number;
 }
 
+/** A register that is set to another one's value, or to a number, where the branch goes one way. */
+export interface Move {
+  readonly at: number;
+  readonly rd: number;
+  readonly from: number;
+  /** If it is set to a number. */
+  readonly value: number | undefined;
+  readonly taken: boolean;
+}
+
+/** A register that is set to what takes some computing: the last of these sets it, and each but the first reads what is so far. */
+export interface Computed {
+  readonly rd: number;
+  readonly steps: readonly NativeOp[];
+  readonly taken: boolean;
+}
+
+/** What a block's branch chooses; both ways lead to the block's end. */
+export interface Choice {
+  /** Instructions of the way where the branch is not taken, and of the other one, if only to jump. */
+  readonly counts: readonly [number, number];
+  readonly moves: readonly Move[];
+  readonly computed: Computed | undefined;
+  /** All instructions that set registers. */
+  readonly operations: readonly NativeOp[];
+}
+
 /** A straight line; control may enter at its start, and nowhere else. */
 export interface NativeBlock {
   readonly at: number;
@@ -45,6 +72,13 @@ export interface NativeBlock {
   /** Where it ends; the interpreter has to execute what stands there if it is `left`. */
   readonly end: number;
   readonly left: boolean;
+  /** What its last instruction, a branch, chooses: both ways are a part of it. */
+  readonly choice?: Choice | undefined;
+}
+
+/** Instructions that it takes from the budget; some of them may be given back. */
+export function countOf({ operations, choice }: Pick<NativeBlock, "operations" | "choice">): number {
+  return operations.length + (choice === undefined ? 0 : Math.max(...choice.counts));
 }
 
 /** Whether its last instruction is a branch to an address. */
@@ -144,7 +178,8 @@ function withinFunction(blocks: readonly NativeBlock[], entry: number): readonly
   return blocks.filter(({ at }) => reached.has(at));
 }
 
-function successorsOf(operations: readonly NativeOp[], end: number, left: boolean): readonly number[] {
+/** Where control goes from a block's end, calls and exits aside. */
+export function successorsOf(operations: readonly NativeOp[], end: number, left: boolean): readonly number[] {
   const last = operations[operations.length - 1];
   const calls = last.rd === RETURN_ADDRESS;
   switch (last.instruction.semantics.does) {

@@ -10,6 +10,7 @@ import { COUNTER_SHIFT, OP_SIZE, OpField, Special } from "../interpreter/layout.
 import { Assembler, type Operand } from "./assembler.ts";
 import { type WrittenBlock, writeBlocks } from "./block-writer.ts";
 import { findBlocks, findFunction, type NativeBlock } from "./blocks.ts";
+import { withChoices } from "./choices.ts";
 import { type CommonCode, writeCommonCode } from "./common-code.ts";
 import { joinLoops } from "./joined-loops.ts";
 import type { WrittenNative } from "./listing.ts";
@@ -163,7 +164,7 @@ export class NativeCode {
     const found = refines === undefined ? findBlocks(source, entry) : findFunction(source, entry, refines.map(inPage));
     if (found.length === 0) return;
     const refined = all || refines !== undefined;
-    const blocks = refined ? joinLoops(found) : found;
+    const blocks = refined ? withChoices(joinLoops(found), entry) : found;
     if (refines !== undefined) for (const { at } of blocks) this.giveUp(ops + at * (OP_SIZE / 2));
     let slots = this.#slotsFor(blocks);
     if (slots === undefined) {
@@ -209,7 +210,8 @@ export class NativeCode {
       if (waiting) waiting.push(use);
       else known.open.set(opOf(to), [use]);
     }
-    for (const { operations } of blocks) this.statistics.instructions += operations.length;
+    for (const { operations, choice } of blocks)
+      this.statistics.instructions += operations.length + (choice?.operations.length ?? 0);
     this.statistics.bytes += this.#code.length - start;
     this.statistics.blocks += blocks.length;
     this.statistics.writing += performance.now() - started;

@@ -1,6 +1,6 @@
 /** What is decided about a block before it is written. */
 import { accessesOf } from "./accesses.ts";
-import type { NativeBlock, NativeOp } from "./blocks.ts";
+import type { Choice, NativeBlock, NativeOp } from "./blocks.ts";
 import { fuse } from "./fusion.ts";
 import { type Line, type Liveness, type LivenessOfRounds, livenessOf, livenessOfRounds } from "./liveness.ts";
 import { type Rounds, roundsOf } from "./rounds.ts";
@@ -14,6 +14,8 @@ export interface BlockPlan {
   /** Absent where everything is carried out as it stands there. */
   readonly liveness?: Liveness;
   readonly rounds?: PlannedRounds | undefined;
+  /** In the place of its branch. */
+  readonly choice?: Choice | undefined;
 }
 
 export interface PlannedRounds extends Rounds {
@@ -25,12 +27,12 @@ export interface PlannedRounds extends Rounds {
  * @param refined With what takes more effort.
  * @param apart Each access is to have a way of its own.
  */
-export function planOf({ at, operations: original }: NativeBlock, refined: boolean, apart: boolean): BlockPlan {
+export function planOf({ at, operations: original, choice }: NativeBlock, refined: boolean, apart: boolean): BlockPlan {
   if (!refined) return { operations: original, accesses: accessesOf(original, apart) };
   const { operations, folded } = fuse(original);
   const accesses = accessesOf(operations, apart);
   const rounds = roundsOf(at, operations, accesses);
-  const plan = { operations, accesses };
+  const plan = { operations, accesses, choice };
   if (operations === original && !operations.some(isWord)) {
     return { ...plan, rounds };
   }

@@ -60,6 +60,13 @@ export class RegisterPlaces {
     return this.#places[n];
   }
 
+  /** The same, but for one that is in `reg`. */
+  with(n: number, reg: Reg): RegisterPlaces {
+    const places = new RegisterPlaces(this.exchanged, this);
+    places.#places = this.#places.with(n, reg);
+    return places;
+  }
+
   /** Registers are where `others` has them, as long as something is written. */
   during(others: RegisterPlaces, write: () => void): void {
     const own = this.#places;

@@ -9,7 +9,11 @@ const MOST_ROUNDS = 64;
 export function usesOf(blocks: readonly NativeBlock[]): Float64Array {
   const uses = new Float64Array(32);
   const weights = weightsOf(blocks);
-  for (let i = 0; i < blocks.length; i++) add(uses, blocks[i].operations, weights[i]);
+  for (let i = 0; i < blocks.length; i++) {
+    const { operations, choice } = blocks[i];
+    add(uses, operations, weights[i]);
+    if (choice !== undefined) add(uses, choice.operations, weights[i]);
+  }
   return uses;
 }
 

@@ -66,4 +66,11 @@ here("native code for", () => {
   test("atomic instructions", () => {
     expect(listed("li a0, 0x80010000\namoadd.w a1, a2, (a0)\nlr.d a3, (a0)\nsc.d a4, a5, (a0)\nwfi")).toMatchSnapshot();
   });
+
+  test("branches that choose", () => {
+    const bits =
+      "loop: andi a5, a1, 1\nsrli a1, a1, 1\nbeqz a5, on\nslli s0, a2, 48\nsrli s0, s0, 48\non: xor a2, a2, s0";
+    const least = "bge a6, s2, seldom\nback: bnez a1, loop\nwfi\nseldom: mv s2, a6\nli a4, -5\nj back";
+    expect(listed(`li a1, 0x5555\nli a2, 0x12345\n${bits}\n${least}`)).toMatchSnapshot();
+  });
 });

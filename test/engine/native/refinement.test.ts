@@ -56,7 +56,7 @@ const loop = (rounds: number) => `
     bnez  s2, again
     j     done
   seldom:
-    xor   a1, a1, s2
+    mul   a1, a1, s2
     j     on
   done:
     j done
