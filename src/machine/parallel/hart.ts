@@ -6,7 +6,7 @@
 import { type EnginePort, RunReason } from "../../engine/engine.ts";
 import { Interpreter } from "../../engine/interpreter/interpreter.ts";
 import { codeStore } from "../../host/code-store.ts";
-import { errnoName, isError, monotonicNanoseconds } from "../../host/linux.ts";
+import { errnoName, isError, monotonicAhead } from "../../host/linux.ts";
 import { lay, lift, type MappedRange } from "../../host/mapping.ts";
 import { CsrSlot, ENGINE_RESERVED, type Hart, type HartConfig } from "../../isa/riscv/hart.ts";
 import { createSbi, enterSupervisor, fenceAddresses, type RemoteFence, type Sbi } from "../../isa/riscv/sbi.ts";
@@ -81,7 +81,7 @@ export class ParallelHart {
     this.#order = order;
     this.#shared = shared;
     this.#cell = this.#shared.cells[order.index];
-    this.#clockOffset = monotonicNanoseconds() - Bun.nanoseconds() - order.epoch;
+    this.#clockOffset = monotonicAhead(() => Bun.nanoseconds()) - order.epoch;
     this.#timebase = new MachineTimebase({ now: () => this.#now() }, order.timebase);
     this.#memory = new GuestMemory(order.blocks, { reserved: ENGINE_RESERVED, pool: order.pool, shared: true });
     try {

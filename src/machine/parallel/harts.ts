@@ -5,7 +5,7 @@
 
 import { fail } from "../../diagnostics/diagnostic.ts";
 import type { Engine, EnginePort, EngineStatistics, RunReason } from "../../engine/engine.ts";
-import { monotonicNanoseconds } from "../../host/linux.ts";
+import { monotonicAhead } from "../../host/linux.ts";
 import { canMap } from "../../host/mapping.ts";
 import { Hart, type HartConfig } from "../../isa/riscv/hart.ts";
 import { isLevel } from "../../isa/riscv/pending.ts";
@@ -100,7 +100,7 @@ export class ParallelHarts implements Engine {
       shared: this.#shared.buffer,
       config: { ...config, extensions: [...config.extensions] },
       timebase: board.time.timebase,
-      epoch: monotonicNanoseconds() - this.#services.nanoseconds(),
+      epoch: monotonicAhead(() => this.#services.nanoseconds()),
     };
     this.#workers = this.#cells.map(({ index }) => {
       const worker = new Worker(new URL("./hart-thread.ts", import.meta.url), { ref: false });
