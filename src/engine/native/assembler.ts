@@ -24,6 +24,19 @@ export const Sse = {
   ...{ fromInteger: 0x2a, truncate: 0x2c, toInteger: 0x2d, compareQuietly: 0x2e, compare: 0x2f },
 } as const;
 
+/** Of SSE2 for vectors, all with the prefix {@link VECTOR}; and of SSE4.1, behind 0x0f and 0x38. */
+export const VECTOR = 0x66;
+export const Vector = {
+  ...{ mask: 0xd7, xor: 0xef, interleaveBytes: 0x60, maximumBytes: 0xde },
+  ...{ equalBytes: 0x74, equalHalves: 0x75, equalWords: 0x76 },
+  ...{ greaterBytes: 0x64, greaterHalves: 0x65, greaterWords: 0x66 },
+  ...{ maximumHalves: 0x383e, maximumWords: 0x383f },
+} as const;
+export type Vector = (typeof Vector)[keyof typeof Vector];
+/** Prefixes of the opcode that shuffles a vector's lower halves, or its words. */
+export const Shuffle = { halves: 0xf2, words: 0x66 } as const;
+export type Shuffle = (typeof Shuffle)[keyof typeof Shuffle];
+
 /** A register, or memory. */
 export type Operand = number;
 
@@ -414,6 +427,12 @@ export class Assembler {
     this.#form(0x1af, wide, to, by);
   }
 
+  /** The same by a number that fits in a byte. */
+  multiplyBy(to: Reg, value: number): void {
+    this.#form(0x6b, false, to, to);
+    this.#byte(value);
+  }
+
   /** rax's sign into all of rdx, or eax's into edx. */
   signIntoRdx(wide = true): void {
     if (wide) this.#byte(0x48);
@@ -488,6 +507,30 @@ export class Assembler {
   sseSum(prefix: number, opcode: number, reg: Xmm, base: Reg, distance: number): void {
     this.#byte(prefix);
     this.#sum(0x100 | opcode, false, reg, base, distance);
+  }
+
+  /** 16 bytes at a host's address: see {@link loadSum}. */
+  loadVector(to: Xmm, base: Reg, distance: number): void {
+    this.#byte(0xf3);
+    this.#sum(0x16f, false, to, base, distance);
+  }
+
+  /** Of the first eight; a mask goes to an integer register. */
+  vector(op: Vector, to: Xmm | Reg, from: Xmm): void {
+    this.#byte(VECTOR);
+    this.#byte(0x0f);
+    if (op > 0xff) this.#byte(op >> 8);
+    this.#byte(op & 0xff);
+    this.#byte(0xc0 | (to << 3) | from);
+  }
+
+  /** Has all lower halves, or all words, of one of the first eight be the first. */
+  broadcast(prefix: Shuffle, reg: Xmm): void {
+    this.#byte(prefix);
+    this.#byte(0x0f);
+    this.#byte(0x70);
+    this.#byte(0xc0 | (reg << 3) | reg);
+    this.#byte(0);
   }
 
   /** One of VFMADD213 and the like, or of VFMADD231: `to`, `by` and `operand` are their operands. Of FMA3. */

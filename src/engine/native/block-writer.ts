@@ -20,6 +20,7 @@ import { type BlockPlan, type PlannedRounds, planOf } from "./plans.ts";
 import { ProductWriter } from "./products.ts";
 import { BUDGET, field, placesFor, type RegisterPlaces } from "./registers.ts";
 import { RoundsWriter, seldomOf } from "./rounds.ts";
+import { SearchWriter } from "./search-writer.ts";
 import { usesIn, usesOf } from "./uses.ts";
 import type { Accesses, PageWays } from "./ways.ts";
 
@@ -112,6 +113,7 @@ class BlockWriter {
   readonly #memory: MemoryWriter;
   readonly #rounds: RoundsWriter;
   readonly #choices: ChoiceWriter;
+  readonly #searches: SearchWriter;
   readonly #entries = new Map<number, Label>();
   readonly #detours = new Map<number, Label>();
   /** Where functions return to that are called in this region and may be in it. */
@@ -152,6 +154,7 @@ class BlockWriter {
     });
     this.#rounds = new RoundsWriter(code, this.#registers, place.common.ways);
     this.#choices = new ChoiceWriter(code, this.#registers, this.#expressions);
+    this.#searches = new SearchWriter(code, this.#registers);
     for (const { at } of blocks) this.#entries.set(at, new Label());
     for (const { operations } of blocks) {
       const { instruction, rd, at, imm, length } = operations[operations.length - 1];
@@ -223,13 +226,15 @@ class BlockWriter {
 
   #block(block: NativeBlock, slot: number, next: number | undefined): void {
     const { at, operations, end, left } = block;
-    const plan = planOf(block, this.place.refined, this.place.isApart(at));
+    const { refined, bitManipulation, isApart } = this.place;
+    const plan = planOf(block, refined, isApart(at), bitManipulation);
     const ways = this.#memory.startBlock();
     const float = operations.some((operation) => operation.float);
     const loops = this.place.refined && branchesTo(block.operations, at);
     if (float) this.#floats.startBlock(plan.operations, loops);
     this.#again = undefined;
-    if (loops) this.#writeLoop(block, slot, plan, { ways, float });
+    if (plan.search !== undefined) this.#writeSearch(block, slot, plan, next);
+    else if (loops) this.#writeLoop(block, slot, plan, { ways, float });
     else {
       this.#writeStart(block, slot, float);
       this.#straightLine(plan, next);
@@ -268,6 +273,30 @@ class BlockWriter {
     if (counting) this.#rounds.writeChoice(note, counting);
     code.bind(usual);
     this.#writeBudget(block, slot, body);
+  }
+
+  /** Rounds are made at once, as many as it takes, where there is enough to look through; else one at a time. */
+  #writeSearch(block: NativeBlock, slot: number, plan: BlockPlan, next: number | undefined): void {
+    const { code } = this;
+    const { at, end } = block;
+    const { common, page } = this.place;
+    const accesses = plan.accesses.find((group) => group !== undefined)!;
+    const way = common.ways.take(page, accesses);
+    const body = new Label();
+    const again = new Label();
+    const single = this.#afterwards(() => {
+      this.#memory.startAgain(new Map([[accesses, way]]), []);
+      this.#again = { at, label: undefined };
+      this.#straightLine(plan, undefined);
+      code.bind(again);
+      this.#writeBudget(block, slot, body);
+    });
+    this.#writeStart(block, slot, false);
+    code.bind(body);
+    for (const { at } of plan.operations) code.remark(at);
+    const afterwards = (write: () => void) => this.#afterwards(write);
+    this.#searches.write(plan.search!, { way, bytes: accesses.bytes, single, again, afterwards });
+    this.#goTo(end, next);
   }
 
   /** Where control enters a block. */

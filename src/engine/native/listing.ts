@@ -13,8 +13,10 @@ import {
   offsetOf,
   type Reg,
   Shift,
+  Shuffle,
   Sse,
   Unary,
+  Vector,
   type Xmm,
 } from "./assembler.ts";
 import { type BlockPlace, writeBlocks } from "./block-writer.ts";
@@ -95,6 +97,12 @@ const SSE: Readonly<Record<number, string>> = {
     84: "and",
   },
   ...{ 86: "or", 87: "xor", 88: "add", 89: "mul", 90: "cvts", 92: "sub", 93: "min", 94: "div", 95: "max" },
+};
+const VECTORS: Readonly<Record<Vector, string>> = {
+  ...{ [Vector.mask]: "pmovmskb", [Vector.xor]: "pxor", [Vector.interleaveBytes]: "punpcklbw" },
+  ...{ [Vector.equalBytes]: "pcmpeqb", [Vector.equalHalves]: "pcmpeqw", [Vector.equalWords]: "pcmpeqd" },
+  ...{ [Vector.greaterBytes]: "pcmpgtb", [Vector.greaterHalves]: "pcmpgtw", [Vector.greaterWords]: "pcmpgtd" },
+  ...{ [Vector.maximumBytes]: "pmaxub", [Vector.maximumHalves]: "pmaxuw", [Vector.maximumWords]: "pmaxud" },
 };
 const KINDS: Readonly<Record<number, string>> = { 0: "ps", 102: "pd", 242: "sd", 243: "ss" };
 
@@ -355,7 +363,7 @@ class Listing extends Assembler {
     const second =
       opcode === Sse.fromInteger || opcode === Sse.moveBits ? this.#operand(operand, wide) : this.#float(operand);
     const [to, from] = opcode === Sse.store ? [second, first] : [first, second];
-    this.#line(`${opcode === Sse.moveBits ? "movq" : SSE[opcode] + KINDS[prefix]} ${to}, ${from}`);
+    this.#line(`${opcode === Sse.moveBits ? (wide ? "movq" : "movd") : SSE[opcode] + KINDS[prefix]} ${to}, ${from}`);
     super.sse(prefix, opcode, reg, operand, wide);
   }
 
@@ -367,6 +375,26 @@ class Listing extends Assembler {
     const [to, from] = [`xmm${reg}`, this.#sum(base, distance)];
     this.#line(`mov${KINDS[prefix]} ${opcode === Sse.store ? `${from}, ${to}` : `${to}, ${from}`}`);
     super.sseSum(prefix, opcode, reg, base, distance);
+  }
+
+  override multiplyBy(to: Reg, value: number): void {
+    this.#line(`imul ${LOW[to]}, ${LOW[to]}, ${value}`);
+    super.multiplyBy(to, value);
+  }
+
+  override loadVector(to: Xmm, base: Reg, distance: number): void {
+    this.#line(`movdqu xmm${to}, ${this.#sum(base, distance)}`);
+    super.loadVector(to, base, distance);
+  }
+
+  override vector(op: Vector, to: Xmm | Reg, from: Xmm): void {
+    this.#line(`${VECTORS[op]} ${op === Vector.mask ? LOW[to] : `xmm${to}`}, xmm${from}`);
+    super.vector(op, to, from);
+  }
+
+  override broadcast(prefix: Shuffle, reg: Xmm): void {
+    this.#line(`pshuf${prefix === Shuffle.halves ? "lw" : "d"} xmm${reg}, xmm${reg}, 0`);
+    super.broadcast(prefix, reg);
   }
 
   override fused(opcode: number, to: Xmm, by: Xmm, operand: Xmm | Operand, double: boolean): void {

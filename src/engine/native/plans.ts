@@ -4,6 +4,7 @@ import type { Choice, NativeBlock, NativeOp } from "./blocks.ts";
 import { fuse } from "./fusion.ts";
 import { type Line, type Liveness, type LivenessOfRounds, livenessOf, livenessOfRounds } from "./liveness.ts";
 import { type Rounds, roundsOf } from "./rounds.ts";
+import { type Search, searchOf } from "./searches.ts";
 import { isWord } from "./traits.ts";
 import type { Accesses } from "./ways.ts";
 
@@ -14,6 +15,8 @@ export interface BlockPlan {
   /** Absent where everything is carried out as it stands there. */
   readonly liveness?: Liveness;
   readonly rounds?: PlannedRounds | undefined;
+  /** If the block is a search: it has no rounds otherwise. */
+  readonly search?: Search | undefined;
   /** In the place of its branch. */
   readonly choice?: Choice | undefined;
 }
@@ -26,13 +29,20 @@ export interface PlannedRounds extends Rounds {
 /**
  * @param refined With what takes more effort.
  * @param apart Each access is to have a way of its own.
+ * @param searches Whether the processor can search.
  */
-export function planOf({ at, operations: original, choice }: NativeBlock, refined: boolean, apart: boolean): BlockPlan {
+export function planOf(
+  { at, operations: original, choice }: NativeBlock,
+  refined: boolean,
+  apart: boolean,
+  searches: boolean,
+): BlockPlan {
   if (!refined) return { operations: original, accesses: accessesOf(original, apart) };
   const { operations, folded } = fuse(original);
   const accesses = accessesOf(operations, apart);
-  const rounds = roundsOf(at, operations, accesses);
-  const plan = { operations, accesses, choice };
+  const search = searches ? searchOf(at, original) : undefined;
+  const rounds = search === undefined ? roundsOf(at, operations, accesses) : undefined;
+  const plan = { operations, accesses, choice, search };
   if (operations === original && !operations.some(isWord)) {
     return { ...plan, rounds };
   }

@@ -36,7 +36,7 @@ const PAGE_BITS = 12;
  * from `start` accesses may begin, 0 while nothing is remembered; `room`: what `limit` is for a single page; `page`: whose it
  * is; `next`: the next one of the page that may remember something, plus 1; 0: it remembers nothing.
  */
-const WayField = { start: 0, added: 8, limit: 16, room: 24, page: 26, next: 28 } as const;
+export const WayField = { start: 0, added: 8, limit: 16, room: 24, page: 26, next: 28 } as const;
 const WAY_SIZE = 32;
 const WAYS = 1 << 16;
 /** The stack, globals and the thread have the same few pages wherever the code is: ways by them are shared on a page. */

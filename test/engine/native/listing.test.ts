@@ -73,4 +73,11 @@ here("native code for", () => {
     const least = "bge a6, s2, seldom\nback: bnez a1, loop\nwfi\nseldom: mv s2, a6\nli a4, -5\nj back";
     expect(listed(`li a1, 0x5555\nli a2, 0x12345\n${bits}\n${least}`)).toMatchSnapshot();
   });
+
+  test("searches", () => {
+    const up = "up: lw a6, 4(a2)\naddi a2, a2, 4\nblt a6, a3, up";
+    const down = "down: lbu t0, -1(a5)\nmv s0, a5\naddi a5, a5, -1\nbne t0, zero, down";
+    const start = "li a2, 0x80010000\nli a3, 77\nli a5, 0x80012000";
+    expect(listed(`${start}\n${up}\n${down}\nwfi`)).toMatchSnapshot();
+  });
 });
