@@ -113,46 +113,24 @@ export class SearchWriter {
     const { code } = this;
     const { xmm0: found, xmm1: key } = Xmm;
     const size = Math.log2(width);
-    const isEqual = (to: Xmm, from: Xmm) => {
-      code.vector(EQUAL[size], to, from);
-      return to;
-    };
-    const isGreater = (to: Xmm, from: Xmm) => {
-      code.vector(GREATER[size], to, from);
-      return to;
-    };
-    const isNotLess = (to: Xmm, from: Xmm) => {
-      // What is found does not change where the key becomes the greater of both, nor the other way round.
-      code.vector(MAXIMUM[size], from, to);
-      return isEqual(from, to);
-    };
-    let answer: Xmm;
+    const isEquality = goesOn === "equal" || goesOn === "notEqual";
+    const isStrict = goesOn === "less" || goesOn === "greater";
+    const [to, from] = goesOn === "less" || goesOn === "notLess" ? [key, found] : [found, key];
     /** The answer is where the loop goes on, not where it is left. */
-    let goes = false;
-    switch (goesOn) {
-      case "notEqual":
-      case "equal":
-        answer = isEqual(found, key);
-        goes = goesOn === "equal";
-        break;
-      case "less":
-        answer = comparesSigned ? isGreater(key, found) : isNotLess(found, key);
-        goes = comparesSigned;
-        break;
-      case "notLess":
-        answer = comparesSigned ? isGreater(key, found) : isNotLess(found, key);
-        goes = !comparesSigned;
-        break;
-      case "greater":
-        answer = comparesSigned ? isGreater(found, key) : isNotLess(key, found);
-        goes = comparesSigned;
-        break;
-      case "notGreater":
-        answer = comparesSigned ? isGreater(found, key) : isNotLess(key, found);
-        goes = !comparesSigned;
-        break;
+    let goes: boolean;
+    if (isEquality) {
+      code.vector(EQUAL[size], to, from);
+      goes = goesOn === "equal";
+    } else if (comparesSigned) {
+      code.vector(GREATER[size], to, from);
+      goes = isStrict;
+    } else {
+      // One is not less than the other if it is the greater of both.
+      code.vector(MAXIMUM[size], to, from);
+      code.vector(EQUAL[size], to, from);
+      goes = !isStrict;
     }
-    code.vector(Vector.mask, Reg.rax, answer);
+    code.vector(Vector.mask, Reg.rax, to);
     if (goes) code.aluImmediate(Alu.xor, Reg.rax, ALL, false);
     else code.test(Reg.rax, Reg.rax, false);
     code.jumpIf(Condition.equal, none);

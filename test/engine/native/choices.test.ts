@@ -6,8 +6,8 @@ import type { WrittenNative } from "../../../src/engine/native/listing.ts";
 import { integerNames } from "../../../src/isa/riscv/register-names.ts";
 import { below, chance, createRandom, pick, type Random, random64 } from "../../isa/riscv/random.ts";
 import type { Rig } from "../rig.ts";
-import { HOSTS, operationsOf, witnessTraps } from "./native-programs.ts";
-import { compare, DATA, hasNative, interpreted, mapData, PTE_RW, paged, WHY_NOT } from "./native-rig.ts";
+import { HOSTS, loadNoisily, operationsOf } from "./native-programs.ts";
+import { compare, DATA, hasNative, interpreted, WHY_NOT } from "./native-rig.ts";
 
 if (!hasNative) test.skip(`choices in native code (${WHY_NOT})`, () => {});
 
@@ -213,15 +213,8 @@ function program(random: Random): string {
 
 describe.if(hasNative).each(HOSTS)("choices are what branches are, on %s", (_, rigOf) => {
   function prepare(rig: Rig, text: string, seed: number) {
-    witnessTraps(rig);
-    const random = createRandom(seed);
-    rig.memory.load(
-      DATA,
-      Uint8Array.from({ length: 0x8000 }, () => random()),
-    );
-    const loaded = rig.load(text);
-    rig.setCsr("mstatus", chance(random, 0.5) ? 0x6000n : 0n);
-    if (seed % 2 === 0) paged(rig, (tables) => mapData(tables, PTE_RW, PTE_RW));
+    const loaded = loadNoisily(rig, text, seed);
+    rig.setCsr("mstatus", seed % 4 < 2 ? 0x6000n : 0n);
     return loaded;
   }
 

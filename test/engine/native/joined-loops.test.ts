@@ -3,10 +3,9 @@ import { describe, expect, test } from "bun:test";
 import type { NativeBlock } from "../../../src/engine/native/blocks.ts";
 import { joinLoops } from "../../../src/engine/native/joined-loops.ts";
 import { below, chance, createRandom, pick, type Random, random64 } from "../../isa/riscv/random.ts";
-import type { Rig } from "../rig.ts";
 import { Idioms } from "./idioms.ts";
-import { operationsOf, witnessTraps } from "./native-programs.ts";
-import { compare, DATA, hasNative, interpreted, mapData, native, PTE_RW, paged, WHY_NOT } from "./native-rig.ts";
+import { loadNoisily, operationsOf } from "./native-programs.ts";
+import { compare, DATA, hasNative, interpreted, native, WHY_NOT } from "./native-rig.ts";
 
 if (!hasNative) test.skip(`loops of words in native code (${WHY_NOT})`, () => {});
 
@@ -105,24 +104,12 @@ function program(random: Random): string {
 }
 
 describe.if(hasNative)("loops of words are what they are interpreted", () => {
-  function prepare(rig: Rig, text: string, seed: number) {
-    witnessTraps(rig);
-    const random = createRandom(seed);
-    rig.memory.load(
-      DATA,
-      Uint8Array.from({ length: 0x8000 }, () => random()),
-    );
-    const loaded = rig.load(text);
-    if (seed % 2 === 0) paged(rig, (tables) => mapData(tables, PTE_RW, PTE_RW));
-    return loaded;
-  }
-
   test("wherever a run ends", () => {
     for (let seed = 1; seed <= Number(process.env.SEEDS ?? 60); seed++) {
       const random = createRandom(seed);
       const text = program(random);
       const budgets = Array.from({ length: 6 }, () => 1 + below(random, 6000));
-      compare((rig) => prepare(rig, text, seed), [...budgets, 5_000_000], [interpreted, native], { seed, text });
+      compare((rig) => loadNoisily(rig, text, seed), [...budgets, 5_000_000], [interpreted, native], { seed, text });
     }
   });
 
@@ -165,7 +152,7 @@ describe.if(hasNative)("loops of words are what they are interpreted", () => {
         j done
       `;
       const budgets = Array.from({ length: 6 }, () => 1 + below(random, 1500));
-      compare((rig) => prepare(rig, text, seed), [...budgets, 5_000_000], [interpreted, native], { seed, text });
+      compare((rig) => loadNoisily(rig, text, seed), [...budgets, 5_000_000], [interpreted, native], { seed, text });
     }
   });
 
@@ -199,7 +186,7 @@ describe.if(hasNative)("loops of words are what they are interpreted", () => {
     done:
       j done
     `.replaceAll("_", "");
-    for (let more = 0; more < 64; more++) compare((rig) => prepare(rig, text, more), [100 + more, 5_000_000]);
+    for (let more = 0; more < 64; more++) compare((rig) => loadNoisily(rig, text, more), [100 + more, 5_000_000]);
   });
 
   test.each(["", "addiw a2, a2, 0"])("where a trap comes in the middle (%s)", (extend) => {
@@ -228,7 +215,7 @@ describe.if(hasNative)("loops of words are what they are interpreted", () => {
     done:
       j done
     `;
-    compare((rig) => prepare(rig, text, 2), [5_000_000]);
+    compare((rig) => loadNoisily(rig, text, 2), [5_000_000]);
     expect(native.hart.trapped).toBe(4 * 57);
   });
 
@@ -236,7 +223,7 @@ describe.if(hasNative)("loops of words are what they are interpreted", () => {
     for (let seed = 201; seed <= 206; seed++) {
       const text = program(createRandom(seed));
       const budgets = [300, ...Array<number>(200).fill(1), 5_000_000];
-      compare((rig) => prepare(rig, text, seed), budgets, undefined, { seed, text });
+      compare((rig) => loadNoisily(rig, text, seed), budgets, undefined, { seed, text });
     }
   });
 });

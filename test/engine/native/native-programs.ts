@@ -8,9 +8,10 @@ import { traitsOf } from "../../../src/engine/native/traits.ts";
 import { createDecoder } from "../../../src/isa/riscv/decode.ts";
 import { nativeHost } from "../../../src/machine/native-host.ts";
 import type { GuestMemory } from "../../../src/memory/guest-memory.ts";
+import { createRandom } from "../../isa/riscv/random.ts";
 import { assemble } from "../program.ts";
 import { DEVICE, DEVICE_SIZE, type PageTables, Pte, RAM, Rig } from "../rig.ts";
-import { DATA, HANDLER, interpreted, native, PTE_RW, paged } from "./native-rig.ts";
+import { DATA, HANDLER, interpreted, mapData, native, PTE_RW, paged } from "./native-rig.ts";
 
 export const EXTENSIONS: readonly string[] =
   "i m a f d c zicsr zifencei zicntr zba zbb zbs zicbom zicboz sstc svadu".split(" ");
@@ -141,6 +142,19 @@ export function witnessTraps(rig: Rig): void {
   rig.hart.pc = pc;
   rig.setCsr("mtvec", BigInt(HANDLER));
   rig.setCsr("mscratch", BigInt(SAVED));
+}
+
+/** With noise for data, and traps that are witnessed; every other seed has paging. */
+export function loadNoisily(rig: Rig, text: string, seed: number): ReturnType<Rig["load"]> {
+  witnessTraps(rig);
+  const random = createRandom(seed);
+  rig.memory.load(
+    DATA,
+    Uint8Array.from({ length: 0x8000 }, () => random()),
+  );
+  const loaded = rig.load(text);
+  if (seed % 2 === 0) paged(rig, (tables) => mapData(tables, PTE_RW, PTE_RW));
+  return loaded;
 }
 
 // ---- running ----
