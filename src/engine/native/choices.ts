@@ -88,10 +88,13 @@ function choiceOf(ways: readonly [Way, Way]): Choice | undefined {
   const moves: Move[] = [];
   const steps: { operation: NativeOp; taken: boolean }[] = [];
   for (const [way, { operations }] of ways.entries()) {
-    for (const operation of carriedOut(operations)) {
+    const own = carriedOut(operations);
+    for (const [i, operation] of own.entries()) {
       const taken = way === 1;
       const move = moveOf(operation, taken);
-      if (move !== undefined) moves.push(move);
+      // What something else is made of is its first step.
+      const isMadeOf = own.slice(i + 1).some(({ rd }) => rd === operation.rd);
+      if (move !== undefined && !isMadeOf) moves.push(move);
       else if (isCheap(operation.instruction.semantics)) steps.push({ operation, taken });
       else return undefined;
     }
@@ -103,7 +106,7 @@ function choiceOf(ways: readonly [Way, Way]): Choice | undefined {
   // Where one reads what another one sets, it matters which comes first.
   const set = new Set([rd, ...moves.map((move) => move.rd)]);
   set.delete(0);
-  if (moves.some((move) => set.has(move.from) || (move.rd === rd && move.taken === first.taken))) return undefined;
+  if (moves.some((move) => set.has(move.from))) return undefined;
   const isOthers = (register: number) => register !== rd && set.has(register);
   for (const [i, { operation }] of steps.entries()) {
     const { traits, rs1, rs2 } = operation;
@@ -154,5 +157,10 @@ function isCheapValue(e: Expr): boolean {
   return isCheapValue(a) && (b === undefined || isPlain(b));
 }
 
-const isPlain = ({ kind }: Expr) => kind === "x" || kind === "imm" || kind === "constant" || kind === "pc";
-const CHEAP = /^i(32|64)\.(add|sub|and|or|xor|shl|shr_[su]|wrap_i64|extend\w*)$/;
+/** Whether it is there, or the lower half of what is. */
+function isPlain(e: Expr): boolean {
+  if (e.kind === "op") return e.op === "i32.wrap_i64" && isPlain(e.args[0]);
+  return e.kind === "x" || e.kind === "imm" || e.kind === "constant" || e.kind === "pc";
+}
+
+const CHEAP = /^i(32|64)\.(add|sub|and|or|xor|shl|shr_[su]|lt_[su]|wrap_i64|extend\w*)$/;

@@ -81,6 +81,15 @@ describe("a branch chooses", () => {
     ]);
   });
 
+  test.each([
+    ["a word", "addiw a4, a5, 3", ["not: addiw a4, a5"]],
+    ["a comparison", "sltu a4, zero, a5", ["not: sltu a4, zero"]],
+    ["what is made of a number", "li a4, 1\n slli a4, a4, 40", ["not: addi a4, zero", "not: slli a4, a4"]],
+    ["what is made of another register", "mv a4, a6\n xor a4, a4, a5", ["not: addi a4, a6", "not: xor a4, a4"]],
+  ])("whether it is %s", (_, text, computed) => {
+    expect(chosen("beqz a5, on", text, "on:\n nop\n j 0")[0]).toMatchObject({ moves: [], computed });
+  });
+
   test("what takes its place where it lies", () => {
     const texts = ["beqz a5, on", "slli s0, s0, 48\n srli s0, s0, 48", "on:\n nop\n j 0"];
     expect(chosen(...texts)[0]).toMatchObject({ counts: [2, 0], moves: [], computed: ["not: zext.h s0, s0"] });
@@ -108,7 +117,7 @@ describe("a branch chooses", () => {
     ["more than three", "mv s2, a5\n mv s3, a5\n mv s4, a5\n mv s5, a5"],
     ["nothing", "nop"],
     ["two that are computed", "addi a4, a5, 1\n addi a6, a5, 1"],
-    ["one that is moved and computed", "mv a4, a6\n addi a4, a4, 1\n add a4, a4, a4"],
+    ["one that is moved, and read by another", "mv a4, a6\n addi a4, a4, 1\n xor a6, a6, a4"],
     ["one that is computed, and moved on", "addi a4, a6, 1\n mv a7, a4"],
     ["what reads what was moved", "mv a4, a6\n addi a7, a4, 1"],
     ["what reads second what was moved", "mv a4, a6\n add a7, a5, a4"],
@@ -142,7 +151,7 @@ const VALUES = "ra sp s0 s1 a0 a1 a2 a3 a4 a5 t3 t4 s6 s7 s8 s9".split(" ");
 const NUMBERS = [0, 0, 1, -1, 7, 2047, -2048];
 const BRANCHES = "beq bne blt bge bltu bgeu".split(" ");
 const COMPUTING = [
-  ...["add", "sub", "xor", "or", "and", "addw", "subw", "sh2add", "add.uw", "andn"].map(
+  ...["add", "sub", "xor", "or", "and", "addw", "subw", "sh2add", "add.uw", "andn", "sltu", "slt"].map(
     (name) => (rd: string, a: string, b: string) => `${name} ${rd}, ${a}, ${b}`,
   ),
   ...["addi", "xori", "andi", "addiw"].map(
@@ -163,7 +172,7 @@ function program(random: Random): string {
     const kind = below(random, 4);
     if (kind !== 0) {
       const rd = pick(random, VALUES);
-      lines.push(compute(rd, one()));
+      lines.push(kind === 1 ? `li ${rd}, ${pick(random, NUMBERS)}` : compute(rd, one()));
       while (lines.length < 3 && chance(random, 0.5)) lines.push(compute(rd, rd));
     }
     while (lines.length < 3 && (kind === 0 || chance(random, 0.3))) {
