@@ -41,8 +41,8 @@ const WAY_SIZE = 32;
 const WAYS = 1 << 16;
 /** The stack, globals and the thread have the same few pages wherever the code is: ways by them are shared on a page. */
 const EVERYWHERE: ReadonlySet<number> = new Set([2, 3, 4]);
-/** Accesses share a way with those that are for up to as many bytes. */
-const SIZES = [8, 32, 128, 512];
+/** They are shared by those that are for up to as many bytes. A single access fits at the end of a page: its size is its own. */
+const SIZES = [1, 2, 4, 8, 32, 128, 512];
 /** The most bytes that accesses with one way may lie apart. */
 export const FARTHEST_APART = 512;
 
@@ -185,8 +185,8 @@ export class Ways {
     if (!EVERYWHERE.has(base)) return this.#at(this.#take(page, bytes));
     let size = 0;
     while (SIZES[size] < bytes) size++;
-    // Of 5 bits, 1 and 2, and of as many as it takes.
-    const key = base | (Number(store) << 5) | (size << 6) | (ordinal << 8);
+    // Of 5 bits, 1 and 3, and of as many as it takes.
+    const key = base | (Number(store) << 5) | (size << 6) | (ordinal << 9);
     let offset = page.shared.get(key);
     if (offset === undefined) {
       offset = this.#take(page, bytes);

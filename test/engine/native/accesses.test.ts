@@ -168,6 +168,14 @@ describe("ways", () => {
     expect(ways.take(page, of("sp", 9))).not.toBe(ways.take(page, of("gp", 9)));
   });
 
+  test("by the stack are shared by single accesses of one size", () => {
+    const ways = new Ways(0, new Uint8Array(Ways.size), 0);
+    const page = ways.page();
+    const sizes = [1, 2, 4, 8, 9].map((bytes) => ways.take(page, of("sp", bytes)));
+    expect(new Set(sizes).size).toBe(sizes.length);
+    expect([1, 2, 4, 8, 9].map((bytes) => ways.take(page, of("sp", bytes)))).toEqual(sizes);
+  });
+
   test("by other registers are never shared", () => {
     const ways = new Ways(0, new Uint8Array(Ways.size), 0);
     const page = ways.page();

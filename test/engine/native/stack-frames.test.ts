@@ -14,6 +14,16 @@ describe.if(hasNative)("a frame that ends where the last page of a stack does", 
     ["alone", "jal ra, large", large],
     ["after a smaller one", "jal ra, small\n jal ra, large", `${small}\n ${large}`],
     ["before a smaller one", "jal ra, large\n jal ra, small", `${large}\n ${small}`],
+    [
+      "of a word, after one of a doubleword",
+      "jal ra, one\n jal ra, word",
+      "one: ld a0, 0(sp)\n ret\n word: lw a1, 276(sp)\n ret",
+    ],
+    [
+      "of a byte, after one of a word",
+      "jal ra, one\n jal ra, byte",
+      "one: lw a0, 0(sp)\n ret\n byte: lb a1, 279(sp)\n ret",
+    ],
   ])("is native code's, %s", (_, calls, functions) => {
     const text = `
       li sp, ${DATA + 0x1000 - 280}
