@@ -55,7 +55,7 @@ export interface WrittenCode {
 export interface BlockPlace {
   readonly common: CommonCode;
   readonly page: PageWays;
-  /** Whether the processor has BMI1 and BMI2. */
+  /** Whether the processor has BMI1 and BMI2; those that do have SSE4.1, too. */
   readonly bitManipulation: boolean;
   /** Whether the hart has 16-bit instructions. */
   readonly compressed: boolean;
