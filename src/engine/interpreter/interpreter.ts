@@ -49,7 +49,7 @@ const VALUES = [0, 0xff, 0xffff, 0, -1, 0, 0, 0, 0];
 export const SAMPLE = 200_000;
 /** Accesses by one instruction to one register in a run that make it a device site, see device-sites.ts. */
 const HOT_SITE = 64;
-/** Arrivals that make native code worth it: to make it takes as long as two hundred executions by the interpreter. */
+/** Arrivals that make native code worth it: to make it takes as long as two or three hundred executions by the interpreter. */
 const NATIVE_THRESHOLD = 200;
 /** Nothing is translated before this many times the threshold's instructions: what ends so soon would never see it. */
 const EARLIEST = { wasm: 1400, native: 300 } as const;

@@ -15,7 +15,9 @@ import {
   type Operand,
   Reg,
   Shift,
+  Shuffle,
   Unary,
+  Vector,
   Xmm,
 } from "../../../src/engine/native/assembler.ts";
 
@@ -301,6 +303,11 @@ for (const [wide, width] of BOTH) {
 expectText((a) => a.signIntoRdx(), "cqo");
 expectText((a) => a.signIntoRdx(false), "cdq");
 
+for (const reg of REGISTERS) {
+  expectText((a) => a.multiplyBy(reg, 5), `imul ${NAMES32[reg]},${NAMES32[reg]},0x5`);
+  expectText((a) => a.multiplyBy(reg, 127), `imul ${NAMES32[reg]},${NAMES32[reg]},0x7f`);
+}
+
 group = "shifts";
 for (const [name, op] of Object.entries(Shift)) {
   for (const reg of REGISTERS) {
@@ -436,6 +443,38 @@ for (const [to, from] of [
     expectText((a) => a.sseSum(DOUBLE, 0x10, to, base, 0), `movsd xmm${to},QWORD PTR ${place(0)}`);
     expectText((a) => a.sseSum(SINGLE, 0x11, from, base, -0x800), `movss DWORD PTR ${place(-0x800)},xmm${from}`);
   }
+}
+
+group = "vectors";
+const VECTORS: Readonly<Record<Exclude<keyof typeof Vector, "mask">, string>> = {
+  ...{ xor: "pxor", interleaveBytes: "punpcklbw" },
+  ...{ equalBytes: "pcmpeqb", equalHalves: "pcmpeqw", equalWords: "pcmpeqd" },
+  ...{ greaterBytes: "pcmpgtb", greaterHalves: "pcmpgtw", greaterWords: "pcmpgtd" },
+  ...{ maximumBytes: "pmaxub", maximumHalves: "pmaxuw", maximumWords: "pmaxud" },
+};
+for (const [to, from] of [
+  [0, 1],
+  [1, 0],
+  [7, 2],
+  [3, 6],
+] as const) {
+  for (const [name, text] of Object.entries(VECTORS) as [keyof typeof VECTORS, string][])
+    expectText((a) => a.vector(Vector[name], to, from), `${text} xmm${to},xmm${from}`);
+  expectText((a) => a.vector(Vector.mask, to, from), `pmovmskb ${NAMES32[to]},xmm${from}`);
+  expectText((a) => a.broadcast(Shuffle.halves, to), `pshuflw xmm${to},xmm${to},0x0`);
+  expectText((a) => a.broadcast(Shuffle.words, to), `pshufd xmm${to},xmm${to},0x0`);
+}
+for (const to of [0, 1, 7, 9]) {
+  for (const base of REGISTERS) {
+    for (const distance of [0, 4, -16, 127, -129, 0x7f0]) {
+      const place = `[${NAMES[base]}+rcx*1${behind(base, distance)}]`;
+      expectText((a) => a.loadVector(to, base, distance), `movdqu xmm${to},XMMWORD PTR ${place}`);
+    }
+  }
+}
+for (const to of [0, 1, 9]) {
+  for (const from of [Reg.rax, Reg.rdi, Reg.r8, Reg.r15])
+    expectText((a) => a.sse(0x66, 0x6e, to, from), `movd xmm${to},${NAMES32[from]}`);
 }
 
 // ---- control flow ----

@@ -176,19 +176,20 @@ function leaveAtTraps(rig: Rig): void {
   rig.setCsr("mtvec", BigInt(HANDLER));
 }
 
+/** Pages of noise, and nothing before them, so that every search ends. */
+const prepareWith = (bytes: Uint8Array) => (rig: Rig) => {
+  leaveAtTraps(rig);
+  mapped(rig, (tables) => tables.map(DATA - 0x1000, DATA - 0x1000, 0));
+  rig.memory.load(frameOf(DATA) - 0x4000, bytes);
+};
+
 describe.if(hasNative).each(HOSTS)("searches end where loops do, on %s", (_, rigOf) => {
   test("wherever a run ends, and where pages do", () => {
     for (let seed = 1; seed <= Number(process.env.SEEDS ?? 60); seed++) {
       const random = createRandom(seed);
       const pieces = Array.from({ length: 3 }, () => piece(random));
       const bytes = noise(random, seed % 2 === 0 ? 8 : 4);
-      const prepare = (rig: Rig) => {
-        leaveAtTraps(rig);
-        // Nothing before it, so that every search ends.
-        mapped(rig, (tables) => tables.map(DATA - 0x1000, DATA - 0x1000, 0));
-        rig.memory.load(frameOf(DATA) - 0x4000, bytes);
-      };
-      follow(pieces, prepare, rigOf(), { seed });
+      follow(pieces, prepareWith(bytes), rigOf(), { seed });
     }
   });
 
@@ -197,13 +198,7 @@ describe.if(hasNative).each(HOSTS)("searches end where loops do, on %s", (_, rig
     const bytes = noise(random, 4);
     for (let i = 0; i < 4; i++) {
       const { text } = piece(random);
-      const prepare = (rig: Rig) => {
-        leaveAtTraps(rig);
-        // Nothing before it, so that every search ends.
-        mapped(rig, (tables) => tables.map(DATA - 0x1000, DATA - 0x1000, 0));
-        rig.memory.load(frameOf(DATA) - 0x4000, bytes);
-      };
-      follow([{ text, budgets: [150, ...Array<number>(250).fill(1), ...LONG] }], prepare, rigOf(), { i });
+      follow([{ text, budgets: [150, ...Array<number>(250).fill(1), ...LONG] }], prepareWith(bytes), rigOf(), { i });
     }
   });
 });
